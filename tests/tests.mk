@@ -1,5 +1,142 @@
 # What checks, measures and packages Merpati; included by the Makefile.
 
+# --- the two commands, which need nothing but git, make and a shell ----------------------------------------------------
+# pkg-config is asked when make starts, so what needs the packages runs in a second make.
+
+.PHONY: deps
+deps:
+	@tests/deps check
+
+.PHONY: check
+check:
+	@tests/deps check
+	@$(MAKE) --no-print-directory check-all
+
+.PHONY: demo
+demo:
+	@tests/deps demo
+	@$(MAKE) --no-print-directory demo-run
+
+.PHONY: demo-run
+demo-run: all users
+	@MERPATI_BIN=$(B)/bin ONCE=$(ONCE) python3 tests/demo/demo.py
+
+# As root every program has a uid of its own; an ordinary user needs none of them.
+.PHONY: users
+users:
+	@etc/make-users
+
+# --- tests --------------------------------------------------------------------------------------------------------------
+
+# What the sanitizers watch in `make asan` and in `make check`: the unit tests and every fuzz target over its corpus.
+SANITIZE := address,undefined
+ASAN := VARIANT=asan CFLAGS="-O1 -g -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer" \
+	LDFLAGS="-fsanitize=$(SANITIZE)"
+
+.PHONY: check-all
+check-all:
+	@tests/run-check $(MAKE)
+
 .PHONY: unit
 unit: $(UNIT_TESTS)
 	@tests/run-unit $(UNIT_TESTS)
+
+.PHONY: system
+system: all users
+	@MERPATI_BIN=$(B)/bin tests/run-system $(TESTS)
+
+.PHONY: asan
+asan:
+	@$(MAKE) --no-print-directory $(ASAN) unit
+
+# The whole suite under the sanitizers: slow, so not a part of check.
+.PHONY: asan-system
+asan-system:
+	@$(MAKE) --no-print-directory $(ASAN) system
+
+# --- fuzzing ------------------------------------------------------------------------------------------------------------
+# `make fuzz` builds all targets and runs each for FUZZ_SECONDS from its corpus; FUZZ=NAME picks one.
+
+FUZZ_SECONDS ?= 60
+FUZZ_MAKE := VARIANT=fuzz CC=clang CFLAGS="-O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-omit-frame-pointer" \
+	LDFLAGS="-fsanitize=address,undefined,fuzzer"
+
+.PHONY: fuzz
+fuzz: fuzz-build
+	@tests/run-fuzz $(FUZZ_SECONDS) $(if $(FUZZ),$(wildcard $(BUILD)/fuzz/fuzz/*$(FUZZ)*_fuzz),$(FUZZ_SOURCES:tests/fuzz/%.c=$(BUILD)/fuzz/fuzz/%))
+
+.PHONY: fuzz-build
+fuzz-build:
+	@$(MAKE) --no-print-directory $(FUZZ_MAKE) fuzz-targets
+
+.PHONY: fuzz-targets
+fuzz-targets: $(FUZZ_TARGETS)
+
+# --- measuring ----------------------------------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: all users $(BENCH_PROGRAMS)
+	@MERPATI_BIN=$(B)/bin MERPATI_BENCH=$(B)/bench python3 tests/bench/bench.py $(BENCH)
+
+# --- reading ------------------------------------------------------------------------------------------------------------
+
+.PHONY: layering
+layering:
+	@tests/layering $(FOLDERS)
+
+.PHONY: tidy
+tidy: compile_commands
+	@clang-tidy --quiet -p . $(TIDY_SOURCES) 2>&1 | tests/tidy-filter
+
+TIDY_SOURCES ?= $(SOURCES)
+
+.PHONY: compile_commands
+compile_commands:
+	@tests/compile-commands '$(CC) $(ALL_CFLAGS)' $(SOURCES) > compile_commands.json
+
+.PHONY: format
+format:
+	@clang-format -i $(SOURCES) $(HEADERS)
+
+.PHONY: format-check
+format-check:
+	@clang-format --dry-run $(SOURCES) $(HEADERS) 2>&1 | grep -c 'warning: code should' | sed 's/$$/ places differ from .clang-format/'
+
+# --- installing and packing -----------------------------------------------------------------------------------------------
+
+LIBEXEC_PROGRAMS := smtpd queued remote bounce deliver authd popd imapd merpati-queue merpati-user
+MAN_PAGES := $(wildcard man/*.[1578])
+
+.PHONY: install
+install: all
+	install -d $(DESTDIR)$(PREFIX)/libexec/merpati $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(SYSCONFDIR)/merpati
+	install -m 755 $(addprefix $(B)/bin/,$(LIBEXEC_PROGRAMS)) $(DESTDIR)$(PREFIX)/libexec/merpati
+	install -m 755 $(B)/bin/merpati $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(B)/bin/sendmail $(DESTDIR)$(PREFIX)/sbin
+	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/mailq
+	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/newaliases
+	[ -e $(DESTDIR)$(SYSCONFDIR)/merpati/merpati.conf ] || install -m 644 etc/merpati.conf $(DESTDIR)$(SYSCONFDIR)/merpati/merpati.conf
+	@for page in $(MAN_PAGES); do \
+		d=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; install -d $$d && install -m 644 $$page $$d || exit 1; done
+
+.PHONY: dist
+dist:
+	git archive --format=tar.gz --prefix=merpati-$(VERSION)/ -o merpati-$(VERSION).tar.gz HEAD
+
+# Builds twice in two directories and compares: the same source must give the same bytes.
+.PHONY: repro
+repro:
+	@tests/repro $(MAKE)
+
+.PHONY: clean
+clean:
+	rm -rf build compile_commands.json
+
+.PHONY: help
+help:
+	@echo 'make                 build everything into build/release/bin'
+	@echo 'make demo [ONCE=1]   set up, build, and show a letter travel between two servers'
+	@echo 'make check           set up, build, and run all tests'
+	@echo 'make unit | system [TESTS=name] | asan | asan-system | fuzz [FUZZ=name FUZZ_SECONDS=60] | bench'
+	@echo 'make tidy | format | format-check | layering | compile_commands | repro'
+	@echo 'make install [PREFIX= DESTDIR=] | dist | deps | users | clean'
