@@ -36,6 +36,7 @@ BIN = os.path.abspath(os.environ.get("MERPATI_BIN", os.path.join(ROOT, "build", 
 PASSWORD = "rahasia-sekali"
 
 TCP_KINDS = ("mx", "submission", "submissions", "pop3", "pop3s", "imap", "imaps")
+STANDARD_PORTS = {"mx": 25, "submission": 587, "submissions": 465, "pop3": 110, "pop3s": 995, "imap": 143, "imaps": 993}
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -132,7 +133,8 @@ class Instance:
     """One complete Merpati for one domain on one loopback address, in a directory of its own."""
 
     def __init__(self, domain, address="127.0.0.1", dns=None, relay=None, settings=None, sections="",
-                 accounts="virtual", tls=True, user=None, directory=None, kinds=TCP_KINDS, memory_spool=None):
+                 accounts="virtual", tls=True, user=None, directory=None, kinds=TCP_KINDS, memory_spool=None,
+                 first_port=None):
         self.domain = domain
         self.address = address
         self.dns = dns
@@ -142,6 +144,7 @@ class Instance:
         self.tls = tls
         self.user = user  # run as this ordinary user although the tests are root
         self.kinds = kinds
+        self.first_port = first_port  # with this: fixed ports where they are free, for a person's mail client
         self.process = None
         self.sockets = {}
         self.ports = {}
@@ -183,12 +186,18 @@ class Instance:
             if kind == "mx" and self.relay_socket:
                 self.sockets[kind] = self.relay_socket
             else:
-                self.sockets[kind] = listening_socket(self.address)
+                self.sockets[kind] = self.listen(kind)
             self.ports[kind] = self.sockets[kind].getsockname()[1]
         if self.memory_spool:
             os.mkdir(os.path.join(self.directory, "spool"))
             subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%s,mode=0711" % self.memory_spool, "none",
                             os.path.join(self.directory, "spool")], check=True)
+
+    def listen(self, kind):
+        if self.first_port:
+            with contextlib.suppress(OSError):
+                return listening_socket(self.address, self.first_port + STANDARD_PORTS[kind])
+        return listening_socket(self.address)
 
     def write_certificate(self):
         if not self.tls:
