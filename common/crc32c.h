@@ -1,0 +1,12 @@
+/*
+ * CRC-32C (Castagnoli, RFC 3720 B.4): finds damage, not malice. Begin with 0; the result of one call is the start of
+ * the next.
+ */
+#ifndef COMMON_CRC32C_H
+#define COMMON_CRC32C_H
+
+#include "common/str.h"
+
+uint32_t crc32c(uint32_t crc, struct str bytes);
+
+#endif
