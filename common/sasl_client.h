@@ -1,0 +1,77 @@
+/*
+ * Asking authd (or Dovecot) to authenticate a peer: the client side of the Dovecot authentication protocol 1.2. One
+ * connection to the server a process, any number of exchanges on it. What the peer wrote and what it is to be sent
+ * stay in Base64: they are checked here and passed through, so that a protocol front never holds a password in clear
+ * any longer than its own input buffer does.
+ */
+#ifndef COMMON_SASL_CLIENT_H
+#define COMMON_SASL_CLIENT_H
+
+#include "common/buf.h"
+#include "common/loop.h"
+
+#define SASL_LINE_MAX 12288 /* bytes of Base64 in one response; RFC 4954 4 wants 12,288 */
+
+enum sasl_result {
+	SASL_CONTINUE, /* send the challenge, then sasl_continue with what the peer answers */
+	SASL_OK,
+	SASL_FAIL, /* wrong: 535 */
+	SASL_TEMP, /* could not be told, or too many attempts at present: 454 */
+};
+
+struct sasl_answer {
+	enum sasl_result result;
+	struct str challenge; /* CONTINUE: Base64, may be empty */
+	struct str user;      /* OK: the account's name as authd knows it; FAIL: perhaps the name that was tried */
+	struct str reason;    /* FAIL, TEMP: for the log; may be empty */
+	/* OK: with sasl_client_cookie and the own pid this lets the privileged parent ask authd for itself, once. */
+	uint32_t id;
+};
+
+/* What the server is told of the peer. Borrowed during sasl_start. */
+struct sasl_peer {
+	struct str service; /* "smtp", "imap", "pop3" */
+	struct str local;   /* IP addresses as text, without port and brackets; may be empty */
+	struct str remote;
+	bool secured; /* TLS */
+};
+
+struct sasl_client;
+
+struct sasl_request {
+	/* Called once for each sasl_start and sasl_continue, never from inside them; the answer's strings live during
+	 * the call. After anything but CONTINUE the request is over and may be freed or used anew. */
+	void (*answered)(struct sasl_request *request, const struct sasl_answer *answer);
+	struct sasl_client *client; /* NULL when nothing is under way */
+	uint32_t id;
+	bool failed; /* is to be answered with TEMP at the next turn */
+	struct loop_timer timer;
+	LIST_ENTRY(sasl_request) link;
+};
+
+/* path: the server's socket. Connects at once. Fatal when memory is out. */
+struct sasl_client *sasl_client_new(struct loop *loop, const char *path);
+/* Requests under way are forgotten without a call. */
+void sasl_client_free(struct sasl_client *client);
+
+/* The plain-text mechanisms on offer, such as "PLAIN LOGIN": for EHLO and CAPABILITY. Before the server was ever
+ * reached that is what authd offers. */
+struct str sasl_client_mechanisms(const struct sasl_client *client);
+/* The connection's cookie (hexadecimal); empty while there is no connection. */
+struct str sasl_client_cookie(const struct sasl_client *client);
+
+/*
+ * Begins an exchange. mechanism: as the peer wrote it, any case. initial: NULL when the peer sent no initial response,
+ * else its Base64 text ("=" stands for an empty one). False, and nothing is begun, when that is not Base64 or too
+ * long: a syntax error of the peer (501, BAD). A mechanism that is not on offer is the caller's to refuse (504);
+ * should it come, the answer is FAIL.
+ */
+bool sasl_start(struct sasl_client *client, struct sasl_request *request, const struct sasl_peer *peer,
+    struct str mechanism, const struct str *initial,
+    void (*answered)(struct sasl_request *, const struct sasl_answer *));
+/* After CONTINUE: the peer's line ("*" is the caller's: sasl_cancel). False as above; the exchange still waits. */
+bool sasl_continue(struct sasl_request *request, struct str response);
+/* The peer gave up or went away. Harmless when nothing is under way. */
+void sasl_cancel(struct sasl_request *request);
+
+#endif
