@@ -109,6 +109,12 @@ $(B)/bench/$(basename $(notdir $(1))): $(call objects,$(1)) $(B)/libcommon.a
 endef
 $(foreach t,$(BENCH_SOURCES),$(eval $(call bench_rule,$t)))
 
+# Helpers of the system tests: one source each.
+SYSTEM_HELPERS := $(patsubst tests/system/%.c,$(B)/system/%,$(wildcard tests/system/*.c))
+$(B)/system/%: $(B)/obj/tests/system/%.o
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(ALL_LDFLAGS) -o $@ $<
+
 define fuzz_rule
 $(B)/fuzz/$(basename $(notdir $(1))): $(call objects,$(1)) $(call folder_archives,$(1))
 	@mkdir -p $$(@D)

@@ -42,7 +42,7 @@ unit: $(UNIT_TESTS)
 	@tests/run-unit $(UNIT_TESTS)
 
 .PHONY: system
-system: all users
+system: all users $(SYSTEM_HELPERS)
 	@MERPATI_BIN=$(B)/bin tests/run-system $(TESTS)
 
 .PHONY: asan

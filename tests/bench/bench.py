@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""`make bench`: what the suite does, beside what the machine can do, measured in the same run.
+
+    make bench                     everything
+    make bench BENCH="accept"      one part: limits accept syscalls logins imap
+
+Times on a shared machine are noise; CPU time and system calls a message are the steady figures.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
+import suite  # noqa: E402
+
+BENCH = os.environ["MERPATI_BENCH"]
+SIZE = 2048
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def row(what, value, note=""):
+    print("%-58s %12s  %s" % (what, value, note), flush=True)
+
+
+def run(program, *words):
+    out = subprocess.run([os.path.join(BENCH, program)] + [str(w) for w in words], check=True, text=True,
+                         stdout=subprocess.PIPE).stdout
+    return [float(word) for word in out.split()]
+
+
+def program_of(title):
+    found = re.search(r"\b(smtpd|queued|remote|bounce|deliver|authd|popd|imapd|merpati)\b", title)
+    return found.group(1) if found else "?"
+
+
+def cpu_seconds(server):
+    """{program: CPU seconds so far} over the instance's processes."""
+    total = {}
+    for pid, title in server.processes().items():
+        try:
+            with open("/proc/%d/stat" % pid) as f:
+                fields = f.read().rpartition(")")[2].split()
+        except OSError:
+            continue
+        name = program_of(title)
+        total[name] = total.get(name, 0) + (int(fields[11]) + int(fields[12])) / TICK
+    return total
+
+
+def cpu_line(before, after, count):
+    used = {name: (after[name] - before.get(name, 0)) * 1e6 / count for name in after}
+    return "%.0f us" % sum(used.values()), " ".join(
+        "%s %.0f" % (name, us) for name, us in sorted(used.items(), key=lambda item: -item[1]) if us >= 0.5)
+
+
+def maildir_count(server, user):
+    path = os.path.join(server.directory, "mail", server.domain, user, "Maildir")
+    return sum(len(os.listdir(os.path.join(path, f))) for f in ("new", "cur")) if os.path.isdir(path) else 0
+
+
+def limits():
+    with tempfile.TemporaryDirectory(prefix="mb", dir="/tmp") as directory:
+        for threads in (1, 10, 50):
+            n, s, cpu = run("machine_limit", "files", directory, 5000, SIZE, threads)
+            row("limit: create, write, fsync (%d threads)" % threads, "%.0f/s" % (n / s), "%.0f us CPU" % (cpu / n * 1e6))
+        n, s, cpu = run("machine_limit", "group", directory, 20000, SIZE, 10)
+        row("limit: create, write, one syncfs for 50 (10 threads)", "%.0f/s" % (n / s), "%.0f us CPU" % (cpu / n * 1e6))
+    n, s, cpu = run("machine_limit", "echo", 20000)
+    row("limit: loopback round trips (1 connection)", "%.0f/s" % (n / s), "%.0f us CPU" % (cpu / n * 1e6))
+
+
+def load(server, connections, count, recipient, *more):
+    return run("smtp_load", server.address, server.ports["mx"], connections, count, SIZE, "bench@satu.test", recipient,
+               *more)
+
+
+def accept():
+    with suite.Instance("satu.test", "127.0.0.2", tls=False) as server:
+        user = server.add_user("lama")
+        load(server, 1, 20, user)  # warm
+        suite.wait_for(lambda: maildir_count(server, "lama") == 20, "the first letters")
+        total = 20
+        for connections, count in ((1, 1000), (10, 5000), (50, 5000)):
+            before, begin = cpu_seconds(server), time.monotonic()
+            n, s = load(server, connections, count, user)
+            total += count
+            suite.wait_for(lambda: maildir_count(server, "lama") >= total, "all to be delivered", 120)
+            delivered_s = time.monotonic() - begin
+            time.sleep(0.3)
+            us, split = cpu_line(before, cpu_seconds(server), count)
+            row("accepted, %d connections, %d octets" % (connections, SIZE), "%.0f/s" % (n / s))
+            row("delivered to a Maildir meanwhile", "%.0f/s" % (count / delivered_s))
+            row("CPU a message, intake to Maildir", us, split)
+
+
+def syscalls():
+    count = 500
+    for label, more in (("kept connections", []), ("a connection a message", ["one"])):
+        with suite.Instance("satu.test", "127.0.0.2", tls=False) as server:
+            user = server.add_user("lama")
+            load(server, 1, 20, user)
+            suite.wait_for(lambda: maildir_count(server, "lama") == 20, "the first letters")
+            out = os.path.join(server.directory, "strace")
+            tracers = []
+            for pid, title in server.processes().items():
+                path = "%s.%s.%d" % (out, program_of(title), pid)
+                tracers.append((program_of(title), path, subprocess.Popen(
+                    ["strace", "-f", "-c", "-o", path, "-p", str(pid)], stderr=subprocess.DEVNULL)))
+            time.sleep(1)
+            load(server, 10, count, user, *more)
+            suite.wait_for(lambda: maildir_count(server, "lama") >= 20 + count, "all to be delivered", 120)
+            time.sleep(0.5)
+            calls = {}
+            for name, path, tracer in tracers:
+                tracer.send_signal(signal.SIGINT)
+                tracer.wait()
+                with open(path) as f:
+                    found = re.search(r"^100\.00\s+\S+\s+\S*\s+(\d+)\s.*total", f.read(), re.M)
+                calls[name] = calls.get(name, 0) + (int(found.group(1)) if found else 0)
+            split = " ".join("%s %.1f" % (name, n / count) for name, n in sorted(calls.items(), key=lambda i: -i[1]) if n)
+            row("system calls a message, 10 connections, %s" % label, "%.0f" % (sum(calls.values()) / count), split)
+
+
+def logins():
+    with suite.Instance("satu.test", "127.0.0.2", tls=False) as server:
+        user = server.add_user("lama")
+        for name, login in (("POP3", lambda: server.pop(user).quit()), ("IMAP", lambda: server.imap(user).logout())):
+            login()
+            count, threads = 200, 10
+            before, begin = cpu_seconds(server), time.monotonic()
+            workers = [threading.Thread(target=lambda: [login() for _ in range(count // threads)])
+                       for _ in range(threads)]
+            for w in workers:
+                w.start()
+            for w in workers:
+                w.join()
+            s = time.monotonic() - begin
+            us, split = cpu_line(before, cpu_seconds(server), count)
+            row("logins by %s, %d at a time (the password hash costs most)" % (name, threads), "%.0f/s" % (count / s),
+                "%s CPU: %s" % (us, split))
+
+
+def imap():
+    count = 10000
+    with suite.Instance("satu.test", "127.0.0.2", tls=False) as server:
+        user = server.add_user("lama")
+        port = server.ports["mx"]
+        begin = time.monotonic()
+        run("smtp_load", server.address, port, 10, count, SIZE, "bench@satu.test", user)
+        suite.wait_for(lambda: maildir_count(server, "lama") >= count, "all to be delivered", 300)
+        row("10,000 letters in by SMTP", "%.1f s" % (time.monotonic() - begin))
+        client = server.imap(user)
+        client._maxline = 100000000
+
+        def timed(what, action):
+            before, start = cpu_seconds(server), time.monotonic()
+            action()
+            s = time.monotonic() - start
+            used = cpu_seconds(server)
+            row("IMAP " + what, "%.0f ms" % (s * 1000), "%.0f ms CPU of imapd" % (
+                (used.get("imapd", 0) - before.get("imapd", 0)) * 1000))
+        timed("SELECT of 10,000, first", lambda: client.select("INBOX"))
+        timed("SELECT of 10,000, again", lambda: client.select("INBOX"))
+        timed("FETCH 1:* (FLAGS)", lambda: client.fetch("1:*", "(FLAGS)"))
+        timed("FETCH 1:* (UID FLAGS RFC822.SIZE INTERNALDATE)",
+              lambda: client.fetch("1:*", "(UID FLAGS RFC822.SIZE INTERNALDATE)"))
+        timed("FETCH 1:* (ENVELOPE)", lambda: client.fetch("1:*", "(ENVELOPE)"))
+        timed("FETCH 1:* (BODY.PEEK[])", lambda: client.fetch("1:*", "(BODY.PEEK[])"))
+        timed("SEARCH BODY word", lambda: client.search(None, "BODY", "gajah"))
+        client.logout()
+
+
+PARTS = {"limits": limits, "accept": accept, "syscalls": syscalls, "logins": logins,
+         "imap": imap}
+
+
+def main():
+    wanted = sys.argv[1:] or list(PARTS)
+    for name in wanted:
+        if name not in PARTS:
+            sys.exit("bench: '%s' is none of %s" % (name, " ".join(PARTS)))
+    for name in wanted:
+        PARTS[name]()
+
+
+if __name__ == "__main__":
+    main()
