@@ -83,7 +83,8 @@ struct queue_piece {
  *     if (queue_writer_head(&w, head))          write head at offset 0 (only when something had been written before)
  *     queue_writer_ok(&w)                       asked once, before what was written is made durable
  *
- * Records come before the content. An all-zero offset in the head marks an unfinished file until then.
+ * Records come before the content; at least one recipient. An all-zero offset in the head marks an unfinished file
+ * until then.
  */
 struct queue_writer {
 	struct buf out;
@@ -163,9 +164,10 @@ struct queue_reader {
 	uint64_t good_end; /* end of the last record of the history that counts */
 	uint64_t provisional; /* recipients in the history that no `expanded` has confirmed yet */
 	uint32_t content_crc;
+	uint32_t seen; /* bit per key: what may come once only */
 	unsigned phase;
-	bool has_recipient;    /* a record "of the recipient before" may follow */
 	bool content_skipped;
+	bool inside_line;    /* of a cut-off tail: up to the next newline nothing counts */
 	const char *problem; /* after BAD: for the log */
 };
 
