@@ -12,4 +12,7 @@ void base64_encode(struct buf *out, struct str in);
 /* Appends what in encodes. False when it is not Base64 (out is then as it was) or when out is full (out has failed). */
 bool base64_decode(struct buf *out, struct str in);
 
+/* Whether base64_decode would take it. */
+bool base64_is_good(struct str in);
+
 #endif

@@ -9,8 +9,7 @@
 
 #include "common/buf.h"
 #include "common/loop.h"
-
-#define SASL_LINE_MAX 12288 /* bytes of Base64 in one response; RFC 4954 4 wants 12,288 */
+#include "common/sasl.h"
 
 enum sasl_result {
 	SASL_CONTINUE, /* send the challenge, then sasl_continue with what the peer answers */
@@ -49,9 +48,9 @@ struct sasl_request {
 	LIST_ENTRY(sasl_request) link;
 };
 
-/* path: the server's socket. Connects at once. Fatal when memory is out. */
+/* path: the server's socket; copied. Connects when first asked, and again after a loss. Fatal when memory is out. */
 struct sasl_client *sasl_client_new(struct loop *loop, const char *path);
-/* Requests under way are forgotten without a call. */
+/* Requests under way are forgotten without a call. Not from inside a callback. */
 void sasl_client_free(struct sasl_client *client);
 
 /* The plain-text mechanisms on offer, such as "PLAIN LOGIN": for EHLO and CAPABILITY. Before the server was ever

@@ -40,14 +40,15 @@ enum parse socketmap_reply_take(struct str *rest, enum socketmap_status *status,
 
 struct socketmap_query {
 	/* Called once for each socketmap_ask, never from inside it; value lives during the call. The callback may free
-	 * the query, ask again with it, and cancel others. */
+	 * the query, ask again with it, and cancel others; it must not clear the client. */
 	void (*answered)(struct socketmap_query *query, enum socketmap_status status, struct str value);
 	TAILQ_ENTRY(socketmap_query) link;
 	struct socketmap_client *client; /* NULL when nothing is asked */
-	char *request;			 /* the netstring, to send it again after a reconnection */
-	size_t request_n;
+	struct buf request;		 /* the netstring, to send it again after a reconnection */
 	uint64_t deadline_ms;
-	bool sent, retried, cancelled;
+	unsigned skip; /* replies before this one's that belong to cancelled queries */
+	enum { SOCKETMAP_WAITING, SOCKETMAP_SENT, SOCKETMAP_FAILED } state;
+	bool retried;
 };
 
 TAILQ_HEAD(socketmap_queries, socketmap_query);
@@ -58,9 +59,10 @@ struct socketmap_client {
 	unsigned timeout_ms;
 	struct loop_io io;
 	struct loop_timer timer;
-	struct socketmap_queries queries; /* in the order asked; those that are `sent` come first */
+	struct socketmap_queries queries; /* in the order asked; those that were sent come first */
 	struct buf in, out;
-	unsigned orphans; /* replies that belong to cancelled queries: read and dropped, before all others */
+	unsigned skip_last; /* replies behind those of all queries sent that belong to cancelled ones */
+	bool broken;	    /* found while being asked: dealt with at the next turn, from the timer */
 };
 
 /* path: borrowed for the client's life. Connects when first asked, and again when the server went away. */
