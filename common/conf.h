@@ -1,0 +1,160 @@
+/*
+ * The configuration: one file of `key = value` lines for the whole suite. Every parameter is one row of a table:
+ * common/conf.def for what several programs need, FOLDER/conf.def for a program's own, conf_listener.def and
+ * conf_domain.def for the sections. A row makes the field below, the parser's row with its range, a line of
+ * `merpati check` and an entry of the man page; one without documentation does not compile.
+ *
+ * To add a parameter: add its row, then `MERPATI_UPDATE=1 make unit` to renew man/merpati.conf.5 and etc/merpati.conf.
+ */
+#ifndef COMMON_CONF_H
+#define COMMON_CONF_H
+
+#include "common/arena.h"
+#include "common/buf.h"
+#include "common/err.h"
+#include "common/listener_kind.h"
+#include "common/network.h"
+
+struct conf_networks {
+	const struct network *list;
+	size_t n;
+};
+
+struct conf_endpoints {
+	const struct endpoint *list;
+	size_t n;
+};
+
+/* Seconds; never empty. */
+struct conf_times {
+	const uint64_t *list;
+	size_t n;
+};
+
+/* In the order of the words in the tables. */
+enum conf_log {
+	CONF_LOG_AUTO,
+	CONF_LOG_STDERR,
+	CONF_LOG_SYSLOG,
+	CONF_LOG_JOURNAL,
+};
+
+enum conf_accounts {
+	CONF_ACCOUNTS_SYSTEM,
+	CONF_ACCOUNTS_VIRTUAL,
+};
+
+/* Strings are never NULL: one that is not set and has no default is "". */
+#define CONF_STRING(field, key, default_text, doc) const char *field;
+#define CONF_DOMAIN(field, key, default_text, doc) const char *field;
+#define CONF_PATH(field, key, default_text, doc) const char *field;
+#define CONF_NUMBER(field, key, default_text, min, max, doc) uint64_t field;
+#define CONF_SIZE(field, key, default_text, min, max, doc) uint64_t field;
+#define CONF_TIME_S(field, key, default_text, min, max, doc) uint64_t field;
+#define CONF_TIME_MS(field, key, default_text, min, max, doc) uint64_t field;
+#define CONF_TIMES_S(field, key, default_text, min, max, doc) struct conf_times field;
+#define CONF_BOOL(field, key, default_text, doc) bool field;
+#define CONF_ENUM(field, key, type, words, default_text, doc) type field;
+#define CONF_NETWORKS(field, key, default_text, doc) struct conf_networks field;
+#define CONF_ENDPOINTS(field, key, default_port, default_text, doc) struct conf_endpoints field;
+
+struct conf_smtpd {
+#include "smtpd/conf.def"
+};
+
+struct conf_queue {
+#include "queue/conf.def"
+};
+
+struct conf_deliver {
+#include "deliver/conf.def"
+};
+
+struct conf_popd {
+#include "popd/conf.def"
+};
+
+struct conf_imapd {
+#include "imapd/conf.def"
+};
+
+struct conf_auth {
+#include "auth/conf.def"
+};
+
+struct conf_listener {
+	const char *name;
+	unsigned line; /* of its section; 0 for a standard one */
+#include "common/conf_listener.def"
+};
+
+struct conf_domain {
+	const char *name; /* in lower case */
+	unsigned line;
+#include "common/conf_domain.def"
+};
+
+struct conf {
+#include "common/conf.def"
+	struct conf_smtpd smtpd;
+	struct conf_queue queue;
+	struct conf_deliver deliver;
+	struct conf_popd popd;
+	struct conf_imapd imapd;
+	struct conf_auth auth;
+	/* Those of the file, else the standard ones; sockets between our own programs are not among them. */
+	const struct conf_listener *listeners;
+	size_t nlisteners;
+	/* Those of the file, else hostname and localhost with system accounts. Sorted by name. */
+	const struct conf_domain *domains;
+	size_t ndomains;
+	const char *path;     /* of the file */
+	const unsigned *lines; /* where each parameter was set: see conf_where */
+	struct arena arena;
+};
+
+#undef CONF_STRING
+#undef CONF_DOMAIN
+#undef CONF_PATH
+#undef CONF_NUMBER
+#undef CONF_SIZE
+#undef CONF_TIME_S
+#undef CONF_TIME_MS
+#undef CONF_TIMES_S
+#undef CONF_BOOL
+#undef CONF_ENUM
+#undef CONF_NETWORKS
+#undef CONF_ENDPOINTS
+
+#define CONF_FILE_MAX_BYTES (1024 * 1024)
+#define CONF_LISTENERS_MAX 256
+#define CONF_DOMAINS_MAX 4096
+#define CONF_PROBLEMS_MAX_BYTES 65536
+
+/* What -c overrides: $MERPATI_CONF, else the installed place. */
+const char *conf_default_path(void);
+
+/* Reads the file; *conf is the caller's until conf_free. On failure err tells the first problem with file and line. */
+bool conf_load(const char *path, struct conf **conf, struct err *err);
+/*
+ * The same for `merpati check`: goes on after a problem with the parameter's default and writes each as a line
+ * "PATH:LINE: what" into problems (of maximum CONF_PROBLEMS_MAX_BYTES). *conf is NULL only if there is no file to read.
+ */
+bool conf_load_all(const char *path, struct conf **conf, struct buf *problems);
+/*
+ * The pure part: text is what the file at path holds; hostname is the default for that parameter. Never NULL.
+ * Relative paths are taken from path's directory.
+ */
+struct conf *conf_parse(struct str text, const char *path, const char *hostname, struct buf *problems);
+void conf_free(struct conf *conf);
+
+/* The kind of accounts of one of our domains (any case); NULL when the domain is not ours. */
+const struct conf_domain *conf_domain_find(const struct conf *conf, struct str domain);
+const struct conf_listener *conf_listener_find(const struct conf *conf, struct str name);
+bool conf_networks_contain(const struct conf_networks *networks, const struct sockaddr *address);
+/* Certificate and key are configured. */
+bool conf_has_tls(const struct conf *conf);
+/* "PATH:LINE" where the key was set, or "PATH" when it has its default. */
+void conf_where(const struct conf *conf, const char *key, char *dst, size_t size);
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * What follows from several parameters together: defaults that depend on others, and contradictions. Pure; for
+ * conf_parse only.
+ */
+#ifndef COMMON_CONF_FINISH_H
+#define COMMON_CONF_FINISH_H
+
+#include "common/conf.h"
+
+/* The domains as read so far; filled up with the standard ones and sorted. */
+struct conf_sections {
+	struct conf_listener *listeners;
+	size_t nlisteners;
+	struct conf_domain *domains;
+	size_t ndomains;
+};
+
+void conf_finish(struct conf *conf, struct conf_sections *sections, const char *hostname, struct buf *problems);
+
+/* Adds "PATH:LINE: ..." to problems; without the line when it is 0. */
+void conf_problem(const struct conf *conf, unsigned line, struct buf *problems, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#endif
