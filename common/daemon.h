@@ -93,8 +93,8 @@ struct daemon {
 	struct listener_set listeners;
 	TAILQ_HEAD(daemon_generations, daemon_generation) generations; /* oldest first */
 	struct loop_signal hup, term, interrupt;
-	struct loop_timer watchdog, deadline;
-	bool ready;
+	struct loop_timer watchdog;
+	bool ready, debug;
 	const char *conf_path;
 };
 
@@ -117,7 +117,7 @@ struct daemon_child {
 	uint64_t backoff_ms;
 	int peer_fd;	   /* of the pair to its peer: its own end, and */
 	int peer_other_fd; /* the end that the peer role's process gets */
-	bool ready, told_to_stop;
+	bool ready, told_to_drain, told_to_stop;
 	TAILQ_ENTRY(daemon_child) link;
 };
 

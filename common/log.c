@@ -77,6 +77,12 @@ log_set_debug(bool on)
 	out.debug = on;
 }
 
+int
+log_fd(void)
+{
+	return out.syslog_fd;
+}
+
 /* Length of the valid UTF-8 sequence of two or more bytes that s begins with, or 0. */
 static size_t
 utf8_sequence(struct str s)

@@ -27,6 +27,8 @@ void log_open(const char *tag, const char *program, enum log_target target);
 /* A process that has forked calls this with its role, for the process title in the log; NULL keeps it. */
 void log_role(const char *program);
 void log_set_debug(bool on);
+/* The descriptor that must stay open when a process closes what it should not have; -1: none but standard error. */
+int log_fd(void);
 
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,0 +1,194 @@
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <bsd/unistd.h>
+
+#include "common/daemon_process.h"
+#include "common/descriptors.h"
+#include "common/log.h"
+#include "common/notify.h"
+
+/* A process that lost its parent ends by itself after this many seconds, however busy it is. */
+#define ORPHAN_SECONDS 5
+
+static bool in_empty_root;
+
+static struct listener *
+listeners_of(const struct daemon *daemon, const struct daemon_role *role, size_t *n)
+{
+	struct listener *list = calloc(daemon->listeners.n + 1, sizeof *list);
+
+	if (list == NULL)
+		fatal("out of memory for the listeners");
+	*n = 0;
+	for (size_t i = 0; i < daemon->listeners.n; i++)
+		if (role->listeners & LISTENER_BIT(daemon->listeners.list[i].kind))
+			list[(*n)++] = daemon->listeners.list[i];
+	return list;
+}
+
+static bool
+has_peer(const struct daemon_child *child, const struct daemon_role *role)
+{
+	return child->role->peer != NULL && strcmp(child->role->peer, role->name) == 0;
+}
+
+/* Its own end of the pair to its peer, or the other ends of all pairs if it is one. */
+static int *
+peers_of(const struct daemon_child *child, size_t *n)
+{
+	const struct daemon_generation *generation = child->generation;
+	int *list = calloc(generation->nregular + 1, sizeof *list);
+
+	if (list == NULL)
+		fatal("out of memory for the peers");
+	*n = 0;
+	if (child->peer_fd >= 0)
+		list[(*n)++] = child->peer_fd;
+	for (size_t i = 0; i < generation->nregular && !child->role->on_demand; i++)
+		if (has_peer(&generation->regular[i], child->role))
+			list[(*n)++] = generation->regular[i].peer_other_fd;
+	return list;
+}
+
+static void
+keep_only(const struct daemon_self *self)
+{
+	int keep[DESCRIPTORS_KEEP_MAX];
+	size_t n = 0;
+
+	if (self->nlisteners + self->npeers + self->nfds + 2 > DESCRIPTORS_KEEP_MAX)
+		fatal("too many descriptors for a process");
+	keep[n++] = log_fd();
+	keep[n++] = self->channel_fd;
+	for (size_t i = 0; i < self->nlisteners; i++)
+		keep[n++] = self->listeners[i].fd;
+	for (size_t i = 0; i < self->npeers; i++)
+		keep[n++] = self->peers[i];
+	for (size_t i = 0; i < self->nfds; i++)
+		keep[n++] = self->fds[i];
+	descriptors_keep(keep, n);
+}
+
+static void
+find_user(struct daemon_self *self, const struct daemon_spawn *spawn)
+{
+	struct err err;
+
+	if (spawn != NULL && spawn->user != NULL)
+		self->user = *spawn->user;
+	else if (!daemon_user_find(self->role->user, &self->user, &err))
+		fatal("%s", err.text);
+}
+
+/* The parent's loop goes first: with it SIGHUP, SIGTERM and SIGCHLD have their usual effects again. A signal from the
+ * terminal is for the parent, which then tells us. */
+static void
+leave_parent(struct daemon *daemon)
+{
+	loop_free(daemon->loop);
+	notify_close();
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGINT, SIG_IGN);
+}
+
+_Noreturn void
+daemon_self_main(struct daemon_child *child, const struct daemon_spawn *spawn, int channel_fd)
+{
+	struct daemon *daemon = child->daemon;
+	struct daemon_self self = {
+	    .role = child->role, .index = child->index, .conf = child->generation->conf, .channel_fd = channel_fd};
+
+	leave_parent(daemon);
+	self.listeners = listeners_of(daemon, child->role, &self.nlisteners);
+	self.peers = peers_of(child, &self.npeers);
+	if (spawn != NULL) {
+		self.fds = spawn->fds;
+		self.nfds = spawn->nfds;
+		self.argument = spawn->argument;
+	}
+	find_user(&self, spawn);
+	keep_only(&self);
+	if (spawn != NULL && spawn->title != NULL)
+		setproctitle("%s %s", child->role->name, spawn->title);
+	else
+		setproctitle("%s", child->role->name);
+	child->role->main(&self);
+	exit(EX_OK);
+}
+
+static void
+stop_now(struct daemon_self *self)
+{
+	if (self->stopping)
+		return;
+	self->stopping = true;
+	if (self->stop == NULL)
+		exit(EX_OK);
+	self->stop(self);
+}
+
+static void
+drain_now(struct daemon_self *self)
+{
+	if (self->draining || self->stopping)
+		return;
+	self->draining = true;
+	if (self->drain == NULL)
+		stop_now(self);
+	else
+		self->drain(self);
+}
+
+static void
+parent_said(struct channel *channel, struct msg *m)
+{
+	struct daemon_self *self = container_of(channel, struct daemon_self, channel);
+
+	if (m->type == DAEMON_DRAIN)
+		drain_now(self);
+	else if (m->type == DAEMON_STOP)
+		stop_now(self);
+	else if (self->received != NULL)
+		self->received(self, m);
+}
+
+static void
+parent_gone(struct channel *channel)
+{
+	(void)alarm(ORPHAN_SECONDS);
+	stop_now(container_of(channel, struct daemon_self, channel));
+}
+
+void
+daemon_self_open(struct daemon_self *self, struct loop *loop)
+{
+	struct buf b;
+
+	self->loop = loop;
+	channel_open(&self->channel, loop, self->channel_fd, parent_said, parent_gone);
+	buf_init(&b, 64);
+	msg_begin(&b, DAEMON_READY, 0);
+	(void)channel_send(&self->channel, &b, -1); /* a parent that is gone shows itself by the end of the channel */
+	buf_clear(&b);
+}
+
+bool
+daemon_self_send(struct daemon_self *self, const struct buf *b, int pass_fd)
+{
+	return channel_send(&self->channel, b, pass_fd);
+}
+
+const char *
+daemon_socket_path(const struct conf *conf, const char *name)
+{
+	static char path[256];
+
+	(void)snprintf(path, sizeof path, "%s/%s", in_empty_root ? "" : conf->run_directory, name);
+	return path;
+}
