@@ -1,0 +1,38 @@
+/*
+ * Group commit: makes files and their directory entries durable, many at a time. Few files at once are synced one by
+ * one with their directory after them, many by one syncfs. The work is done by threads; answers come in the loop.
+ */
+#ifndef COMMON_COMMIT_H
+#define COMMON_COMMIT_H
+
+#include "common/err.h"
+#include "common/loop.h"
+
+struct commit;
+
+/* Embedded by whoever waits; its memory stays until `durable` was called. */
+struct commit_entry {
+	/* ok: file and directory entry would survive a power cut. Otherwise err says why; the file is in doubt. */
+	void (*durable)(struct commit_entry *entry, bool ok, const struct err *err);
+	int file_fd;
+	int directory_fd;
+	/* commit.c's own: */
+	int errnum;
+	STAILQ_ENTRY(commit_entry) link;
+};
+
+/* threads: 1 to 16. The threads block all signals. Fatal when the kernel refuses. */
+struct commit *commit_new(struct loop *loop, unsigned threads);
+/* Waits for what is under way (calling durable for it), then ends the threads. */
+void commit_free(struct commit *commit);
+
+/*
+ * Makes file_fd (all of its data and metadata) and its name in directory_fd durable, then calls durable from the loop.
+ * file_fd may be -1: only the directory (after a rename). Both descriptors stay the caller's and open until then.
+ */
+void commit_submit(struct commit *commit, struct commit_entry *entry, int file_fd, int directory_fd,
+    void (*durable)(struct commit_entry *, bool, const struct err *));
+/* How many entries wait. */
+size_t commit_waiting(const struct commit *commit);
+
+#endif
