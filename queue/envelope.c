@@ -1,0 +1,588 @@
+#include "queue/envelope.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REPLY_MAX 1024
+#define TEXT_MAX 400
+
+void
+envelope_init(struct envelope *e, size_t max_bytes, size_t max_recipients, uint64_t seed)
+{
+	*e = (struct envelope){.max_recipients = max_recipients, .seed = seed};
+	arena_init(&e->arena, max_bytes);
+}
+
+void
+envelope_clear(struct envelope *e)
+{
+	arena_clear(&e->arena);
+	free(e->recipients);
+	free(e->known);
+	e->recipients = NULL;
+	e->known = NULL;
+	e->nrecipients = e->cap = 0;
+}
+
+/* ---- recipients ------------------------------------------------------------------------------------------------ */
+
+static struct recipient *
+recipient_add(struct envelope *e, struct str address)
+{
+	struct recipient *r;
+
+	if (e->nrecipients == e->cap) {
+		size_t cap = e->cap == 0 ? 4 : e->cap * 2;
+
+		if (e->nrecipients >= e->max_recipients)
+			return NULL;
+		r = reallocarray(e->recipients, cap, sizeof *r);
+		if (r == NULL)
+			return NULL;
+		e->recipients = r;
+		e->cap = cap;
+	}
+	r = &e->recipients[e->nrecipients];
+	*r = (struct recipient){.parent = ENVELOPE_NO_PARENT, .state = QUEUE_WAITING, .settled = QUEUE_WAITING};
+	r->address = arena_copy(&e->arena, address);
+	if (r->address.p == NULL)
+		return NULL;
+	e->nrecipients++;
+	return r;
+}
+
+/* What may stand in a command to another server. */
+static bool
+address_is_sound(struct str s)
+{
+	if (s.n > ENVELOPE_ADDRESS_MAX)
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < 32 || s.p[i] == 127)
+			return false;
+	return true;
+}
+
+struct str
+envelope_return_path(const struct envelope *e, const struct recipient *r)
+{
+	return r->return_path.p != NULL ? r->return_path : e->sender;
+}
+
+size_t
+envelope_waiting(const struct envelope *e)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->nrecipients; i++)
+		n += e->recipients[i].state == QUEUE_WAITING;
+	return n;
+}
+
+bool
+envelope_wants(const struct recipient *r, struct str word)
+{
+	struct str rest = r->notify, token;
+
+	if (rest.p == NULL)
+		return !str_equal(word, STR("SUCCESS"));
+	while (str_token(&rest, ',', &token))
+		if (str_equal_nocase(token, word))
+			return true;
+	return false;
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------------- */
+
+static bool
+damage(const char **problem, const char *text)
+{
+	*problem = text;
+	return false;
+}
+
+/* False when memory is out: no damage. */
+static bool
+keep(struct envelope *e, struct str *field, struct str value)
+{
+	*field = arena_copy(&e->arena, value);
+	return field->p != NULL;
+}
+
+static bool
+add_recipient(struct envelope *e, const struct queue_record *record, const char **problem)
+{
+	struct recipient *r;
+
+	if (record->value.n == 0 || !address_is_sound(record->value))
+		return damage(problem, "a recipient that is no address");
+	r = recipient_add(e, record->value);
+	if (r == NULL)
+		return false;
+	r->offset = record->offset;
+	r->settled = record->state;
+	e->children++;
+	return true;
+}
+
+static bool
+add_expanded(struct envelope *e, struct str value, const char **problem)
+{
+	uint64_t parent, count;
+
+	if (!queue_value_number(&value, &parent) || !queue_value_number(&value, &count) || count != e->children ||
+	    parent >= e->nrecipients - count)
+		return damage(problem, "an expansion of nobody");
+	for (size_t i = e->nrecipients - count; i < e->nrecipients; i++)
+		e->recipients[i].parent = (uint32_t)parent;
+	e->recipients[parent].state = QUEUE_EXPANDED_STATE;
+	e->recipients[parent].recorded = true;
+	e->children = 0;
+	return true;
+}
+
+static bool
+add_attempt(struct envelope *e, struct str value, const char **problem)
+{
+	struct queue_attempt attempt;
+
+	if (!queue_attempt_parse(value, &attempt) || attempt.recipient >= e->nrecipients ||
+	    attempt.outcome == QUEUE_EXPANDED_STATE)
+		return damage(problem, "an attempt for nobody");
+	if (!envelope_attempt(e, attempt.recipient, &attempt))
+		return false;
+	e->recipients[attempt.recipient].recorded = true;
+	return true;
+}
+
+static bool
+add_deferred(struct envelope *e, struct str value, const char **problem)
+{
+	uint64_t time_ms;
+
+	if (!queue_value_number(&value, &time_ms) || !queue_value_number(&value, &e->deferrals) ||
+	    !queue_value_number(&value, &e->due_ms))
+		return damage(problem, "a malformed deferral");
+	return true;
+}
+
+/* Of held, released, warned: begins with the time. */
+static bool
+add_time(struct str value, uint64_t *time_ms, const char **problem)
+{
+	if (!queue_value_number(&value, time_ms))
+		return damage(problem, "a malformed time");
+	return true;
+}
+
+static bool
+add_pieces(struct envelope *e, struct str value)
+{
+	struct queue_piece pieces[QUEUE_PIECES_MAX];
+	struct queue_piece *copy;
+	size_t n;
+
+	/* The reader has checked them already. */
+	if (!queue_pieces_parse(value, &e->head, pieces, QUEUE_PIECES_MAX, &n))
+		return false;
+	copy = arena_alloc(&e->arena, n * sizeof *copy);
+	if (copy == NULL)
+		return false;
+	memcpy(copy, pieces, n * sizeof *copy);
+	e->pieces = copy;
+	e->npieces = n;
+	return true;
+}
+
+static bool
+add_sender(struct envelope *e, struct str value, const char **problem)
+{
+	if (!address_is_sound(value))
+		return damage(problem, "a sender that is no address");
+	return keep(e, &e->sender, value);
+}
+
+bool
+envelope_add(struct envelope *e, const struct queue_record *record, const char **problem)
+{
+	struct recipient *last = e->nrecipients > 0 ? &e->recipients[e->nrecipients - 1] : NULL;
+	struct str value = record->value;
+	uint64_t ignored;
+
+	*problem = NULL;
+	switch (record->key) {
+	case QUEUE_TIME:
+		return add_time(value, &e->time_ms, problem);
+	case QUEUE_SENDER:
+		return add_sender(e, value, problem);
+	case QUEUE_CLIENT:
+		return keep(e, &e->client, value);
+	case QUEUE_LOGIN:
+		return keep(e, &e->login, value);
+	case QUEUE_BODY:
+		e->is_8bit = true;
+		return true;
+	case QUEUE_SMTPUTF8:
+		e->is_smtputf8 = true;
+		return true;
+	case QUEUE_RET:
+		return keep(e, &e->ret, value);
+	case QUEUE_ENVID:
+		e->has_envid = true;
+		return keep(e, &e->envid, value);
+	case QUEUE_RECIPIENT:
+		return add_recipient(e, record, problem);
+	case QUEUE_ORIGINAL:
+		return keep(e, &last->original, value);
+	case QUEUE_ORCPT:
+		return keep(e, &last->orcpt, value);
+	case QUEUE_NOTIFY:
+		return keep(e, &last->notify, value);
+	case QUEUE_RETURN:
+		if (!address_is_sound(value))
+			return damage(problem, "a return path that is no address");
+		return keep(e, &last->return_path, value);
+	case QUEUE_PIECES:
+		return add_pieces(e, value);
+	case QUEUE_END:
+		e->children = 0;
+		return true;
+	case QUEUE_EXPANDED:
+		return add_expanded(e, value, problem);
+	case QUEUE_ATTEMPT:
+		return add_attempt(e, value, problem);
+	case QUEUE_DEFERRED:
+		return add_deferred(e, value, problem);
+	case QUEUE_WARNED:
+		return add_time(value, &e->warned_ms, problem);
+	case QUEUE_HELD:
+		return add_time(value, &e->held_ms, problem);
+	case QUEUE_RELEASED:
+		e->held_ms = 0;
+		return add_time(value, &ignored, problem);
+	case QUEUE_KEY_COUNT:
+		break;
+	}
+	return damage(problem, "an unknown record");
+}
+
+static bool
+states_are_backed(const struct envelope *e)
+{
+	for (size_t i = 0; i < e->nrecipients; i++) {
+		const struct recipient *r = &e->recipients[i];
+
+		if (r->settled != QUEUE_WAITING && r->settled != r->state)
+			return false;
+	}
+	return true;
+}
+
+bool
+envelope_finish(struct envelope *e, const struct queue_reader *r, uint64_t good_end, uint64_t size,
+    const char **problem)
+{
+	struct queue_piece *whole;
+
+	*problem = NULL;
+	e->nrecipients -= e->children;
+	e->children = 0;
+	e->written = e->nrecipients;
+	e->head = r->head;
+	e->end = good_end;
+	e->cut = size > good_end;
+	if (!states_are_backed(e))
+		return damage(problem, "a recipient's state that no record backs");
+	for (size_t i = 0; i < e->nrecipients; i++)
+		e->recipients[i].recorded = true;
+	if (e->npieces > 0)
+		return true;
+	whole = arena_alloc(&e->arena, sizeof *whole);
+	if (whole == NULL)
+		return false;
+	*whole = (struct queue_piece){e->head.content_offset, e->head.content_end - e->head.content_offset};
+	e->pieces = whole;
+	e->npieces = 1;
+	return true;
+}
+
+/* ---- what happens to it ---------------------------------------------------------------------------------------- */
+
+bool
+envelope_attempt(struct envelope *e, size_t index, const struct queue_attempt *attempt)
+{
+	struct recipient *r = &e->recipients[index];
+
+	r->state = attempt->outcome;
+	r->recorded = false;
+	r->tried_ms = attempt->time_ms;
+	/* A site says the same each time: then nothing grows. */
+	if (!str_equal(r->code, attempt->code) || r->code.p == NULL)
+		r->code = arena_copy(&e->arena, str_sub(attempt->code, 0, TEXT_MAX));
+	if (!str_equal(r->relay, attempt->relay) || r->relay.p == NULL)
+		r->relay = arena_copy(&e->arena, str_sub(attempt->relay, 0, TEXT_MAX));
+	if (!str_equal(r->reply, attempt->reply) || r->reply.p == NULL)
+		r->reply = arena_copy(&e->arena, str_sub(attempt->reply, 0, REPLY_MAX));
+	return r->code.p != NULL && r->relay.p != NULL && r->reply.p != NULL;
+}
+
+bool
+envelope_is_literal(const struct envelope *e, size_t index)
+{
+	struct str address = e->recipients[index].address;
+	uint32_t parent = e->recipients[index].parent;
+
+	while (parent != ENVELOPE_NO_PARENT) {
+		if (str_equal_nocase(e->recipients[parent].address, address))
+			return true;
+		parent = e->recipients[parent].parent;
+	}
+	return false;
+}
+
+static size_t
+depth(const struct envelope *e, size_t index)
+{
+	size_t n = 0;
+
+	for (uint32_t at = e->recipients[index].parent; at != ENVELOPE_NO_PARENT; at = e->recipients[at].parent)
+		n++;
+	return n;
+}
+
+/* ---- which addresses it has ------------------------------------------------------------------------------------ */
+
+static uint64_t
+address_hash(const struct envelope *e, struct str s)
+{
+	uint64_t h = e->seed ^ 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < s.n; i++)
+		h = (h ^ (unsigned char)ascii_lower(s.p[i])) * 0x100000001b3;
+	return h ^ h >> 32;
+}
+
+/* The slot of the address, or the free one where it would go. */
+static uint32_t *
+known_slot(const struct envelope *e, struct str address)
+{
+	size_t at = address_hash(e, address) & (e->known_slots - 1);
+
+	while (e->known[at] != 0 && !str_equal_nocase(e->recipients[e->known[at] - 1].address, address))
+		at = (at + 1) & (e->known_slots - 1);
+	return &e->known[at];
+}
+
+static void
+known_add(struct envelope *e, size_t index)
+{
+	uint32_t *slot = known_slot(e, e->recipients[index].address);
+
+	if (*slot != 0)
+		return;
+	*slot = (uint32_t)index + 1;
+	e->known_n++;
+}
+
+static void
+known_forget(struct envelope *e)
+{
+	free(e->known);
+	e->known = NULL;
+	e->known_slots = e->known_n = 0;
+}
+
+/* Makes room for `more` further addresses, at most two thirds full. */
+static bool
+known_reserve(struct envelope *e, size_t more)
+{
+	size_t slots = 64;
+	uint32_t *table;
+
+	if (e->known != NULL && e->known_slots / 3 * 2 >= e->known_n + more)
+		return true;
+	while (slots / 3 * 2 < e->nrecipients + more)
+		slots *= 2;
+	table = calloc(slots, sizeof *table);
+	if (table == NULL)
+		return false;
+	known_forget(e);
+	e->known = table;
+	e->known_slots = slots;
+	for (size_t i = 0; i < e->nrecipients; i++)
+		known_add(e, i);
+	return true;
+}
+
+/*
+ * Should `address` become a child of `index`? Not when the message has it already; but an alias that names itself, or
+ * one that it came from, means the mailbox of that name: once.
+ */
+static bool
+is_new(const struct envelope *e, size_t index, struct str address)
+{
+	bool is_ancestor = false;
+
+	if (*known_slot(e, address) == 0)
+		return true;
+	for (size_t at = index;; at = e->recipients[at].parent) {
+		is_ancestor = is_ancestor || str_equal_nocase(e->recipients[at].address, address);
+		if (e->recipients[at].parent == ENVELOPE_NO_PARENT)
+			break;
+	}
+	if (!is_ancestor)
+		return false;
+	for (size_t i = 0; i < e->nrecipients; i++)
+		if (str_equal_nocase(e->recipients[i].address, address) && envelope_is_literal(e, i))
+			return false;
+	return true;
+}
+
+static bool
+child_add(struct envelope *e, size_t index, struct str address, struct str return_path)
+{
+	struct recipient *child = recipient_add(e, address);
+	struct recipient *parent = &e->recipients[index];
+
+	if (child == NULL)
+		return false;
+	child->parent = (uint32_t)index;
+	child->recorded = true;
+	child->original = parent->original.p != NULL ? parent->original : parent->address;
+	child->orcpt = parent->orcpt;
+	child->notify = parent->notify;
+	child->return_path = parent->return_path;
+	if (return_path.p != NULL && !keep(e, &child->return_path, return_path))
+		return false;
+	known_add(e, e->nrecipients - 1);
+	return true;
+}
+
+bool
+envelope_expand(struct envelope *e, size_t index, struct str addresses, struct str domain, struct str return_path)
+{
+	size_t before = e->nrecipients, commas = 0;
+	struct str token;
+
+	for (size_t i = 0; i < addresses.n; i++)
+		commas += addresses.p[i] == ',';
+	if (depth(e, index) >= ENVELOPE_DEPTH_MAX || !known_reserve(e, commas + 1))
+		return false;
+	while (str_token(&addresses, ',', &token)) {
+		struct str address = str_trim(token);
+		bool added = true;
+
+		if (address.n == 0 || !address_is_sound(address))
+			continue;
+		if (str_find_last(address, '@') == address.n) {
+			address = arena_printf(&e->arena, "%.*s@%.*s", STR_FMT(address), STR_FMT(domain));
+			added = address.p != NULL;
+		}
+		if (added && is_new(e, index, address))
+			added = child_add(e, index, address, return_path);
+		if (!added) {
+			e->nrecipients = before;
+			known_forget(e);
+			return false;
+		}
+	}
+	e->recipients[index].state = QUEUE_EXPANDED_STATE;
+	e->recipients[index].recorded = false;
+	return true;
+}
+
+/* ---- the history of the file ----------------------------------------------------------------------------------- */
+
+static void
+history_recipient(struct buf *b, const struct recipient *r)
+{
+	queue_append_recipient(b, r->address);
+	if (r->original.p != NULL)
+		queue_append_record(b, QUEUE_ORIGINAL, r->original);
+	if (r->orcpt.p != NULL)
+		queue_append_record(b, QUEUE_ORCPT, r->orcpt);
+	if (r->notify.p != NULL)
+		queue_append_record(b, QUEUE_NOTIFY, r->notify);
+	if (r->return_path.p != NULL)
+		queue_append_record(b, QUEUE_RETURN, r->return_path);
+}
+
+static void
+history_expanded(struct buf *b, size_t parent, size_t count)
+{
+	char value[64];
+	int n = snprintf(value, sizeof value, "%zu %zu", parent, count);
+
+	queue_append_record(b, QUEUE_EXPANDED, (struct str){value, (size_t)n});
+}
+
+static void
+history_attempt(struct buf *b, size_t index, const struct recipient *r)
+{
+	struct queue_attempt attempt = {.time_ms = r->tried_ms, .recipient = index, .outcome = r->state,
+	    .code = r->code, .relay = r->relay, .reply = r->reply};
+	struct buf value;
+
+	buf_init(&value, QUEUE_VALUE_MAX);
+	queue_attempt_format(&value, &attempt);
+	queue_append_record(b, QUEUE_ATTEMPT, buf_str(&value));
+	buf_clear(&value);
+}
+
+/* Children stand in a row behind one another, each family followed by the word that it is whole. */
+static void
+history_children(struct envelope *e, struct buf *b)
+{
+	size_t begin = e->written;
+
+	for (size_t i = e->written; i < e->nrecipients; i++) {
+		struct recipient *r = &e->recipients[i];
+
+		r->offset = e->end + b->n;
+		history_recipient(b, r);
+		if (i + 1 < e->nrecipients && e->recipients[i + 1].parent == r->parent)
+			continue;
+		history_expanded(b, r->parent, i + 1 - begin);
+		e->recipients[r->parent].recorded = true;
+		begin = i + 1;
+	}
+}
+
+void
+envelope_history(struct envelope *e, struct buf *b)
+{
+	history_children(e, b);
+	for (size_t i = 0; i < e->nrecipients; i++) {
+		const struct recipient *r = &e->recipients[i];
+
+		if (r->recorded)
+			continue;
+		if (r->state == QUEUE_EXPANDED_STATE)
+			history_expanded(b, i, 0);
+		else
+			history_attempt(b, i, r);
+	}
+}
+
+void
+envelope_written(struct envelope *e, const struct buf *b)
+{
+	e->end += b->n;
+	e->cut = false;
+	e->written = e->nrecipients;
+	for (size_t i = 0; i < e->nrecipients; i++)
+		e->recipients[i].recorded = true;
+}
+
+bool
+envelope_is_unrecorded(const struct envelope *e)
+{
+	for (size_t i = 0; i < e->nrecipients; i++) {
+		const struct recipient *r = &e->recipients[i];
+
+		if (!r->recorded && (r->state == QUEUE_DELIVERED || r->state == QUEUE_FAILED))
+			return true;
+	}
+	return false;
+}
