@@ -18,7 +18,7 @@ struct crlf {
 
 /*
  * Converts as much of in as there is room for: returns the bytes taken, *written says how many were written (at most
- * room). room >= 4 makes progress. All zero is the start of a message.
+ * room). room >= 2 makes progress. All zero is the start of a message.
  */
 size_t crlf_to_disk(struct crlf *c, struct str in, char *out, size_t room, size_t *written);
 /* At the end of the message: what was held back; at most 1 byte. */

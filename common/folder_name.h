@@ -14,8 +14,7 @@
 #define FOLDER_NAME_MAX 240  /* bytes of a name, and of the directory's name */
 #define FOLDER_LEVELS_MAX 32
 
-/* UTF-8, no control characters, no empty level, none that begins with `~`, neither too long nor too deep. INBOX in any
- * case is a good name. */
+/* UTF-8, no control characters, no empty level, neither too long nor too deep. INBOX in any case is a good name. */
 bool folder_name_is_good(struct str name);
 bool folder_name_is_inbox(struct str name);
 /* Appends the directory's name, with the dot in front; false when the name is not good or too long for a directory. */

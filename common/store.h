@@ -27,7 +27,7 @@
 /* What new file names and state files take from the host: read once, before any sandbox. */
 struct store_host {
 	char name[MAILDIR_HOST_MAX + 1];
-	char boot[MAILBOX_BOOT_ID_LENGTH + 1]; /* "-": not known */
+	char boot[MAILBOX_BOOT_ID_LENGTH + 1]; /* random where the kernel does not tell */
 };
 
 void store_host_read(struct store_host *host, const char *hostname);
