@@ -26,8 +26,17 @@ enum stream_end {
 	STREAM_FINISHED, /* what stream_finish had to send is sent */
 };
 
+enum stream_phase {
+	STREAM_CLOSED,
+	STREAM_CONNECTING,
+	STREAM_HANDSHAKE,
+	STREAM_OPEN,
+	STREAM_FINISHING, /* sending what is left */
+	STREAM_LINGERING, /* all is sent; waiting for the peer to close */
+};
+
 struct stream_events {
-	/* There are bytes in stream->in that were not there at the last call: take them with buf_consume. */
+	/* There are bytes in stream->in, new ones or (after stream_resume) left ones: take them with buf_consume. */
 	void (*input)(struct stream *stream);
 	/* Everything in `out` has gone to the kernel, after a time in which it could not. May be NULL. */
 	void (*drained)(struct stream *stream);
@@ -51,9 +60,11 @@ struct stream {
 	struct ssl_st *ssl;
 	struct err err;
 	enum stream_end why;
-	unsigned tls_wants;   /* LOOP_ events that OpenSSL waits for */
-	bool open;
-	bool handshaking, connecting, paused, blocked, finishing, broken, eof, shut;
+	enum stream_phase phase;
+	bool paused;  /* by the owner */
+	bool blocked; /* output waits for the kernel, or for OpenSSL */
+	bool ended;   /* `closed` is due; why and err say how */
+	bool hung_up; /* not watched, because the kernel would report nothing but the hang-up */
 };
 
 struct stream_limits {
@@ -85,7 +96,7 @@ bool stream_is_tls(const struct stream *stream);
 const char *stream_tls_version(const struct stream *stream);
 const char *stream_tls_cipher(const struct stream *stream);
 
-/* Sends what can be sent now. Only needed outside of the stream's own callbacks. */
+/* Sends what can be sent now, and reads on if `in` has room again. Only needed outside of the stream's own callbacks. */
 void stream_flush(struct stream *stream);
 /* Bytes that are in `out` and could not be sent yet. */
 size_t stream_pending(const struct stream *stream);

@@ -1,0 +1,557 @@
+#include "common/stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/tls.h"
+
+#define READ_BYTES 16384	/* at most, by one system call */
+#define FINISH_TIMEOUT_MS 10000 /* for sending the rest */
+#define LINGER_TIMEOUT_MS 2000	/* for the peer to close, so that no reset overtakes our last words */
+
+/*
+ * The stream whose callback runs, or NULL once that callback has closed (and perhaps freed) it. Callbacks are made from
+ * the loop only, so they do not nest.
+ */
+static struct stream *current;
+
+/* What one attempt at reading or writing came to. */
+enum transfer {
+	TRANSFER_SOME,
+	TRANSFER_BLOCKED,
+	TRANSFER_EOF,
+	TRANSFER_FAILED,
+};
+
+static void stream_ready(struct loop_io *io, unsigned events);
+static void later_expired(struct loop_timer *timer);
+
+/* --- one read, one write ------------------------------------------------------------------------------------------- */
+
+static enum transfer
+tls_result(struct stream *s, int result, const char *what)
+{
+	switch (SSL_get_error(s->ssl, result)) {
+	case SSL_ERROR_WANT_READ:
+	case SSL_ERROR_WANT_WRITE:
+		return TRANSFER_BLOCKED;
+	case SSL_ERROR_ZERO_RETURN:
+		return TRANSFER_EOF;
+	case SSL_ERROR_SYSCALL:
+		if (errno == 0)
+			return TRANSFER_EOF;
+		(void)err_sys(&s->err, "%s", what);
+		return TRANSFER_FAILED;
+	default:
+		(void)tls_error(&s->err, what);
+		return TRANSFER_FAILED;
+	}
+}
+
+static enum transfer
+plain_result(struct stream *s, ssize_t result, const char *what)
+{
+	if (result == 0)
+		return TRANSFER_EOF;
+	if (errno == EAGAIN || errno == EINTR)
+		return TRANSFER_BLOCKED;
+	(void)err_sys(&s->err, "%s", what);
+	return TRANSFER_FAILED;
+}
+
+static enum transfer
+receive(struct stream *s, char *to, size_t max, size_t *got)
+{
+	ssize_t n;
+
+	errno = 0;
+	if (s->ssl != NULL) {
+		int result;
+
+		ERR_clear_error();
+		result = SSL_read_ex(s->ssl, to, max, got);
+		return result == 1 ? TRANSFER_SOME : tls_result(s, result, "TLS read");
+	}
+	n = recv(s->io.fd, to, max, 0);
+	if (n <= 0)
+		return plain_result(s, n, "read");
+	*got = (size_t)n;
+	return TRANSFER_SOME;
+}
+
+static enum transfer
+transmit(struct stream *s, struct str bytes, size_t *sent)
+{
+	ssize_t n;
+
+	errno = 0;
+	if (s->ssl != NULL) {
+		int result;
+
+		ERR_clear_error();
+		result = SSL_write_ex(s->ssl, bytes.p, bytes.n, sent);
+		return result == 1 ? TRANSFER_SOME : tls_result(s, result, "TLS write");
+	}
+	n = send(s->io.fd, bytes.p, bytes.n, MSG_NOSIGNAL);
+	if (n <= 0)
+		return plain_result(s, n, "write");
+	*sent = (size_t)n;
+	return TRANSFER_SOME;
+}
+
+/* --- state --------------------------------------------------------------------------------------------------------- */
+
+static bool
+wants_input(const struct stream *s)
+{
+	return s->phase == STREAM_OPEN && !s->paused && !s->ended && s->in.n < s->in.max && !s->blocked;
+}
+
+static unsigned
+wanted_events(const struct stream *s)
+{
+	switch (s->phase) {
+	case STREAM_CLOSED:
+		return 0;
+	case STREAM_CONNECTING:
+		return LOOP_WRITE;
+	case STREAM_HANDSHAKE:
+		return SSL_want_write(s->ssl) ? LOOP_WRITE : LOOP_READ;
+	case STREAM_OPEN:
+		return (wants_input(s) ? LOOP_READ : 0) | (s->blocked ? LOOP_WRITE : 0);
+	case STREAM_FINISHING:
+		return s->blocked ? LOOP_WRITE : 0;
+	case STREAM_LINGERING:
+		return LOOP_READ;
+	}
+	return 0;
+}
+
+/* Bytes may be waiting inside OpenSSL, of which epoll knows nothing. */
+static bool
+has_hidden_input(const struct stream *s)
+{
+	return s->ssl != NULL && wants_input(s) && SSL_has_pending(s->ssl);
+}
+
+static void
+watch(struct stream *s)
+{
+	unsigned events = wanted_events(s);
+
+	if (s->phase == STREAM_CLOSED)
+		return;
+	if (s->hung_up && events != 0) {
+		s->hung_up = false;
+		loop_io_add(s->loop, &s->io, s->io.fd, events, stream_ready);
+		return;
+	}
+	loop_io_want(&s->io, events);
+}
+
+/* The connection is over: `closed` follows from the loop. */
+static void
+end(struct stream *s, enum stream_end why)
+{
+	if (s->ended)
+		return;
+	s->ended = true;
+	s->why = why;
+	loop_timer_set(s->loop, &s->later, 0, later_expired);
+}
+
+static void
+deadline_expired(struct loop_timer *timer)
+{
+	struct stream *s = container_of(timer, struct stream, deadline);
+
+	end(s, s->phase == STREAM_LINGERING || s->phase == STREAM_FINISHING ? STREAM_FINISHED : STREAM_DEADLINE);
+}
+
+static void
+linger(struct stream *s)
+{
+	s->phase = STREAM_LINGERING;
+	if (s->ssl != NULL) {
+		ERR_clear_error();
+		(void)SSL_shutdown(s->ssl); /* close_notify; the peer's is not waited for */
+	}
+	(void)shutdown(s->io.fd, SHUT_WR);
+	stream_set_deadline(s, LINGER_TIMEOUT_MS);
+}
+
+/* Sends what the kernel takes; true when nothing is left. */
+static bool
+send_output(struct stream *s)
+{
+	if (!buf_ok(&s->out)) {
+		(void)err_set(&s->err, ERR_LIMIT, "the peer does not read: more than %zu bytes wait for it", s->out.max);
+		end(s, STREAM_BROKEN);
+		return false;
+	}
+	while (s->out.n > 0) {
+		size_t sent = 0;
+
+		switch (transmit(s, buf_str(&s->out), &sent)) {
+		case TRANSFER_SOME:
+			buf_consume(&s->out, sent);
+			break;
+		case TRANSFER_BLOCKED:
+			s->blocked = true;
+			return false;
+		case TRANSFER_EOF:
+			end(s, STREAM_EOF);
+			return false;
+		case TRANSFER_FAILED:
+			end(s, STREAM_BROKEN);
+			return false;
+		}
+	}
+	s->blocked = false;
+	return true;
+}
+
+static void
+output(struct stream *s)
+{
+	if (s->ended || (s->phase != STREAM_OPEN && s->phase != STREAM_FINISHING))
+		return;
+	if (send_output(s) && s->phase == STREAM_FINISHING)
+		linger(s);
+}
+
+/* --- callbacks from the loop --------------------------------------------------------------------------------------- */
+
+/* Calls the owner; false when it has closed the stream, which may be freed by then. */
+static bool
+tell(struct stream *s, void (*callback)(struct stream *))
+{
+	current = s;
+	if (callback != NULL)
+		callback(s);
+	if (current != s)
+		return false;
+	current = NULL;
+	return true;
+}
+
+/* Reads once; true when the owner is to be told. */
+static bool
+input(struct stream *s)
+{
+	size_t room = s->in.max - s->in.n, got = 0;
+	char *to = buf_reserve(&s->in, room < READ_BYTES ? room : READ_BYTES);
+
+	if (to == NULL) {
+		(void)err_set(&s->err, ERR_TEMP, "out of memory");
+		end(s, STREAM_BROKEN);
+		return false;
+	}
+	switch (receive(s, to, room < READ_BYTES ? room : READ_BYTES, &got)) {
+	case TRANSFER_SOME:
+		buf_commit(&s->in, got);
+		return true;
+	case TRANSFER_BLOCKED:
+		return false;
+	case TRANSFER_EOF:
+		end(s, STREAM_EOF);
+		return false;
+	case TRANSFER_FAILED:
+		end(s, STREAM_BROKEN);
+		return false;
+	}
+	return false;
+}
+
+static bool
+read_and_tell(struct stream *s)
+{
+	while (wants_input(s)) {
+		if (input(s) && !tell(s, s->events->input))
+			return false;
+		if (!has_hidden_input(s))
+			break;
+	}
+	return true;
+}
+
+static bool
+handshake(struct stream *s)
+{
+	int result;
+
+	ERR_clear_error();
+	errno = 0;
+	result = SSL_do_handshake(s->ssl);
+	if (result == 1) {
+		s->phase = STREAM_OPEN;
+		return tell(s, s->events->secured) && (!has_hidden_input(s) || read_and_tell(s));
+	}
+	switch (tls_result(s, result, "TLS handshake")) {
+	case TRANSFER_SOME:
+	case TRANSFER_BLOCKED:
+		break;
+	case TRANSFER_EOF:
+		(void)err_set(&s->err, ERR_TEMP, "the peer closed during the TLS handshake");
+		end(s, STREAM_BROKEN);
+		break;
+	case TRANSFER_FAILED:
+		end(s, STREAM_BROKEN);
+		break;
+	}
+	return true;
+}
+
+static bool
+connected(struct stream *s)
+{
+	int errnum = 0;
+	socklen_t n = sizeof errnum;
+
+	if (getsockopt(s->io.fd, SOL_SOCKET, SO_ERROR, &errnum, &n) != 0)
+		errnum = errno;
+	if (errnum == EINPROGRESS)
+		return true;
+	if (errnum != 0) {
+		errno = errnum;
+		(void)err_sys(&s->err, "connect");
+		end(s, STREAM_BROKEN);
+		return true;
+	}
+	s->phase = STREAM_OPEN;
+	return tell(s, s->events->drained);
+}
+
+static void
+discard_input(struct stream *s)
+{
+	char bytes[4096];
+
+	/* In a lingering TLS connection the records do not matter any more. */
+	ssize_t n = recv(s->io.fd, bytes, sizeof bytes, 0);
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		end(s, STREAM_FINISHED);
+}
+
+static bool
+traffic(struct stream *s, unsigned events)
+{
+	if ((events & LOOP_WRITE) && s->blocked) {
+		output(s);
+		if (!s->blocked && s->phase == STREAM_OPEN && !s->ended && !tell(s, s->events->drained))
+			return false;
+	}
+	return !(events & LOOP_READ) || read_and_tell(s);
+}
+
+/* A hang-up while nobody reads: epoll would report it without end, so it is looked at when reading goes on. */
+static void
+unwatch_if_deaf(struct stream *s, unsigned events)
+{
+	if (!(events & LOOP_HANGUP) || s->phase == STREAM_CLOSED || s->ended || wanted_events(s) != 0 || s->hung_up)
+		return;
+	if (s->phase == STREAM_FINISHING)
+		return;
+	loop_io_remove(&s->io);
+	s->hung_up = true;
+}
+
+static void
+stream_ready(struct loop_io *io, unsigned events)
+{
+	struct stream *s = container_of(io, struct stream, io);
+	bool alive = true;
+
+	switch (s->phase) {
+	case STREAM_CLOSED:
+		return;
+	case STREAM_CONNECTING:
+		alive = connected(s);
+		break;
+	case STREAM_HANDSHAKE:
+		alive = handshake(s);
+		break;
+	case STREAM_OPEN:
+		alive = traffic(s, events);
+		break;
+	case STREAM_FINISHING:
+		break;
+	case STREAM_LINGERING:
+		discard_input(s);
+		break;
+	}
+	if (!alive)
+		return;
+	output(s);
+	unwatch_if_deaf(s, events);
+	watch(s);
+}
+
+static void
+later_expired(struct loop_timer *timer)
+{
+	struct stream *s = container_of(timer, struct stream, later);
+
+	if (s->ended) {
+		const struct stream_events *events = s->events;
+		enum stream_end why = s->why;
+		struct err err = s->err;
+
+		stream_close(s);
+		events->closed(s, why, why == STREAM_BROKEN ? &err : NULL);
+		return;
+	}
+	if (s->phase == STREAM_OPEN && !s->paused && s->in.n > 0 && !tell(s, s->events->input))
+		return;
+	if (has_hidden_input(s) && !read_and_tell(s))
+		return;
+	output(s);
+	watch(s);
+}
+
+/* --- the owner's calls --------------------------------------------------------------------------------------------- */
+
+void
+stream_open(struct stream *stream, struct loop *loop, int fd, const struct stream_events *events,
+    const struct stream_limits *limits)
+{
+	int flags = fcntl(fd, F_GETFL), on = 1;
+
+	if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0))
+		fatal("fcntl: %s", strerror(errno));
+	*stream = (struct stream){.loop = loop, .events = events, .phase = STREAM_OPEN};
+	buf_init(&stream->in, limits->in_max);
+	buf_init(&stream->out, limits->out_max);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* not every socket is TCP */
+	loop_io_add(loop, &stream->io, fd, LOOP_READ, stream_ready);
+}
+
+void
+stream_connecting(struct stream *stream)
+{
+	stream->phase = STREAM_CONNECTING;
+	watch(stream);
+}
+
+void
+stream_close(struct stream *stream)
+{
+	if (stream->phase == STREAM_CLOSED)
+		return;
+	if (current == stream)
+		current = NULL;
+	stream->phase = STREAM_CLOSED;
+	loop_timer_cancel(&stream->deadline);
+	loop_timer_cancel(&stream->later);
+	loop_io_remove(&stream->io);
+	SSL_free(stream->ssl);
+	stream->ssl = NULL;
+	(void)close(stream->io.fd);
+	buf_clear_secret(&stream->in);
+	buf_clear_secret(&stream->out);
+}
+
+bool
+stream_is_open(const struct stream *stream)
+{
+	return stream->phase != STREAM_CLOSED;
+}
+
+bool
+stream_start_tls(struct stream *stream, struct tls_context *context, const char *server_name)
+{
+	if (stream->phase != STREAM_OPEN || stream->ssl != NULL || stream->in.n > 0 || stream->ended)
+		return false;
+	if (!send_output(stream))
+		return false;
+	stream->ssl = tls_connection_new(context, stream->io.fd, server_name);
+	if (stream->ssl == NULL)
+		return false;
+	stream->phase = STREAM_HANDSHAKE;
+	/* A client speaks first: it begins from the loop. */
+	loop_io_want(&stream->io, LOOP_READ | LOOP_WRITE);
+	return true;
+}
+
+bool
+stream_is_tls(const struct stream *stream)
+{
+	return stream->ssl != NULL && stream->phase != STREAM_HANDSHAKE;
+}
+
+const char *
+stream_tls_version(const struct stream *stream)
+{
+	return stream->ssl != NULL ? SSL_get_version(stream->ssl) : "";
+}
+
+const char *
+stream_tls_cipher(const struct stream *stream)
+{
+	return stream->ssl != NULL ? SSL_get_cipher_name(stream->ssl) : "";
+}
+
+void
+stream_flush(struct stream *stream)
+{
+	if (stream->phase == STREAM_CLOSED)
+		return;
+	output(stream);
+	if (has_hidden_input(stream))
+		loop_timer_set(stream->loop, &stream->later, 0, later_expired);
+	watch(stream);
+}
+
+size_t
+stream_pending(const struct stream *stream)
+{
+	return stream->out.n;
+}
+
+void
+stream_finish(struct stream *stream)
+{
+	if (stream->phase == STREAM_HANDSHAKE || stream->phase == STREAM_CONNECTING)
+		end(stream, STREAM_FINISHED);
+	if (stream->phase != STREAM_OPEN)
+		return;
+	stream->phase = STREAM_FINISHING;
+	stream_set_deadline(stream, FINISH_TIMEOUT_MS);
+	output(stream);
+	watch(stream);
+}
+
+void
+stream_pause(struct stream *stream)
+{
+	stream->paused = true;
+	watch(stream);
+}
+
+void
+stream_resume(struct stream *stream)
+{
+	if (stream->phase == STREAM_CLOSED || stream->ended)
+		return;
+	stream->paused = false;
+	if (stream->in.n > 0 || has_hidden_input(stream))
+		loop_timer_set(stream->loop, &stream->later, 0, later_expired);
+	watch(stream);
+}
+
+void
+stream_set_deadline(struct stream *stream, uint64_t after_ms)
+{
+	if (after_ms == 0)
+		loop_timer_cancel(&stream->deadline);
+	else if (stream->phase != STREAM_CLOSED)
+		loop_timer_set(stream->loop, &stream->deadline, after_ms, deadline_expired);
+}
