@@ -53,6 +53,7 @@ struct daemon_role {
 	unsigned (*count)(const struct conf *conf);
 	bool on_demand;	    /* none at the start, only by daemon_spawn; not forked anew when it ends */
 	bool exclusive;	    /* at a reload the old process must have ended before the new one begins (queued) */
+	bool keeps_root;    /* needs the file system: held by uid and Landlock, not by an empty root directory */
 	unsigned listeners; /* LISTENER_BITs of the kinds that these processes get */
 	/*
 	 * Name of another role (of one process) to which each of these processes has a SOCK_SEQPACKET pair of its own.
@@ -180,9 +181,8 @@ struct daemon_self {
 };
 
 /*
- * Becomes self->user with run_directory as root directory (as far as the parent's privilege allows), and enters the
- * sandbox of the spec, whose fields for user, group and root are filled in here. Fatal when that fails. Afterwards only
- * what is open is there.
+ * Enters the sandbox of the spec, whose user, group and root are filled in here: self->user, and run_directory unless the
+ * role keeps_root, as far as the parent's privilege allows. Fatal when that fails.
  */
 void daemon_confine(struct daemon_self *self, struct sandbox_spec *spec);
 

@@ -12,6 +12,7 @@
 #include "common/descriptors.h"
 #include "common/log.h"
 #include "common/notify.h"
+#include "common/sandbox.h"
 
 /* A process that lost its parent ends by itself after this many seconds, however busy it is. */
 #define ORPHAN_SECONDS 5
@@ -120,6 +121,20 @@ daemon_self_main(struct daemon_child *child, const struct daemon_spawn *spawn, i
 		setproctitle("%s", child->role->name);
 	child->role->main(&self);
 	exit(EX_OK);
+}
+
+void
+daemon_confine(struct daemon_self *self, struct sandbox_spec *spec)
+{
+	struct err err;
+
+	spec->change_user = daemon_is_privileged();
+	spec->uid = self->user.uid;
+	spec->gid = self->user.gid;
+	spec->root = spec->change_user && !self->role->keeps_root ? self->conf->run_directory : NULL;
+	in_empty_root = spec->root != NULL;
+	if (!sandbox_enter(spec, &err))
+		fatal("%s: %s", self->role->name, err.text);
 }
 
 static void

@@ -1,0 +1,52 @@
+#include "common/daemon_key.h"
+
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "common/sandbox.h"
+#include "common/tls_key.h"
+
+struct asker {
+	struct loop_io io;
+	struct tls_key *key;
+};
+
+unsigned
+daemon_key_count(const struct conf *conf)
+{
+	return conf_has_tls(conf) ? 1 : 0;
+}
+
+/* The pairs are kept open by the parent, so an end that is gone is gone for good. */
+static void
+asked(struct loop_io *io, unsigned events)
+{
+	struct asker *asker = container_of(io, struct asker, io);
+
+	(void)events;
+	if (!tls_key_answer(asker->key, io->fd))
+		loop_io_remove(io);
+}
+
+void
+daemon_key_main(struct daemon_self *self)
+{
+	struct sandbox_spec spec = {.promises = SANDBOX_STDIO | SANDBOX_LOOP | SANDBOX_SERVE};
+	struct asker *askers = calloc(self->npeers + 1, sizeof *askers);
+	struct loop *loop;
+	struct err err;
+	struct tls_key *key = tls_key_load(self->conf->tls_key, &err);
+
+	if (key == NULL)
+		fatal("%s", err.text);
+	if (askers == NULL)
+		fatal("out of memory for %zu workers", self->npeers);
+	daemon_confine(self, &spec);
+	loop = loop_new();
+	for (size_t i = 0; i < self->npeers; i++) {
+		askers[i].key = key;
+		loop_io_add(loop, &askers[i].io, self->peers[i], LOOP_READ, asked);
+	}
+	daemon_self_open(self, loop); /* with no `stop` of its own it ends at once when told to */
+	loop_run(loop);
+}
