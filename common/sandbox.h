@@ -4,7 +4,8 @@
  * must hold (uid, root) is fatal when it does not.
  *
  * Promises name system calls by what they are for; one table in sandbox.c holds the calls of each. A call that was not
- * promised fails with EPERM if it is harmless to try, and ends the process (SIGSYS) otherwise.
+ * promised fails with EPERM; one that only an intruder makes (exec, ptrace, mount, becoming another user ...) ends the
+ * process with SIGSYS. Under AddressSanitizer, which makes calls of its own, seccomp is left out.
  */
 #ifndef COMMON_SANDBOX_H
 #define COMMON_SANDBOX_H
@@ -15,7 +16,7 @@
 #include "common/err.h"
 
 enum {
-	SANDBOX_STDIO = 1 << 0,	  /* memory, clocks, random bytes, signals, reading and writing open descriptors */
+	SANDBOX_STDIO = 1 << 0,	  /* memory, clocks, random bytes, signals, reading and writing what is open */
 	SANDBOX_LOOP = 1 << 1,	  /* epoll, timers, eventfd */
 	SANDBOX_SERVE = 1 << 2,	  /* accept and use stream sockets; descriptor passing */
 	SANDBOX_UNIX = 1 << 3,	  /* make UNIX sockets and connect them */
