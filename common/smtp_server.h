@@ -1,0 +1,250 @@
+/*
+ * The server side of SMTP (RFC 5321) and LMTP (RFC 2033): one core for smtpd's listeners, the submit socket, and
+ * deliver's LMTP front. A state machine over bytes: no descriptor, clock or log. Its owner does
+ *
+ *     smtp_server_init(&s, &facts, &counters, out);          the greeting is in out
+ *     for (;;) {
+ *             event = smtp_server_step(&s, input, &taken);   replies are appended to out
+ *             input = str_skip(input, taken);
+ *             switch (event) { ... }
+ *     }
+ *
+ * After an event that is a question (SENDER, RECIPIENT, BODY, MESSAGE, AUTHENTICATE, RESPOND) it steps again only when the
+ * question is answered, be it at once or much later; what the client has pipelined waits in the input meanwhile.
+ *
+ * The rules of who may send what to whom are the owner's, who is asked; grammar, order, limits and reply formats are
+ * here. Commands, extensions and parameters are tables (smtp_server_table.c), from which EHLO, HELP, "503 bad sequence",
+ * the counters and the tests' matrix follow.
+ */
+#ifndef COMMON_SMTP_SERVER_H
+#define COMMON_SMTP_SERVER_H
+
+#include "common/address.h"
+#include "common/arena.h"
+#include "common/buf.h"
+#include "common/dot.h"
+#include "common/line.h"
+
+#define SMTP_COMMAND_LINE_MAX 2048 /* RFC 5321 4.5.3.1.4 says at least 512, extensions add to it */
+#define SMTP_AUTH_LINE_MAX (12288 + 2) /* RFC 4954 4 */
+#define SMTP_REPLY_TEXT_MAX 400	   /* of one line; RFC 5321 4.5.3.1.5 says 512 with code and CRLF */
+#define SMTP_HELO_MAX 255
+#define SMTP_USER_MAX 255
+#define SMTP_JUNK_MAX 100 /* commands that lead nowhere (NOOP, RSET, VRFY ...) between two messages */
+/* An owner's input buffer must be able to hold this much. */
+#define SMTP_INPUT_MIN (SMTP_AUTH_LINE_MAX + 64)
+
+enum smtp_protocol {
+	SMTP_ESMTP,
+	SMTP_LMTP,
+};
+
+/* Facts of the connection. Strings are borrowed for the core's life. */
+struct smtp_server_facts {
+	enum smtp_protocol protocol;
+	struct str hostname; /* of this server */
+	struct str banner;   /* behind it in the greeting */
+	struct str mechanisms; /* "PLAIN LOGIN"; empty: AUTH is not offered */
+	bool tls;	       /* the connection is encrypted */
+	bool can_start_tls;    /* STARTTLS is on offer */
+	bool must_authenticate; /* no mail before AUTH (RFC 6409 4.3) */
+	bool is_trusted;	/* a program of ours: no limit on errors and junk */
+	bool is_resumed;	/* the first core after STARTTLS: no greeting */
+	bool normalise;		/* bare CR and LF in content become CRLF instead of being refused */
+	uint64_t size_max;	/* bytes of a message */
+	size_t recipients_max;	/* of a message */
+	size_t errors_max;	/* refused commands between two messages */
+	size_t arena_max;	/* bytes that an envelope may take */
+};
+
+/* --- replies ---------------------------------------------------------------------------------------------------------- */
+
+/* One reply of one line. Anything in text that is not printable ASCII leaves as `?`. */
+struct smtp_reply {
+	unsigned code;
+	const char *status; /* RFC 3463 "5.1.1"; NULL: none */
+	struct str text;
+};
+
+#define SMTP_REPLY(code, status, text) (&(const struct smtp_reply){(code), (status), STR(text)})
+
+/* --- the transaction: one object on one arena, dropped by one function ---------------------------------------------------- */
+
+struct smtp_recipient {
+	struct smtp_recipient *next;
+	struct address address; /* of kind LOCAL, DOMAIN or a literal */
+	size_t index;		/* 0 for the first that was accepted */
+	/* LMTP: what its reply will be. */
+	bool answered;
+	struct smtp_reply reply;
+};
+
+enum smtp_body {
+	SMTP_BODY_7BIT,
+	SMTP_BODY_8BITMIME,
+};
+
+struct smtp_transaction {
+	struct arena arena; /* everything below lives there */
+	struct address sender;
+	enum smtp_body body;
+	uint64_t size; /* as declared with SIZE=; 0: not */
+	struct smtp_recipient *recipients; /* in the order in which they came */
+	struct smtp_recipient **last;
+	size_t nrecipients;
+	uint64_t content_bytes; /* so far, unstuffed */
+};
+
+/* --- what the owner must do --------------------------------------------------------------------------------------------- */
+
+enum smtp_event {
+	SMTP_READ,	   /* read more input; what was not taken must be offered again with it */
+	SMTP_SENDER,	   /* question: may transaction.sender send here? */
+	SMTP_RECIPIENT,	   /* question: may s->recipient be a recipient? */
+	SMTP_BODY,	   /* question: can the content come? */
+	SMTP_CONTENT,	   /* s->content is a piece of it; step again */
+	SMTP_MESSAGE,	   /* question: the content is complete; is the message taken (and durable)? */
+	SMTP_ABANDONED,	   /* a transaction whose sender was accepted ends without a message; step again */
+	SMTP_AUTHENTICATE, /* question: s->mechanism, s->response (see there) */
+	SMTP_RESPOND,	   /* question: s->response */
+	SMTP_CANCEL,	   /* the client gives its authentication up; step again */
+	SMTP_START_TLS,	   /* send out, shake hands, go on with a new core */
+	SMTP_CLOSE,	   /* send out, close */
+};
+
+enum smtp_state {
+	SMTP_STATE_CONNECTED = 1, /* no HELO yet */
+	SMTP_STATE_GREETED = 2,
+	SMTP_STATE_MAIL = 4, /* a sender, no recipient */
+	SMTP_STATE_RCPT = 8,
+};
+
+#define SMTP_COMMANDS_MAX 24
+
+/* Counts of a session; they outlive STARTTLS, so they are the owner's. */
+struct smtp_counters {
+	struct {
+		unsigned total, accepted;
+	} commands[SMTP_COMMANDS_MAX + 1]; /* in the order of the table; the last: unknown verbs */
+	size_t errors; /* since the last message */
+	size_t junk;
+	uint64_t messages;
+};
+
+struct smtp_command;
+
+struct smtp_server {
+	struct smtp_server_facts facts;
+	struct smtp_transaction transaction;
+	char helo[SMTP_HELO_MAX + 1]; /* as the client wrote it; empty before */
+	bool extended;		      /* EHLO or LHLO, not HELO */
+	char user[SMTP_USER_MAX + 1]; /* authenticated; empty: not */
+
+	/* What belongs to the event at hand. Borrowed from the input or the transaction until the next step. */
+	struct smtp_recipient *recipient;
+	struct str content;
+	struct str mechanism;
+	bool has_response; /* AUTHENTICATE: with an initial response */
+	struct str response; /* Base64 as the client wrote it ("=": an empty initial response) */
+
+	/* The last reply of 400 and up that the core itself gave, for the log: .code is 0 when there is none. The owner
+	 * sets that. Its text is constant. */
+	struct smtp_reply refusal;
+	const char *refused_verb;
+
+	/* smtp_server*.c's own: */
+	enum smtp_state state;
+	unsigned mode;
+	const struct smtp_command *command; /* under way */
+	struct smtp_counters *counters;
+	struct buf *out;
+	struct line_lexer lexer;
+	struct dot_reader dot;
+	struct smtp_reply verdict; /* on content that is being thrown away; code 0: none */
+	struct smtp_recipient *reply_next; /* LMTP: whose reply comes next */
+	bool abandoned;
+	bool input_left; /* behind the command under way */
+};
+
+/* out: where replies are appended; the owner's. counters: zeroed by the owner at the beginning of the session. */
+void smtp_server_init(struct smtp_server *s, const struct smtp_server_facts *facts, struct smtp_counters *counters,
+    struct buf *out);
+/* Frees the transaction; wipes. */
+void smtp_server_clear(struct smtp_server *s);
+
+/* Looks at the input from its beginning and takes *taken bytes of it. Never called while a question is open. */
+enum smtp_event smtp_server_step(struct smtp_server *s, struct str in, size_t *taken);
+
+/* --- answers ------------------------------------------------------------------------------------------------------------- */
+
+/* Yes, in the usual words: to SENDER, RECIPIENT, BODY. */
+void smtp_server_accept(struct smtp_server *s);
+/*
+ * Yes (2xx, 3xx) or no (4xx, 5xx) in the owner's words, to any question but the two of authentication. 421 ends the
+ * session. To LMTP's MESSAGE it is the answer for all recipients that have none yet.
+ */
+void smtp_server_answer(struct smtp_server *s, const struct smtp_reply *reply);
+/* To LMTP's MESSAGE, one recipient at a time in any order; the question is answered with the last of them. The text is
+ * copied. */
+void smtp_server_answer_recipient(struct smtp_server *s, struct smtp_recipient *recipient, const struct smtp_reply *reply);
+/* Between BODY and MESSAGE: the rest of the content is thrown away, ABANDONED comes at its end, and this is then the
+ * reply. The text is copied. */
+void smtp_server_refuse_content(struct smtp_server *s, const struct smtp_reply *reply);
+
+enum smtp_auth {
+	SMTP_AUTH_REFUSED,     /* 535 5.7.8 */
+	SMTP_AUTH_UNAVAILABLE, /* 454 4.7.0 */
+	SMTP_AUTH_MALFORMED,   /* 501 5.5.2: not Base64 */
+};
+
+/* To AUTHENTICATE and RESPOND: challenge is Base64, may be empty; RESPOND or CANCEL follows. */
+void smtp_server_challenge(struct smtp_server *s, struct str challenge);
+void smtp_server_authenticated(struct smtp_server *s, struct str user);
+void smtp_server_auth_failed(struct smtp_server *s, enum smtp_auth why);
+
+/* At any time, a question being open or not: this reply, then the end (time-out, shutdown, too many clients). */
+void smtp_server_goodbye(struct smtp_server *s, const struct smtp_reply *reply);
+
+/* Is a question open? */
+bool smtp_server_is_waiting(const struct smtp_server *s);
+/* For the with clause of Received (RFC 3848): SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA, LMTP ... */
+const char *smtp_server_protocol_name(const struct smtp_server *s);
+/* Appends " ehlo=1 mail=1 rcpt=0/1 ... commands=4/5" (accepted/all where they differ). */
+void smtp_server_counters_add(struct buf *b, const struct smtp_counters *counters);
+
+/* --- the table, for tests and documents ---------------------------------------------------------------------------------- */
+
+struct smtp_command {
+	struct str verb;
+	unsigned protocols; /* bits 1 << enum smtp_protocol */
+	unsigned states;    /* legal in: bits of enum smtp_state */
+	unsigned flags;	    /* enum smtp_command_flag */
+	unsigned extension; /* must be on offer: enum smtp_extension; 0: none needed */
+	void (*handler)(struct smtp_server *s, struct str argument);
+	const char *reference;
+};
+
+enum smtp_command_flag {
+	SMTP_NO_ARGUMENT = 1,
+	SMTP_HAS_ARGUMENT = 2,
+	SMTP_AFTER_AUTH = 4, /* refused before authentication where that is required */
+	SMTP_IS_JUNK = 8,    /* leads nowhere: counted */
+	SMTP_LONG_LINE = 16, /* SMTP_AUTH_LINE_MAX */
+};
+
+enum smtp_extension {
+	SMTP_EXT_NONE,
+	SMTP_EXT_PIPELINING,
+	SMTP_EXT_SIZE,
+	SMTP_EXT_8BITMIME,
+	SMTP_EXT_ENHANCEDSTATUSCODES,
+	SMTP_EXT_STARTTLS,
+	SMTP_EXT_AUTH,
+	SMTP_EXTENSIONS,
+};
+
+const struct smtp_command *smtp_server_commands(size_t *n);
+/* Is the extension on offer on this connection now? */
+bool smtp_server_offers(const struct smtp_server *s, enum smtp_extension extension);
+
+#endif
