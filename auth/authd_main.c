@@ -1,0 +1,23 @@
+/*
+ * authd: who is who. The front speaks with the other programs; the checkers look into the account databases.
+ */
+#include "auth/front.h"
+
+static unsigned
+checker_count(const struct conf *conf)
+{
+	return (unsigned)conf->auth.checkers;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct daemon_role roles[] = {
+	    {.name = "front", .user = "_auth", .main = front_main,
+		.listeners = LISTENER_BIT(LISTENER_SASL) | LISTENER_BIT(LISTENER_MAP) | LISTENER_BIT(LISTENER_MASTER)},
+	    {.name = "checker", .count = checker_count, .main = checker_main, .peer = "front"},
+	};
+	static struct daemon authd = {.name = "authd", .roles = roles, .nroles = sizeof roles / sizeof roles[0]};
+
+	return daemon_main(&authd, argc, argv);
+}

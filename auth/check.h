@@ -1,0 +1,52 @@
+/*
+ * What authd's front asks its checkers, as messages of common/msg.h. The front has no access to any account; a checker
+ * has, reads nothing but these messages, and takes each as data: fields of the stated number and length, or the
+ * message is dropped.
+ *
+ *     request  type CHECK_..., id, subject (text) [VERIFY: password, remote address (texts)]
+ *     answer   type CHECK_ANSWER, id, found (enum found), value (text)
+ *     hello    type CHECK_HELLO: a new checker serves from here; what its predecessor had begun gets no answer
+ *     goodbye  type CHECK_GOODBYE: the front will ask no more
+ */
+#ifndef AUTH_CHECK_H
+#define AUTH_CHECK_H
+
+#include "auth/system.h"
+#include "common/msg.h"
+
+enum check {
+	CHECK_HELLO = 1,
+	CHECK_GOODBYE,
+	CHECK_ANSWER,
+	CHECK_VERIFY,	 /* login name, password, remote -> account line, or why not */
+	CHECK_ACCOUNT,	 /* login name or address -> account line */
+	CHECK_RECIPIENT, /* address -> "local", "alias" */
+	CHECK_ALIAS,	 /* address -> addresses */
+	CHECK_UID,	 /* number -> name */
+};
+
+#define CHECK_SUBJECT_MAX 512 /* bytes */
+#define CHECK_REMOTE_MAX 63
+/* A checker that takes longer for one request is killed, by a timer of its own. */
+#define CHECK_SECONDS_MAX 30
+
+struct check_request {
+	enum check type;
+	struct str subject;
+	struct str password; /* VERIFY only */
+	struct str remote;   /* VERIFY only; may be empty */
+};
+
+void check_request_write(struct buf *b, uint32_t id, const struct check_request *request);
+/* False when it is none; the strings are borrowed from the message. */
+bool check_request_read(struct msg *m, struct check_request *request);
+
+struct check_answer {
+	enum found found;
+	struct str value; /* or, if not FOUND, the reason for the log */
+};
+
+void check_answer_write(struct buf *b, uint32_t id, const struct check_answer *answer);
+bool check_answer_read(struct msg *m, struct check_answer *answer);
+
+#endif

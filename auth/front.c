@@ -1,0 +1,118 @@
+#include "auth/front.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "auth/map_front.h"
+#include "auth/master_front.h"
+#include "auth/sasl_front.h"
+#include "common/log.h"
+#include "common/sandbox.h"
+
+#define DRAIN_LOOK_MS 100
+
+/* Those of the suite's users whose programs ask the maps. */
+static const char *const suite_users[] = {"_smtpd", "_queue", "_remote", "_deliver", "_auth", "_login"};
+
+bool
+front_is_suite(const struct front *front, uid_t uid)
+{
+	if (uid == 0)
+		return true;
+	for (size_t i = 0; i < front->nsuite_uids; i++)
+		if (front->suite_uids[i] == uid)
+			return true;
+	return false;
+}
+
+static void
+suite_uids_find(struct front *front)
+{
+	struct daemon_user user;
+	struct err err;
+
+	front->suite_uids[front->nsuite_uids++] = front->self->user.uid;
+	for (size_t i = 0; i < sizeof suite_users / sizeof suite_users[0]; i++)
+		if (daemon_user_find(suite_users[i], &user, &err))
+			front->suite_uids[front->nsuite_uids++] = user.uid;
+}
+
+static void
+listeners_open(struct front *front)
+{
+	const struct daemon_self *self = front->self;
+
+	for (size_t i = 0; i < self->nlisteners; i++) {
+		if (self->listeners[i].kind == LISTENER_SASL)
+			peer_server_listen(&front->sasl, self->listeners[i].fd);
+		else if (self->listeners[i].kind == LISTENER_MAP)
+			peer_server_listen(&front->map, self->listeners[i].fd);
+		else if (self->listeners[i].kind == LISTENER_MASTER)
+			peer_server_listen(&front->master, self->listeners[i].fd);
+	}
+}
+
+static struct front *front; /* of this process; daemon_self has no room for an owner's pointer */
+
+/* The checkers of this generation are not needed any more. */
+static void
+checkers_release(void)
+{
+	struct buf b;
+
+	buf_init(&b, MSG_MAX_BYTES);
+	for (size_t i = 0; i < front->pool.nslots; i++) {
+		msg_begin(&b, CHECK_GOODBYE, 0);
+		(void)channel_send(&front->pool.slots[i].channel, &b, -1);
+	}
+	buf_clear(&b);
+}
+
+static void
+drain_look(struct loop_timer *timer)
+{
+	bool sasl_done = peer_server_drain(&front->sasl);
+	bool map_done = peer_server_drain(&front->map);
+
+	/* The parents that ask about a success must find this process as long as it knows of one. */
+	if (sasl_done && map_done && peer_server_drain(&front->master)) {
+		checkers_release();
+		loop_stop(front->pool.loop);
+	} else
+		loop_timer_set(front->pool.loop, timer, DRAIN_LOOK_MS, drain_look);
+}
+
+static void
+front_drain(struct daemon_self *self)
+{
+	(void)self;
+	drain_look(&front->draining);
+}
+
+void
+front_main(struct daemon_self *self)
+{
+	const struct conf_auth *auth = &self->conf->auth;
+	struct sandbox_spec sandbox = {.promises = SANDBOX_STDIO | SANDBOX_LOOP | SANDBOX_SERVE,
+	    .descriptors_max = 2 * auth->clients + 256};
+	struct loop *loop;
+
+	front = calloc(1, sizeof *front);
+	if (front == NULL)
+		fatal("out of memory");
+	front->conf = self->conf;
+	front->self = self;
+	suite_uids_find(front);
+	daemon_confine(self, &sandbox);
+	loop = loop_new();
+	TAILQ_INIT(&front->ready);
+	penalty_init(&front->penalty, auth->failure_delay_ms, auth->failure_delay_max_ms);
+	pool_open(&front->pool, loop, self->peers, self->npeers, sasl_front_next_password);
+	peer_server_init(&front->sasl, &sasl_front_kind, front, loop, auth->clients);
+	peer_server_init(&front->map, &map_front_kind, front, loop, auth->clients);
+	peer_server_init(&front->master, &master_front_kind, front, loop, 64);
+	listeners_open(front);
+	self->drain = front_drain;
+	daemon_self_open(self, loop);
+	loop_run(loop);
+}

@@ -1,0 +1,467 @@
+#include "auth/sasl_front.h"
+
+#include <bsd/stdlib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "auth/mech.h"
+#include "auth/sasl_command.h"
+#include "common/base64.h"
+#include "common/log.h"
+
+#define RESPONSE_TIMEOUT_MS 120000 /* for the client behind the client to answer a challenge */
+#define GRANT_MS 30000		   /* for a parent to ask about a success */
+#define EXCHANGES_MAX 2000	   /* of one of the suite's programs at a time */
+#define EXCHANGES_MAX_OTHERS 100   /* of anybody else's */
+#define COOKIE_BYTES 16
+
+enum exchange_state {
+	EXCHANGE_ASKED,	  /* waits for the answer to a challenge */
+	EXCHANGE_READY,	  /* in front->ready */
+	EXCHANGE_DELAYED, /* must wait, because of wrong guesses before it */
+	EXCHANGE_CHECKED, /* a checker has it */
+	EXCHANGE_GRANTED, /* was answered with OK; a parent may ask about it */
+};
+
+struct sasl_exchange {
+	struct pool_job job;
+	struct sasl_peer *peer;
+	enum exchange_state state;
+	uint32_t id;
+	bool admitted; /* has waited as long as it had to */
+	bool secured;
+	char service[SASL_TEXT_MAX + 1];
+	char remote[SASL_TEXT_MAX + 1];
+	struct mech mech;
+	struct loop_timer timer;
+	char *account; /* GRANTED: the line */
+	LIST_ENTRY(sasl_exchange) link;
+	TAILQ_ENTRY(sasl_exchange) ready;
+};
+
+struct sasl_peer {
+	struct peer peer;
+	char cookie[COOKIE_BYTES * 2 + 1];
+	uint64_t pid; /* as it says itself */
+	bool has_version, has_pid;
+	size_t nexchanges;
+	LIST_HEAD(, sasl_exchange) exchanges;
+};
+
+static struct sasl_peer *
+sasl_peer_of(struct peer *peer)
+{
+	return container_of(peer, struct sasl_peer, peer);
+}
+
+static struct front *
+front_of(const struct sasl_exchange *exchange)
+{
+	return exchange->peer->peer.server->front;
+}
+
+/* --- exchanges ----------------------------------------------------------------------------------------------------- */
+
+static void
+exchange_free(struct sasl_exchange *exchange)
+{
+	if (exchange->state == EXCHANGE_READY)
+		TAILQ_REMOVE(&front_of(exchange)->ready, exchange, ready);
+	pool_cancel(&exchange->job);
+	loop_timer_cancel(&exchange->timer);
+	LIST_REMOVE(exchange, link);
+	exchange->peer->nexchanges--;
+	mech_clear(&exchange->mech);
+	free(exchange->account);
+	free(exchange);
+}
+
+static struct sasl_exchange *
+exchange_find(struct sasl_peer *peer, uint64_t id)
+{
+	struct sasl_exchange *exchange;
+
+	LIST_FOREACH(exchange, &peer->exchanges, link)
+		if (exchange->id == id)
+			return exchange;
+	return NULL;
+}
+
+/* Whose guesses are counted together. What a person's process says about a remote address is not to be believed. */
+static struct str
+guesser(const struct sasl_exchange *exchange, char *text, size_t size)
+{
+	const struct front *front = front_of(exchange);
+	uid_t uid = exchange->peer->peer.who.uid;
+
+	if (exchange->remote[0] != '\0' && (front_is_suite(front, uid) || uid < front->conf->auth.lowest_uid))
+		return str_from(exchange->remote);
+	(void)snprintf(text, size, "uid %lu", (unsigned long)uid);
+	return str_from(text);
+}
+
+/* --- answers ------------------------------------------------------------------------------------------------------- */
+
+static void
+exchange_fail(struct sasl_exchange *exchange, bool temporary, struct str why)
+{
+	struct stream *stream = &exchange->peer->peer.stream;
+
+	log_info("%s login refused: user=<%s>, rip=%s%s: %.*s", exchange->service, exchange->mech.login,
+	    exchange->remote, exchange->secured ? ", TLS" : "", STR_FMT(why));
+	buf_addf(&stream->out, "FAIL\t%u", exchange->id);
+	if (exchange->mech.login[0] != '\0') {
+		buf_adds(&stream->out, "\tuser=");
+		sasl_escape(&stream->out, str_from(exchange->mech.login));
+	}
+	buf_adds(&stream->out, temporary ? "\ttemp\n" : "\n");
+	exchange_free(exchange);
+	stream_flush(stream);
+}
+
+static void
+timer_expired(struct loop_timer *timer)
+{
+	struct sasl_exchange *exchange = container_of(timer, struct sasl_exchange, timer);
+	struct front *front = front_of(exchange);
+
+	if (exchange->state == EXCHANGE_GRANTED) {
+		exchange_free(exchange);
+	} else if (exchange->state == EXCHANGE_DELAYED) {
+		exchange->state = EXCHANGE_READY;
+		TAILQ_INSERT_HEAD(&front->ready, exchange, ready);
+		pool_passwords_wait(&front->pool);
+	} else
+		exchange_fail(exchange, false, STR("no answer to the challenge"));
+}
+
+static void
+exchange_grant(struct sasl_exchange *exchange, struct str line)
+{
+	struct stream *stream = &exchange->peer->peer.stream;
+	struct account account;
+
+	if (!account_parse(&account, line)) {
+		exchange_fail(exchange, true, STR("not a good account"));
+		return;
+	}
+	buf_addf(&stream->out, "OK\t%u\tuser=", exchange->id);
+	sasl_escape(&stream->out, str_from(account.name));
+	buf_addc(&stream->out, '\n');
+	log_debug("%s login: user=<%s>, rip=%s", exchange->service, account.name, exchange->remote);
+	exchange->state = EXCHANGE_GRANTED;
+	exchange->account = str_dup(line);
+	mech_clear(&exchange->mech);
+	loop_timer_set(stream->loop, &exchange->timer, GRANT_MS, timer_expired);
+	stream_flush(stream);
+}
+
+static void
+exchange_checked(struct pool_job *job, const struct check_answer *answer)
+{
+	struct sasl_exchange *exchange = container_of(job, struct sasl_exchange, job);
+	struct front *front = front_of(exchange);
+	char text[32];
+
+	switch (answer->found) {
+	case FOUND:
+		exchange_grant(exchange, answer->value);
+		break;
+	case FOUND_NOT:
+		penalty_wrong(&front->penalty, guesser(exchange, text, sizeof text), str_from(exchange->mech.login),
+		    str_from(exchange->mech.password), loop_now_ms(front->pool.loop));
+		exchange_fail(exchange, false, answer->value);
+		break;
+	case FOUND_TROUBLE:
+		exchange_fail(exchange, true, answer->value);
+		break;
+	}
+}
+
+/* --- passwords to the checkers ------------------------------------------------------------------------------------- */
+
+/* False when it has to wait first, or was refused; it is no longer among the ready ones then. */
+static bool
+exchange_admit(struct sasl_exchange *exchange)
+{
+	struct front *front = front_of(exchange);
+	char text[32];
+	uint64_t wait_ms;
+
+	if (exchange->admitted)
+		return true;
+	if (!penalty_begin(&front->penalty, guesser(exchange, text, sizeof text), loop_now_ms(front->pool.loop),
+		&wait_ms)) {
+		TAILQ_REMOVE(&front->ready, exchange, ready);
+		exchange->state = EXCHANGE_ASKED;
+		exchange_fail(exchange, true, STR("too many wrong passwords from there"));
+		return false;
+	}
+	exchange->admitted = true;
+	if (wait_ms == 0)
+		return true;
+	TAILQ_REMOVE(&front->ready, exchange, ready);
+	exchange->state = EXCHANGE_DELAYED;
+	loop_timer_set(front->pool.loop, &exchange->timer, wait_ms, timer_expired);
+	return false;
+}
+
+struct pool_job *
+sasl_front_next_password(struct pool *pool)
+{
+	struct front *front = container_of(pool, struct front, pool);
+	struct sasl_exchange *exchange;
+	struct check_request request = {.type = CHECK_VERIFY};
+
+	do {
+		exchange = TAILQ_FIRST(&front->ready);
+		if (exchange == NULL)
+			return NULL;
+	} while (!exchange_admit(exchange));
+	TAILQ_REMOVE(&front->ready, exchange, ready);
+	exchange->state = EXCHANGE_CHECKED;
+	request.subject = str_from(exchange->mech.login);
+	request.password = str_from(exchange->mech.password);
+	request.remote = str_from(exchange->remote);
+	pool_job_prepare(&exchange->job, &request, exchange_checked);
+	return &exchange->job;
+}
+
+static void
+exchange_challenge(struct sasl_exchange *exchange, struct str challenge)
+{
+	struct stream *stream = &exchange->peer->peer.stream;
+
+	buf_addf(&stream->out, "CONT\t%u\t", exchange->id);
+	base64_encode(&stream->out, challenge);
+	buf_addc(&stream->out, '\n');
+	exchange->state = EXCHANGE_ASKED;
+	loop_timer_set(stream->loop, &exchange->timer, RESPONSE_TIMEOUT_MS, timer_expired);
+}
+
+static void
+exchange_ready(struct sasl_exchange *exchange)
+{
+	struct front *front = front_of(exchange);
+
+	loop_timer_cancel(&exchange->timer);
+	exchange->state = EXCHANGE_READY;
+	TAILQ_INSERT_TAIL(&front->ready, exchange, ready);
+	pool_passwords_wait(&front->pool);
+}
+
+static void
+exchange_feed(struct sasl_exchange *exchange, const struct str *response)
+{
+	struct str challenge;
+
+	switch (mech_feed(&exchange->mech, response, &challenge)) {
+	case MECH_CHALLENGE:
+		exchange_challenge(exchange, challenge);
+		break;
+	case MECH_CREDENTIALS:
+		exchange_ready(exchange);
+		break;
+	case MECH_MALFORMED:
+		exchange_fail(exchange, false, STR("malformed response"));
+		break;
+	case MECH_OTHER_IDENTITY:
+		exchange_fail(exchange, false, STR("wants to act as another user"));
+		break;
+	}
+}
+
+/* The response of the command at hand, from Base64. */
+static void
+exchange_feed_base64(struct sasl_exchange *exchange, const struct sasl_command *command)
+{
+	struct buf clear;
+	struct str response;
+
+	if (!command->has_response) {
+		exchange_feed(exchange, NULL);
+		return;
+	}
+	buf_init(&clear, SASL_LINE_MAX);
+	(void)buf_reserve(&clear, command->response.n);
+	if (base64_decode(&clear, command->response)) {
+		response = buf_str(&clear);
+		exchange_feed(exchange, &response);
+	} else
+		exchange_fail(exchange, false, STR("not Base64"));
+	buf_clear_secret(&clear);
+}
+
+/* --- commands ------------------------------------------------------------------------------------------------------ */
+
+static bool
+auth_begin(struct sasl_peer *peer, const struct sasl_command *command)
+{
+	bool is_suite = front_is_suite(peer->peer.server->front, peer->peer.who.uid);
+	struct sasl_exchange *exchange = exchange_find(peer, command->number);
+
+	if (exchange != NULL && exchange->state != EXCHANGE_GRANTED)
+		return false; /* the id is in use */
+	if (exchange != NULL)
+		exchange_free(exchange);
+	exchange = peer->nexchanges < (is_suite ? EXCHANGES_MAX : EXCHANGES_MAX_OTHERS) ? calloc(1, sizeof *exchange)
+											: NULL;
+	if (exchange == NULL) {
+		buf_addf(&peer->peer.stream.out, "FAIL\t%u\ttemp\n", (uint32_t)command->number);
+		return true;
+	}
+	exchange->peer = peer;
+	exchange->id = (uint32_t)command->number;
+	exchange->secured = command->secured;
+	memcpy(exchange->service, command->service, sizeof exchange->service);
+	memcpy(exchange->remote, command->remote, sizeof exchange->remote);
+	LIST_INSERT_HEAD(&peer->exchanges, exchange, link);
+	peer->nexchanges++;
+	if (mech_begin(&exchange->mech, command->mechanism))
+		exchange_feed_base64(exchange, command);
+	else
+		exchange_fail(exchange, false, STR("unknown mechanism"));
+	return true;
+}
+
+static bool
+command_run(struct sasl_peer *peer, const struct sasl_command *command)
+{
+	struct sasl_exchange *exchange;
+
+	switch (command->verb) {
+	case SASL_VERB_VERSION:
+		peer->has_version = command->number == 1;
+		return peer->has_version;
+	case SASL_VERB_CPID:
+		peer->has_pid = true;
+		peer->pid = command->number;
+		return true;
+	case SASL_VERB_AUTH:
+		return peer->has_version && peer->has_pid && auth_begin(peer, command);
+	case SASL_VERB_CONT:
+		exchange = exchange_find(peer, command->number);
+		if (exchange != NULL && exchange->state == EXCHANGE_ASKED)
+			exchange_feed_base64(exchange, command);
+		return true; /* it may have expired meanwhile */
+	case SASL_VERB_CANCEL:
+		exchange = exchange_find(peer, command->number);
+		if (exchange != NULL)
+			exchange_free(exchange);
+		return true;
+	case SASL_VERB_UNKNOWN:
+		return true;
+	}
+	return false;
+}
+
+/* --- the connection ------------------------------------------------------------------------------------------------ */
+
+static bool
+everyone_is_welcome(const struct front *front, const struct unix_peer *who)
+{
+	(void)front;
+	(void)who;
+	return true;
+}
+
+static void
+cookie_make(char *dst)
+{
+	unsigned char bytes[COOKIE_BYTES];
+
+	arc4random_buf(bytes, sizeof bytes);
+	for (size_t i = 0; i < sizeof bytes; i++)
+		(void)snprintf(dst + 2 * i, 3, "%02x", bytes[i]);
+	explicit_bzero(bytes, sizeof bytes);
+}
+
+static void
+peer_opened(struct peer *peer)
+{
+	static unsigned last_number;
+	struct sasl_peer *sasl = sasl_peer_of(peer);
+	struct buf *out = &peer->stream.out;
+
+	cookie_make(sasl->cookie);
+	buf_adds(out, "VERSION\t1\t2\n");
+	for (size_t i = 0; i < MECH_KINDS; i++)
+		buf_addf(out, "MECH\t%.*s\tplaintext\n", STR_FMT(mech_name((enum mech_kind)i)));
+	buf_addf(out, "SPID\t%ld\nCUID\t%u\nCOOKIE\t%s\nDONE\n", (long)getpid(), ++last_number, sasl->cookie);
+}
+
+/* What was read holds passwords: it is wiped behind the reader. */
+static void
+input_taken(struct buf *in, size_t n)
+{
+	buf_consume(in, n);
+	explicit_bzero(in->p + in->n, n);
+}
+
+static bool
+peer_input(struct peer *peer)
+{
+	struct sasl_peer *sasl = sasl_peer_of(peer);
+	struct buf *in = &peer->stream.in;
+	struct str rest = buf_str(in);
+	size_t end;
+	bool good = true;
+
+	while (good && (end = str_find(rest, '\n')) < rest.n) {
+		struct sasl_command command;
+
+		good = sasl_command_parse(&command, str_sub(rest, 0, end)) && command_run(sasl, &command);
+		rest = str_skip(rest, end + 1);
+	}
+	input_taken(in, in->n - rest.n);
+	return good && in->n < in->max;
+}
+
+static void
+peer_closed(struct peer *peer)
+{
+	struct sasl_peer *sasl = sasl_peer_of(peer);
+	struct sasl_exchange *exchange;
+
+	while ((exchange = LIST_FIRST(&sasl->exchanges)) != NULL)
+		exchange_free(exchange);
+}
+
+static bool
+peer_is_idle(struct peer *peer)
+{
+	return sasl_peer_of(peer)->nexchanges == 0;
+}
+
+const struct peer_kind sasl_front_kind = {
+    .name = "sasl",
+    .size = sizeof(struct sasl_peer),
+    .limits = {.in_max = 16384, .out_max = 262144},
+    .is_welcome = everyone_is_welcome,
+    .opened = peer_opened,
+    .input = peer_input,
+    .closed = peer_closed,
+    .is_idle = peer_is_idle,
+};
+
+bool
+sasl_front_redeem(struct front *front, uint64_t pid, uint64_t id, struct str cookie, struct buf *line)
+{
+	struct sasl_exchange *exchange = NULL;
+	struct peer *peer;
+
+	TAILQ_FOREACH(peer, &front->sasl.peers, link) {
+		struct sasl_peer *sasl = sasl_peer_of(peer);
+
+		if (sasl->pid == pid && str_equal_secret(str_from(sasl->cookie), cookie)) {
+			exchange = exchange_find(sasl, id);
+			break;
+		}
+	}
+	if (exchange == NULL || exchange->state != EXCHANGE_GRANTED)
+		return false;
+	buf_adds(line, exchange->account);
+	exchange_free(exchange);
+	return buf_ok(line);
+}

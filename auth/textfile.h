@@ -1,0 +1,34 @@
+/*
+ * A text file that is read whole and again when it has changed.
+ */
+#ifndef AUTH_TEXTFILE_H
+#define AUTH_TEXTFILE_H
+
+#include <sys/stat.h>
+
+#include "common/err.h"
+#include "common/str.h"
+
+#define TEXTFILE_MAX_BYTES (64 * 1024 * 1024)
+
+struct textfile {
+	const char *path;
+	struct stat seen; /* of the version in text; st_ino is 0 before the first */
+	char *text;	  /* may be changed in place by its reader; NULL when there is none */
+	size_t n;
+};
+
+enum textfile_news {
+	TEXTFILE_SAME,	     /* as at the last call; also when there was trouble and the old version serves on */
+	TEXTFILE_NEW,	     /* text was replaced: nothing may point into the old one any more */
+	TEXTFILE_MISSING,    /* there is no such file; text is NULL */
+	TEXTFILE_UNREADABLE, /* it cannot be read, and there is no old version */
+};
+
+void textfile_init(struct textfile *file, const char *path);
+void textfile_clear(struct textfile *file);
+/* A file that is being written in place is read once it has been quiet for a moment; one that was renamed into its
+ * place, at once. err is filled when unreadable. */
+enum textfile_news textfile_refresh(struct textfile *file, struct err *err);
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * The users file: virtual accounts in the manner of passwd(5), as Dovecot reads it too:
+ *     user:password:uid:gid:gecos:home:shell:extra
+ * Only user and password must be there. Of the extra fields (words between blanks) userdb_mail=maildir:PATH counts.
+ */
+#ifndef AUTH_USERS_H
+#define AUTH_USERS_H
+
+#include <sys/types.h>
+
+#include "common/buf.h"
+
+struct user {
+	struct str name; /* in lower case; fit for account_name_is_good */
+	struct str password;
+	struct str home; /* empty: as the configuration says */
+	struct str mail; /* the same; may begin with ~/ */
+	uid_t uid;	 /* 0: none given */
+	gid_t gid;
+	unsigned line;
+};
+
+struct users {
+	struct user *list; /* sorted by name */
+	size_t n;
+};
+
+/*
+ * Reads text (changed in place: names become lower case), which the entries then borrow from. A line that is wrong is
+ * left out and reported in problems as "PATH:LINE: what" and a newline; problems has a maximum and may be full.
+ */
+void users_parse(struct users *users, char *text, size_t n, const char *path, struct buf *problems);
+void users_clear(struct users *users);
+
+/* By name, any case. NULL when there is none. */
+const struct user *users_find(const struct users *users, struct str name);
+
+#endif
