@@ -177,6 +177,7 @@ struct daemon_self {
 	struct loop *loop;	/* of daemon_self_open */
 	struct channel channel; /* to the parent */
 	int channel_fd;		/* until daemon_self_open */
+	struct loop_timer orphan;
 	bool draining, stopping;
 };
 

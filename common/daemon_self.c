@@ -14,8 +14,8 @@
 #include "common/notify.h"
 #include "common/sandbox.h"
 
-/* A process that lost its parent ends by itself after this many seconds, however busy it is. */
-#define ORPHAN_SECONDS 5
+/* A process that lost its parent has so long for its end. */
+#define ORPHAN_MS 5000
 
 static bool in_empty_root;
 
@@ -174,10 +174,19 @@ parent_said(struct channel *channel, struct msg *m)
 }
 
 static void
+orphan_overdue(struct loop_timer *timer)
+{
+	(void)timer;
+	_exit(EX_TEMPFAIL);
+}
+
+static void
 parent_gone(struct channel *channel)
 {
-	(void)alarm(ORPHAN_SECONDS);
-	stop_now(container_of(channel, struct daemon_self, channel));
+	struct daemon_self *self = container_of(channel, struct daemon_self, channel);
+
+	loop_timer_set(self->loop, &self->orphan, ORPHAN_MS, orphan_overdue);
+	stop_now(self);
 }
 
 void

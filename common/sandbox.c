@@ -6,6 +6,7 @@
 #include <linux/landlock.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -375,7 +376,9 @@ sandbox_enter(const struct sandbox_spec *spec, struct err *err)
 	if (!limits_set(spec, err) || (spec->root != NULL && !root_change(spec->root, err)) ||
 	    (spec->change_user && !user_change(spec, err)))
 		return false;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+	/* The parent-death signal, which a change of uid clears, is set here: nobody outlives the daemon that began it. */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
+	    prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) != 0)
 		return err_sys(err, "prctl");
 	landlock_enter(spec, fds);
 	while (n > 0)
