@@ -75,8 +75,9 @@ def invite(satu, dua):
         print("    %-15s password %s   server %s" % (user, suite.PASSWORD, instance.address))
         print("        IMAP %d (TLS %d)   POP3 %d (TLS %d)   sending: submissions (TLS) %d, submission %d" % (
             p["imap"], p["imaps"], p["pop3"], p["pop3s"], p["submissions"], p["submission"]))
-        print("        log: %s   queue: %s queue list -c %s" % (
-            instance.log_path, os.path.relpath(instance.program("merpati")), instance.conf))
+        print("        log: %s" % instance.log_path)
+        print("        queue: MERPATI_CONF=%s %s queue list" % (
+            instance.conf, os.path.relpath(instance.program("merpati"))))
     print("    for example:")
     print("        curl -s --ssl-reqd -k -u lama@dua.test:%s 'imap://%s:%d/INBOX;MAILINDEX=1'" % (
         suite.PASSWORD, dua.address, dua.ports["imap"]))

@@ -254,8 +254,8 @@ class Instance:
         return words
 
     def merpati(self, *words, input=None, check=True):
-        """Runs `merpati WORDS -c CONF` and returns the finished process (text)."""
-        done = subprocess.run(self.command(words[0], "-c", self.conf, *words[1:]), input=input, text=True,
+        """Runs `merpati WORDS` on this instance and returns the finished process (text)."""
+        done = subprocess.run(self.command(*words), input=input, text=True, env=dict(os.environ, MERPATI_CONF=self.conf),
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
         if check and done.returncode != 0:
             raise AssertionError("merpati %s: status %d\n%s%s" % (
