@@ -13,7 +13,9 @@
 
 /*
  * incoming is a drop box: smtpd, which is neither its owner nor in its group, may create files there, but not list
- * them; they get the directory's group, so that the queue may read them. As an ordinary user all is that user's.
+ * them; they get the directory's group, so that the queue may read them. smtpd comes in by a descriptor of its root
+ * parent; nobody else, and so no local user, gets through the spool directory above. As an ordinary user all is that
+ * user's.
  */
 static const struct directory {
 	size_t parent; /* offset of the parameter */
@@ -24,7 +26,7 @@ static const struct directory {
 } directories[] = {
     {offsetof(struct conf, run_directory), "", NULL, 0755, 0755},
     {offsetof(struct conf, cache_directory), "", NULL, 0711, 0700},
-    {offsetof(struct conf, spool_directory), "", "_queue", 0711, 0700},
+    {offsetof(struct conf, spool_directory), "", "_queue", 0700, 0700},
     {offsetof(struct conf, spool_directory), "/incoming", "_queue", 02733, 0700},
     {offsetof(struct conf, spool_directory), "/active", "_queue", 0700, 0700},
     {offsetof(struct conf, spool_directory), "/deferred", "_queue", 0700, 0700},
