@@ -1,11 +1,13 @@
 #include "common/commit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -43,21 +45,44 @@ list_count(const struct entry_list *list)
 	return n;
 }
 
+/*
+ * An error in writing back a file's pages may have been reported already to another thread's syncfs, but each open file
+ * remembers its own: with nothing left to write this asks for that memory, at no cost.
+ */
+static int
+late_error(int file_fd)
+{
+	if (file_fd < 0 || sync_file_range(file_fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER) == 0)
+		return 0;
+	return errno;
+}
+
 /* One syncfs a file system; a group is nearly always on one. */
 static void
 sync_file_systems(struct entry_list *group)
 {
-	struct commit_entry *entry = STAILQ_FIRST(group);
-	int directory_fd = entry->directory_fd;
-	int errnum = syncfs(directory_fd) == 0 ? 0 : errno;
+	struct commit_entry *entry, *first;
 
 	STAILQ_FOREACH(entry, group, link) {
-		/* Since Linux 5.8 syncfs also reports what could not be written back. */
-		if (entry->directory_fd == directory_fd)
-			entry->errnum = errnum;
-		else if ((entry->file_fd >= 0 && fsync(entry->file_fd) != 0) || fsync(entry->directory_fd) != 0)
+		struct stat st;
+
+		if (fstat(entry->directory_fd, &st) != 0) {
+			entry->errnum = errno;
+			continue;
+		}
+		entry->device = st.st_dev;
+		STAILQ_FOREACH(first, group, link)
+			if (first == entry || first->device == entry->device)
+				break;
+		/* An error is told once, so nobody asks again: it is everyone's. */
+		if (first != entry)
+			entry->errnum = first->errnum;
+		else if (syncfs(entry->directory_fd) != 0)
 			entry->errnum = errno;
 	}
+	STAILQ_FOREACH(entry, group, link)
+		if (entry->errnum == 0)
+			entry->errnum = late_error(entry->file_fd);
 }
 
 /* Files first, then each directory once: a name that is durable has content that is. */

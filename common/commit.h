@@ -5,6 +5,8 @@
 #ifndef COMMON_COMMIT_H
 #define COMMON_COMMIT_H
 
+#include <sys/types.h>
+
 #include "common/err.h"
 #include "common/loop.h"
 
@@ -18,6 +20,7 @@ struct commit_entry {
 	int directory_fd;
 	/* commit.c's own: */
 	int errnum;
+	dev_t device;
 	STAILQ_ENTRY(commit_entry) link;
 };
 

@@ -111,7 +111,7 @@ transmit(struct stream *s, struct str bytes, size_t *sent)
 static bool
 wants_input(const struct stream *s)
 {
-	return s->phase == STREAM_OPEN && !s->paused && !s->ended && s->in.n < s->in.max && !s->blocked;
+	return s->phase == STREAM_OPEN && !s->paused && !s->ended && s->in.n < s->in.max && (!s->blocked || s->full_duplex);
 }
 
 static unsigned
@@ -187,10 +187,26 @@ linger(struct stream *s)
 	stream_set_deadline(s, LINGER_TIMEOUT_MS);
 }
 
+/* The peer takes nothing any more, but what it said before (552 too big ...) may still be there to be read: reading comes
+ * upon the end, or this error, by itself. */
+static void
+write_failed(struct stream *s)
+{
+	if (s->phase != STREAM_OPEN || s->paused || s->in.n >= s->in.max) {
+		end(s, STREAM_BROKEN);
+		return;
+	}
+	buf_reset(&s->out);
+	s->blocked = false;
+	s->write_broken = true;
+}
+
 /* Sends what the kernel takes; true when nothing is left. */
 static bool
 send_output(struct stream *s)
 {
+	if (s->write_broken)
+		buf_reset(&s->out);
 	if (!buf_ok(&s->out)) {
 		(void)err_set(&s->err, ERR_LIMIT, "the peer does not read: more than %zu bytes wait for it", s->out.max);
 		end(s, STREAM_BROKEN);
@@ -210,7 +226,7 @@ send_output(struct stream *s)
 			end(s, STREAM_EOF);
 			return false;
 		case TRANSFER_FAILED:
-			end(s, STREAM_BROKEN);
+			write_failed(s);
 			return false;
 		}
 	}
@@ -218,10 +234,11 @@ send_output(struct stream *s)
 	return true;
 }
 
+/* After the peer's end it may still read our last words; after anything else nobody does. */
 static void
 output(struct stream *s)
 {
-	if (s->ended || (s->phase != STREAM_OPEN && s->phase != STREAM_FINISHING))
+	if ((s->ended && s->why != STREAM_EOF) || (s->phase != STREAM_OPEN && s->phase != STREAM_FINISHING))
 		return;
 	if (send_output(s) && s->phase == STREAM_FINISHING)
 		linger(s);
@@ -261,7 +278,7 @@ input(struct stream *s)
 	case TRANSFER_BLOCKED:
 		return false;
 	case TRANSFER_EOF:
-		end(s, STREAM_EOF);
+		end(s, s->write_broken ? STREAM_BROKEN : STREAM_EOF);
 		return false;
 	case TRANSFER_FAILED:
 		end(s, STREAM_BROKEN);
@@ -409,6 +426,8 @@ later_expired(struct loop_timer *timer)
 		events->closed(s, why, why == STREAM_BROKEN ? &err : NULL);
 		return;
 	}
+	if (s->phase == STREAM_HANDSHAKE && !handshake(s))
+		return;
 	if (s->phase == STREAM_OPEN && !s->paused && s->in.n > 0 && !tell(s, s->events->input))
 		return;
 	if (has_hidden_input(s) && !read_and_tell(s))
@@ -427,7 +446,8 @@ stream_open(struct stream *stream, struct loop *loop, int fd, const struct strea
 
 	if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0))
 		fatal("fcntl: %s", strerror(errno));
-	*stream = (struct stream){.loop = loop, .events = events, .phase = STREAM_OPEN};
+	*stream = (struct stream){
+	    .loop = loop, .events = events, .phase = STREAM_OPEN, .full_duplex = limits->full_duplex};
 	buf_init(&stream->in, limits->in_max);
 	buf_init(&stream->out, limits->out_max);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* not every socket is TCP */
@@ -476,8 +496,9 @@ stream_start_tls(struct stream *stream, struct tls_context *context, const char 
 	if (stream->ssl == NULL)
 		return false;
 	stream->phase = STREAM_HANDSHAKE;
-	/* A client speaks first: it begins from the loop. */
-	loop_io_want(&stream->io, LOOP_READ | LOOP_WRITE);
+	/* A client speaks first; and `secured` must not be called from inside here. */
+	loop_timer_set(stream->loop, &stream->later, 0, later_expired);
+	watch(stream);
 	return true;
 }
 

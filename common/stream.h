@@ -4,7 +4,7 @@
  * what embeds the stream.
  *
  * Output is written when the callback that made it returns (or by stream_flush), so that the replies to a pipelined
- * group leave in one system call. Reading pauses by itself while the consumer leaves a full `in` or a full `out`.
+ * group leave in one system call. Reading pauses by itself while `in` is full or output is blocked.
  */
 #ifndef COMMON_STREAM_H
 #define COMMON_STREAM_H
@@ -20,7 +20,8 @@ struct tls_context;
 struct stream;
 
 enum stream_end {
-	STREAM_EOF,	 /* the peer closed */
+	STREAM_EOF,	 /* the peer closed, or its sending half. Noticed only when reading: whoever leaves input because it
+			  * waits for something else calls stream_pause, and the end waits as well */
 	STREAM_BROKEN,	 /* reset, TLS failure, output limit ...: err says which */
 	STREAM_DEADLINE, /* the deadline passed */
 	STREAM_FINISHED, /* what stream_finish had to send is sent */
@@ -61,8 +62,10 @@ struct stream {
 	struct err err;
 	enum stream_end why;
 	enum stream_phase phase;
-	bool paused;  /* by the owner */
-	bool blocked; /* output waits for the kernel, or for OpenSSL */
+	bool full_duplex;
+	bool paused;	   /* by the owner */
+	bool blocked;	   /* output waits for the kernel, or for OpenSSL */
+	bool write_broken; /* the peer takes nothing any more; err says why, and reading will find the end */
 	bool ended;   /* `closed` is due; why and err say how */
 	bool hung_up; /* not watched, because the kernel would report nothing but the hang-up */
 };
@@ -70,6 +73,9 @@ struct stream {
 struct stream_limits {
 	size_t in_max;	/* at which reading pauses */
 	size_t out_max; /* past which the stream is broken: a peer that does not read */
+	/* Reads on while output is blocked: for clients, whose peer may answer before it has read all. A server does not
+	 * take the next command from one who does not read the replies. */
+	bool full_duplex;
 };
 
 /*

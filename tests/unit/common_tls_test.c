@@ -1,0 +1,462 @@
+/*
+ * TLS with the private key elsewhere: a stream as the server, OpenSSL itself as the client in a thread of its own, the
+ * key process as another thread.
+ */
+#include "tests/unit/rows.h"
+
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/stream.h"
+#include "common/tls.h"
+#include "common/tls_key.h"
+#include "common/tls_key_request.h"
+
+#define ASK_SIZE(n) TLS_KEY_REQUEST_SIZE((size_t)(n))
+
+static char directory[] = "/tmp/mtlsXXXXXX";
+static char certificate_path[64], key_path[64];
+
+/* --- a key and a self-signed certificate, in files ------------------------------------------------------------------ */
+
+static EVP_PKEY *
+new_key(const char *type)
+{
+	if (strncmp(type, "RSA", 3) == 0)
+		return EVP_RSA_gen((unsigned)strtoul(type + 3, NULL, 10));
+	if (strcmp(type, "ED25519") == 0)
+		return EVP_PKEY_Q_keygen(NULL, NULL, type);
+	return EVP_EC_gen(type);
+}
+
+static void
+write_files(const char *type)
+{
+	EVP_PKEY *key = new_key(type);
+	X509 *x = X509_new();
+	FILE *f;
+
+	assert_non_null(key);
+	X509_set_version(x, 2);
+	ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
+	X509_gmtime_adj(X509_getm_notBefore(x), -60);
+	X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC, (const unsigned char *)"satu.test", -1, -1, 0);
+	X509_set_issuer_name(x, X509_get_subject_name(x));
+	X509_set_pubkey(x, key);
+	assert_true(X509_sign(x, key, strcmp(type, "ED25519") == 0 ? NULL : EVP_sha256()) > 0);
+	snprintf(certificate_path, sizeof certificate_path, "%s/c.pem", directory);
+	snprintf(key_path, sizeof key_path, "%s/k.pem", directory);
+	f = fopen(certificate_path, "w");
+	assert_int_equal(PEM_write_X509(f, x), 1);
+	fclose(f);
+	f = fopen(key_path, "w");
+	assert_int_equal(PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL), 1);
+	fclose(f);
+	X509_free(x);
+	EVP_PKEY_free(key);
+}
+
+/* --- the key process ------------------------------------------------------------------------------------------------ */
+
+struct keeper {
+	pthread_t thread;
+	int fds[2];
+	struct tls_key *key;
+};
+
+static void *
+keeper_main(void *argument)
+{
+	struct keeper *keeper = argument;
+	struct pollfd pollfd = {.fd = keeper->fds[1], .events = POLLIN};
+
+	while (poll(&pollfd, 1, -1) == 1 && tls_key_answer(keeper->key, keeper->fds[1]))
+		;
+	return NULL;
+}
+
+static void
+keeper_start(struct keeper *keeper)
+{
+	struct err err = {0};
+
+	keeper->key = tls_key_load(key_path, &err);
+	if (keeper->key == NULL)
+		fail_msg("%s", err.text);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, keeper->fds), 0);
+	assert_int_equal(pthread_create(&keeper->thread, NULL, keeper_main, keeper), 0);
+}
+
+static void
+keeper_end(struct keeper *keeper)
+{
+	close(keeper->fds[0]);
+	pthread_join(keeper->thread, NULL);
+	close(keeper->fds[1]);
+	tls_key_free(keeper->key);
+}
+
+/* --- the client ----------------------------------------------------------------------------------------------------- */
+
+struct client {
+	pthread_t thread;
+	SSL_CTX *context;
+	SSL_SESSION *resume, *session;
+	int fd;
+	bool shaken, resumed;
+	char got[64];
+	const char *send;
+};
+
+static void *
+client_main(void *argument)
+{
+	struct client *client = argument;
+	SSL *ssl = SSL_new(client->context);
+	size_t n = 0;
+	int got;
+
+	SSL_set_fd(ssl, client->fd);
+	if (client->resume != NULL)
+		SSL_set_session(ssl, client->resume);
+	client->shaken = SSL_connect(ssl) == 1;
+	if (client->shaken) {
+		client->resumed = SSL_session_reused(ssl) == 1;
+		SSL_write(ssl, client->send, (int)strlen(client->send));
+		while ((got = SSL_read(ssl, client->got + n, (int)(sizeof client->got - 1 - n))) > 0)
+			n += (size_t)got;
+		client->session = SSL_get1_session(ssl);
+		SSL_shutdown(ssl);
+	}
+	SSL_free(ssl);
+	close(client->fd);
+	return NULL;
+}
+
+/* --- the server: answers each line with itself, in brackets, and closes after one ----------------------------------- */
+
+struct server {
+	struct stream stream;
+	struct loop *loop;
+	bool secured, closed;
+	char version[16];
+};
+
+static void
+server_input(struct stream *stream)
+{
+	struct str in = buf_str(&stream->in);
+
+	if (str_find(in, '\n') == in.n)
+		return;
+	buf_addf(&stream->out, "<%.*s>", STR_FMT(str_trim(in)));
+	buf_consume(&stream->in, in.n);
+	stream_finish(stream);
+}
+
+static void
+server_secured(struct stream *stream)
+{
+	struct server *server = container_of(stream, struct server, stream);
+
+	server->secured = true;
+	snprintf(server->version, sizeof server->version, "%s", stream_tls_version(stream));
+}
+
+static void
+server_closed(struct stream *stream, enum stream_end why, const struct err *err)
+{
+	struct server *server = container_of(stream, struct server, stream);
+
+	(void)why;
+	(void)err;
+	server->closed = true;
+	loop_stop(server->loop);
+}
+
+static const struct stream_events server_events = {
+    .input = server_input, .secured = server_secured, .closed = server_closed};
+static const struct stream_limits limits = {.in_max = 4096, .out_max = 4096};
+
+static void
+serve(struct server *server, struct tls_context *context, struct client *client)
+{
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	*server = (struct server){.loop = loop_new()};
+	client->fd = fds[1];
+	client->send = "halo\n";
+	assert_int_equal(pthread_create(&client->thread, NULL, client_main, client), 0);
+	stream_open(&server->stream, server->loop, fds[0], &server_events, &limits);
+	stream_set_deadline(&server->stream, 20000);
+	assert_true(stream_start_tls(&server->stream, context, NULL));
+	loop_run(server->loop);
+	pthread_join(client->thread, NULL);
+	loop_free(server->loop);
+}
+
+/* --- tests ---------------------------------------------------------------------------------------------------------- */
+
+static const struct row {
+	const char *key;
+	int version;
+	const char *signature_algorithms; /* NULL: OpenSSL's own choice */
+	bool works;
+} rows[] = {
+    {"RSA2048", TLS1_3_VERSION, NULL, true},
+    {"RSA2048", TLS1_3_VERSION, "rsa_pss_rsae_sha256", true},
+    {"RSA2048", TLS1_3_VERSION, "rsa_pss_rsae_sha384", true},
+    {"RSA2048", TLS1_3_VERSION, "rsa_pss_rsae_sha512", true},
+    {"RSA2048", TLS1_2_VERSION, NULL, true},
+    {"RSA2048", TLS1_2_VERSION, "rsa_pkcs1_sha256", true},
+    {"RSA2048", TLS1_2_VERSION, "rsa_pkcs1_sha384", true},
+    {"RSA2048", TLS1_2_VERSION, "rsa_pkcs1_sha512", true},
+    {"RSA2048", TLS1_1_VERSION, NULL, false}, /* below the floor */
+    {"RSA2049", TLS1_3_VERSION, NULL, true},  /* the PSS block is one byte shorter than the modulus */
+    {"RSA4096", TLS1_3_VERSION, NULL, true},
+    {"P-256", TLS1_3_VERSION, NULL, true},
+    {"P-256", TLS1_2_VERSION, NULL, true},
+    {"P-384", TLS1_3_VERSION, NULL, true},
+    {"P-384", TLS1_2_VERSION, NULL, true},
+};
+
+static void
+run_row(const struct row *row)
+{
+	struct keeper keeper;
+	struct server server;
+	struct client client = {.context = SSL_CTX_new(TLS_client_method())};
+	struct err err = {0};
+	struct tls_signer *signer;
+	struct tls_context *context;
+
+	write_files(row->key);
+	keeper_start(&keeper);
+	signer = tls_signer_new(keeper.fds[0]);
+	context = tls_server_new(certificate_path, signer, "mx", &err);
+	if (context == NULL)
+		fail_msg("%s: %s", row->key, err.text);
+	SSL_CTX_set_min_proto_version(client.context, row->version);
+	SSL_CTX_set_max_proto_version(client.context, row->version);
+	SSL_CTX_set_security_level(client.context, 0);
+	if (row->signature_algorithms != NULL)
+		assert_int_equal(SSL_CTX_set1_sigalgs_list(client.context, row->signature_algorithms), 1);
+	serve(&server, context, &client);
+	if (client.shaken != row->works)
+		fail_msg("%s, version %x, %s", row->key, (unsigned)row->version, row->signature_algorithms);
+	assert_int_equal(server.secured, row->works);
+	if (row->works) {
+		assert_string_equal(client.got, "<halo>");
+		assert_string_equal(server.version, row->version == TLS1_3_VERSION ? "TLSv1.3" : "TLSv1.2");
+	}
+	SSL_SESSION_free(client.session);
+	SSL_CTX_free(client.context);
+	tls_free(context);
+	tls_signer_free(signer);
+	keeper_end(&keeper);
+}
+
+static void
+a_handshake_is_signed_by_the_key_process(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++)
+		run_row(&rows[i]);
+}
+
+static void
+a_ticket_is_good_for_its_own_listener_only(void **state)
+{
+	struct keeper keeper;
+	struct server server;
+	struct client client = {.context = SSL_CTX_new(TLS_client_method())};
+	struct tls_signer *signer;
+	struct tls_context *mx, *submission;
+
+	(void)state;
+	write_files("P-256");
+	keeper_start(&keeper);
+	signer = tls_signer_new(keeper.fds[0]);
+	mx = tls_server_new(certificate_path, signer, "mx", NULL);
+	submission = tls_server_new(certificate_path, signer, "submission", NULL);
+	for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+		SSL_SESSION *session;
+
+		SSL_CTX_set_max_proto_version(client.context, version);
+		client.resume = NULL;
+		serve(&server, mx, &client);
+		assert_false(client.resumed);
+		session = client.resume = client.session;
+		serve(&server, mx, &client);
+		assert_true(client.resumed);
+		SSL_SESSION_free(client.session);
+		client.resume = session;
+		serve(&server, submission, &client);
+		assert_true(client.shaken);
+		assert_false(client.resumed);
+		SSL_SESSION_free(client.session);
+		SSL_SESSION_free(session);
+	}
+	SSL_CTX_free(client.context);
+	tls_free(mx);
+	tls_free(submission);
+	tls_signer_free(signer);
+	keeper_end(&keeper);
+}
+
+static void
+without_a_key_process_the_handshake_fails_and_nothing_else(void **state)
+{
+	struct server server;
+	struct client client = {.context = SSL_CTX_new(TLS_client_method())};
+	struct tls_signer *signer;
+	struct tls_context *context;
+	int fds[2];
+
+	(void)state;
+	write_files("RSA2048");
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
+	signer = tls_signer_new(fds[0]);
+	context = tls_server_new(certificate_path, signer, "mx", NULL);
+	assert_non_null(context);
+	close(fds[1]);
+	serve(&server, context, &client);
+	assert_false(client.shaken);
+	assert_true(server.closed);
+	close(fds[0]);
+	SSL_CTX_free(client.context);
+	tls_free(context);
+	tls_signer_free(signer);
+}
+
+/* Sends a request as it stands, and returns the length of the signature that comes. */
+static size_t
+raw(struct keeper *keeper, const struct tls_key_request *request, size_t size)
+{
+	struct tls_key_answer answer = {.n = 99};
+
+	assert_int_equal(send(keeper->fds[0], request, size, 0), size);
+	assert_true(recv(keeper->fds[0], &answer, sizeof answer, 0) >= (ssize_t)TLS_KEY_ANSWER_SIZE(0));
+	return answer.n;
+}
+
+static void
+the_key_process_refuses_what_is_not_a_signature(void **state)
+{
+	struct keeper keeper;
+	struct tls_key_request request = {.kind = TLS_KEY_RSA_PKCS1, .digest = NID_sha256, .n = 32};
+
+	(void)state;
+	write_files("RSA2048");
+	keeper_start(&keeper);
+	assert_int_equal(raw(&keeper, &request, ASK_SIZE(32)), 256);
+	assert_int_equal(raw(&keeper, &request, ASK_SIZE(31)), 0); /* says 32, is 31 */
+	assert_int_equal(raw(&keeper, &request, 3), 0);
+	request.digest = NID_sha1;
+	assert_int_equal(raw(&keeper, &request, ASK_SIZE(32)), 0);
+	request.digest = NID_sha512;
+	assert_int_equal(raw(&keeper, &request, ASK_SIZE(32)), 0);
+	request.kind = TLS_KEY_EC;
+	assert_int_equal(raw(&keeper, &request, ASK_SIZE(32)), 0);
+	request.kind = 77;
+	assert_int_equal(raw(&keeper, &request, ASK_SIZE(32)), 0);
+	/* a block that is no PSS encoding, such as a recorded ciphertext */
+	request.kind = TLS_KEY_RSA_PSS;
+	request.n = 256;
+	for (unsigned i = 0; i < 256; i++)
+		request.bytes[i] = (unsigned char)(i / 2);
+	assert_int_equal(raw(&keeper, &request, ASK_SIZE(256)), 0);
+	request.bytes[255] = 0xbc;
+	assert_int_equal(raw(&keeper, &request, ASK_SIZE(256)), 0);
+	keeper_end(&keeper);
+}
+
+static void
+a_late_answer_to_another_request_is_passed_over(void **state)
+{
+	struct keeper keeper;
+	struct tls_key_answer stale = {.number = 4711, .n = 4};
+	struct tls_signer *signer;
+	EVP_PKEY *key, *public_key;
+	EVP_PKEY_CTX *context;
+	unsigned char digest[32] = {1}, signature[256];
+	size_t n = sizeof signature;
+	FILE *f;
+
+	(void)state;
+	write_files("P-256");
+	keeper_start(&keeper);
+	assert_true(send(keeper.fds[1], &stale, TLS_KEY_ANSWER_SIZE(4), 0) > 0);
+	f = fopen(key_path, "r");
+	public_key = PEM_read_PrivateKey(f, NULL, NULL, NULL);
+	fclose(f);
+	signer = tls_signer_new(keeper.fds[0]);
+	key = tls_signer_key(signer, public_key);
+	context = EVP_PKEY_CTX_new(key, NULL);
+	assert_int_equal(EVP_PKEY_sign_init(context), 1);
+	assert_int_equal(EVP_PKEY_sign(context, signature, &n, digest, sizeof digest), 1);
+	EVP_PKEY_CTX_free(context);
+	context = EVP_PKEY_CTX_new(public_key, NULL);
+	assert_int_equal(EVP_PKEY_verify_init(context), 1);
+	assert_int_equal(EVP_PKEY_verify(context, signature, n, digest, sizeof digest), 1);
+	EVP_PKEY_CTX_free(context);
+	EVP_PKEY_free(key);
+	EVP_PKEY_free(public_key);
+	tls_signer_free(signer);
+	keeper_end(&keeper);
+}
+
+static void
+unusable_files_say_what_is_wrong(void **state)
+{
+	struct err err = {0};
+
+	(void)state;
+	assert_null(tls_key_load("/tmp/nowhere.pem", &err));
+	assert_non_null(strstr(err.text, "/tmp/nowhere.pem"));
+	write_files("RSA1024");
+	assert_null(tls_key_load(key_path, &err));
+	assert_non_null(strstr(err.text, "1024 bits"));
+	write_files("ED25519");
+	assert_null(tls_key_load(key_path, &err));
+	assert_non_null(strstr(err.text, "neither"));
+	assert_null(tls_server_new(certificate_path, NULL, "mx", &err));
+	assert_null(tls_server_new(key_path, NULL, "mx", &err)); /* no certificate in it */
+}
+
+static int
+make_directory(void **state)
+{
+	(void)state;
+	return mkdtemp(directory) == NULL;
+}
+
+static int
+remove_directory(void **state)
+{
+	(void)state;
+	(void)unlink(certificate_path);
+	(void)unlink(key_path);
+	return rmdir(directory);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_handshake_is_signed_by_the_key_process),
+	    cmocka_unit_test(a_ticket_is_good_for_its_own_listener_only),
+	    cmocka_unit_test(without_a_key_process_the_handshake_fails_and_nothing_else),
+	    cmocka_unit_test(the_key_process_refuses_what_is_not_a_signature),
+	    cmocka_unit_test(a_late_answer_to_another_request_is_passed_over),
+	    cmocka_unit_test(unusable_files_say_what_is_wrong),
+	};
+
+	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}
