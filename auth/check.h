@@ -6,7 +6,8 @@
  *     request  type CHECK_..., id, subject (text) [VERIFY: password, remote address (texts)]
  *     answer   type CHECK_ANSWER, id, found (enum found), value (text)
  *     hello    type CHECK_HELLO: a new checker serves from here; what its predecessor had begun gets no answer
- *     goodbye  type CHECK_GOODBYE: the front will ask no more
+ *     leaving  type CHECK_LEAVING: the checker is told to drain, and so the front is as good as told
+ *     goodbye  type CHECK_GOODBYE: the front has nothing more to ask; now the checker may end
  */
 #ifndef AUTH_CHECK_H
 #define AUTH_CHECK_H
@@ -16,6 +17,7 @@
 
 enum check {
 	CHECK_HELLO = 1,
+	CHECK_LEAVING,
 	CHECK_GOODBYE,
 	CHECK_ANSWER,
 	CHECK_VERIFY,	 /* login name, password, remote -> account line, or why not */

@@ -66,6 +66,7 @@ request_run(struct directory *directory, const struct check_request *request, st
 			return FOUND_NOT;
 		return directory_uid(directory, (uid_t)number, value, err);
 	case CHECK_HELLO:
+	case CHECK_LEAVING:
 	case CHECK_GOODBYE:
 	case CHECK_ANSWER:
 		break;
@@ -136,6 +137,14 @@ front_closed(struct channel *channel)
 /* --- the process --------------------------------------------------------------------------------------------------- */
 
 static void
+front_tell(enum check type)
+{
+	msg_begin(&checker.message, type, 0);
+	if (!channel_send(&checker.front, &checker.message, -1))
+		fatal("the front does not read");
+}
+
+static void
 drain_expired(struct loop_timer *timer)
 {
 	(void)timer;
@@ -146,10 +155,12 @@ drain_expired(struct loop_timer *timer)
 static void
 checker_drain(struct daemon_self *self)
 {
-	if (checker.released)
+	if (checker.released) {
 		loop_stop(self->loop);
-	else
-		loop_timer_set(self->loop, &checker.draining, RELEASE_MS, drain_expired);
+		return;
+	}
+	front_tell(CHECK_LEAVING);
+	loop_timer_set(self->loop, &checker.draining, RELEASE_MS, drain_expired);
 }
 
 /* One of the checkers reports mistakes; they all read the same files. */
@@ -196,9 +207,7 @@ checker_main(struct daemon_self *self)
 	buf_init(&checker.message, MSG_MAX_BYTES);
 	loop = loop_new();
 	channel_open(&checker.front, loop, self->peers[0], front_received, front_closed);
-	msg_begin(&checker.message, CHECK_HELLO, 0);
-	if (!channel_send(&checker.front, &checker.message, -1))
-		fatal("the front does not read");
+	front_tell(CHECK_HELLO);
 	self->drain = checker_drain;
 	daemon_self_open(self, loop);
 	if (self->index == 0)

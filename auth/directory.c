@@ -267,8 +267,8 @@ set_owner(struct directory *directory, const struct user *user, struct account *
 	return FOUND;
 }
 
-static enum found
-virtual_account(struct directory *directory, const struct user *user, struct account *account, struct err *err)
+enum found
+directory_virtual(struct directory *directory, const struct user *user, struct account *account, struct err *err)
 {
 	const struct conf *conf = directory->conf;
 	char template[ACCOUNT_PATH_MAX + 1];
@@ -337,7 +337,7 @@ virtual_find_account(struct directory *directory, const char *local, const char 
 {
 	entry->virtual = virtual_find(directory, local, domain);
 	if (entry->virtual != NULL)
-		return virtual_account(directory, entry->virtual, account, err);
+		return directory_virtual(directory, entry->virtual, account, err);
 	if (!directory->users_there && domain != NULL)
 		return trouble(err, "there is no readable users file:", directory->conf->users_file);
 	return FOUND_NOT;
@@ -415,7 +415,17 @@ directory_account(struct directory *directory, struct str text, struct account *
 
 /* --- aliases ------------------------------------------------------------------------------------------------------- */
 
-/* The entry for the address as a whole, or, for system accounts, for its local part. */
+/* Whether the aliases without a domain hold for it: in system domains, and in the one that is this host's name. */
+static bool
+is_local_name(const struct directory *directory, const struct name *name)
+{
+	if (name->ours == NULL)
+		return name->domain[0] == '\0';
+	return name->ours->accounts == CONF_ACCOUNTS_SYSTEM ||
+	       str_equal_nocase(str_from(name->domain), str_from(directory->conf->hostname));
+}
+
+/* The entry for the address as a whole, or, if it is a local one, for its local part. */
 static enum found
 alias_find(struct directory *directory, const struct name *name, const struct alias **alias, struct err *err)
 {
@@ -427,7 +437,7 @@ alias_find(struct directory *directory, const struct name *name, const struct al
 	if (directory->aliases_unreadable)
 		return trouble(err, "the aliases cannot be read:", directory->conf->aliases_file);
 	*alias = n < 0 ? NULL : aliases_find(&directory->aliases, (struct str){whole, (size_t)n});
-	if (*alias == NULL && (name->ours == NULL || name->ours->accounts == CONF_ACCOUNTS_SYSTEM))
+	if (*alias == NULL && is_local_name(directory, name))
 		*alias = aliases_find(&directory->aliases, str_from(name->local));
 	if (*alias == NULL)
 		return FOUND_NOT;
@@ -436,12 +446,6 @@ alias_find(struct directory *directory, const struct name *name, const struct al
 	(void)err_set(err, ERR_TEMP, "%s:%u: the alias \"%.*s\" is broken", directory->conf->aliases_file,
 	    (*alias)->line, STR_FMT((*alias)->name));
 	return FOUND_TROUBLE;
-}
-
-static bool
-is_system_name(const struct name *name)
-{
-	return name->ours == NULL ? name->domain[0] == '\0' : name->ours->accounts == CONF_ACCOUNTS_SYSTEM;
 }
 
 static void
@@ -462,12 +466,9 @@ targets_add(struct buf *out, struct str targets, const char *domain)
 static const char *
 home_domain(const struct conf *conf)
 {
-	const struct conf_domain *own = conf_domain_find(conf, str_from(conf->hostname));
 	const struct conf_domain *system = first_domain(conf, CONF_ACCOUNTS_SYSTEM);
 
-	if (system == NULL || (own != NULL && own->accounts == CONF_ACCOUNTS_SYSTEM))
-		return conf->hostname;
-	return system->name;
+	return system == NULL || conf_domain_find(conf, str_from(conf->hostname)) != NULL ? conf->hostname : system->name;
 }
 
 /* Whether mail for `targets` would come back to this name. */
@@ -480,7 +481,8 @@ leads_back(const struct directory *directory, struct str targets, const struct n
 	while (str_token(&targets, ',', &target))
 		if (!name_parse(directory, target, &other) ||
 		    (strcmp(other.local, name->local) == 0 && !is_foreign(&other) &&
-			(is_system_name(&other) ? is_system_name(name) : strcmp(other.domain, name->domain) == 0)))
+			(strcmp(other.domain, name->domain) == 0 ||
+			    (is_local_name(directory, &other) && is_local_name(directory, name)))))
 			return true;
 	return false;
 }
@@ -494,7 +496,7 @@ fallback_find(struct directory *directory, const struct name *name, struct buf *
 {
 	const struct alias *alias = aliases_find(&directory->aliases, STR("postmaster"));
 	struct str postmaster = str_from(directory->conf->postmaster);
-	bool is_root = strcmp(name->local, "root") == 0 && is_system_name(name);
+	bool is_root = strcmp(name->local, "root") == 0 && is_local_name(directory, name);
 
 	if (is_foreign(name) || (strcmp(name->local, "postmaster") != 0 && !is_root))
 		return FOUND_NOT;

@@ -6,7 +6,7 @@
  *     name@DOMAIN   virtual domain: that line of the users file. System domain: as `name`. Other domain: none
  *     name          the line `name` of the users file; else, if any domain has system accounts, the system user; else
  *                   the line name@DOMAIN of the first virtual domain
- * Case does not matter. In addresses (not in logins) a detail behind the recipient_delimiter is cut off if the whole
+ * Aliases without a domain hold in system domains and in the one that is this host's name. Case does not matter. In addresses (not in logins) a detail behind the recipient_delimiter is cut off if the whole
  * local part is neither account nor alias.
  */
 #ifndef AUTH_DIRECTORY_H
@@ -44,6 +44,9 @@ void directory_refresh(struct directory *directory);
 /* Whose password that is; about equally slow whether there is such an account or not. */
 enum found directory_verify(struct directory *directory, struct str login, struct str password, struct str remote,
     struct account *account, struct err *err);
+/* Of that line of the users file. */
+enum found directory_virtual(struct directory *directory, const struct user *user, struct account *account,
+    struct err *err);
 /* By login name or address. */
 enum found directory_account(struct directory *directory, struct str name, struct account *account, struct err *err);
 /* FOUND and *is_alias for an address that takes mail. Every domain of ours has a postmaster. */

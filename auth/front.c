@@ -54,18 +54,12 @@ listeners_open(struct front *front)
 
 static struct front *front; /* of this process; daemon_self has no room for an owner's pointer */
 
-/* The checkers of this generation are not needed any more. */
+/* The process may end once both are true: it has nothing to do any more, and the parent has told it to. */
 static void
-checkers_release(void)
+end_if_done(void)
 {
-	struct buf b;
-
-	buf_init(&b, MSG_MAX_BYTES);
-	for (size_t i = 0; i < front->pool.nslots; i++) {
-		msg_begin(&b, CHECK_GOODBYE, 0);
-		(void)channel_send(&front->pool.slots[i].channel, &b, -1);
-	}
-	buf_clear(&b);
+	if (front->released && front->self->draining)
+		loop_stop(front->pool.loop);
 }
 
 static void
@@ -76,17 +70,30 @@ drain_look(struct loop_timer *timer)
 
 	/* The parents that ask about a success must find this process as long as it knows of one. */
 	if (sasl_done && map_done && peer_server_drain(&front->master)) {
-		checkers_release();
-		loop_stop(front->pool.loop);
+		front->released = true;
+		pool_release(&front->pool);
+		end_if_done();
 	} else
 		loop_timer_set(front->pool.loop, timer, DRAIN_LOOK_MS, drain_look);
 }
 
 static void
+drain_begin(struct pool *pool)
+{
+	(void)pool;
+	if (front->draining)
+		return;
+	front->draining = true;
+	drain_look(&front->drain_timer);
+}
+
+/* The parent says so only when the checkers have ended, who end when this process lets them: they bring the news. */
+static void
 front_drain(struct daemon_self *self)
 {
 	(void)self;
-	drain_look(&front->draining);
+	drain_begin(&front->pool);
+	end_if_done();
 }
 
 void
@@ -107,7 +114,9 @@ front_main(struct daemon_self *self)
 	loop = loop_new();
 	TAILQ_INIT(&front->ready);
 	penalty_init(&front->penalty, auth->failure_delay_ms, auth->failure_delay_max_ms);
-	pool_open(&front->pool, loop, self->peers, self->npeers, sasl_front_next_password);
+	front->pool.next_password = sasl_front_next_password;
+	front->pool.leaving = drain_begin;
+	pool_open(&front->pool, loop, self->peers, self->npeers);
 	peer_server_init(&front->sasl, &sasl_front_kind, front, loop, auth->clients);
 	peer_server_init(&front->map, &map_front_kind, front, loop, auth->clients);
 	peer_server_init(&front->master, &master_front_kind, front, loop, 64);

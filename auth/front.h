@@ -24,7 +24,8 @@ struct front {
 	struct peer_server sasl, map, master;
 	uid_t suite_uids[FRONT_SUITE_UIDS_MAX]; /* of the suite's programs, and the own */
 	size_t nsuite_uids;
-	struct loop_timer draining;
+	bool draining, released;
+	struct loop_timer drain_timer;
 };
 
 /* Root, the own uid, or one of the suite's. */

@@ -114,6 +114,8 @@ slot_received(struct channel *channel, struct msg *m)
 
 	if (m->type == CHECK_HELLO)
 		checker_began_anew(slot);
+	else if (m->type == CHECK_LEAVING)
+		pool->leaving(pool);
 	else if (!slot->busy || m->id != slot->id)
 		return; /* to a request of this process's predecessor, or one that was given up */
 	else {
@@ -257,13 +259,10 @@ pool_cancel(struct pool_job *job)
 }
 
 void
-pool_open(struct pool *pool, struct loop *loop, const int *fds, size_t n,
-    struct pool_job *(*next_password)(struct pool *))
+pool_open(struct pool *pool, struct loop *loop, const int *fds, size_t n)
 {
-	memset(pool, 0, sizeof *pool);
 	pool->loop = loop;
 	pool->last_id = arc4random();
-	pool->next_password = next_password;
 	TAILQ_INIT(&pool->waiting);
 	TAILQ_INIT(&pool->failed);
 	for (size_t i = 0; i < n && i < POOL_CHECKERS_MAX; i++) {
@@ -271,4 +270,16 @@ pool_open(struct pool *pool, struct loop *loop, const int *fds, size_t n,
 		channel_open(&pool->slots[i].channel, loop, fds[i], slot_received, slot_closed);
 		pool->nslots++;
 	}
+}
+
+void
+pool_release(struct pool *pool)
+{
+	struct buf b;
+
+	buf_init(&b, MESSAGE_MAX_BYTES);
+	msg_begin(&b, CHECK_GOODBYE, 0);
+	for (size_t i = 0; i < pool->nslots; i++)
+		(void)channel_send(&pool->slots[i].channel, &b, -1);
+	buf_clear(&b);
 }

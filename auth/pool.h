@@ -40,6 +40,8 @@ struct pool {
 	/* A checker is free for a password: a job that pool_job_prepare has made, or NULL. Must not call back into the
 	 * pool otherwise. */
 	struct pool_job *(*next_password)(struct pool *pool);
+	/* The checkers of this generation want to end. */
+	void (*leaving)(struct pool *pool);
 	struct pool_slot slots[POOL_CHECKERS_MAX];
 	size_t nslots, busy_passwords, nwaiting;
 	uint32_t last_id;
@@ -47,9 +49,10 @@ struct pool {
 	struct loop_timer failing;
 };
 
-/* fds: the socket pairs to the checkers; the pool takes them. */
-void pool_open(struct pool *pool, struct loop *loop, const int *fds, size_t n,
-    struct pool_job *(*next_password)(struct pool *));
+/* fds: the socket pairs to the checkers; the pool takes them. The callbacks are set before. */
+void pool_open(struct pool *pool, struct loop *loop, const int *fds, size_t n);
+/* Nothing more will be asked: the checkers may end. */
+void pool_release(struct pool *pool);
 void pool_job_prepare(struct pool_job *job, const struct check_request *request,
     void (*answered)(struct pool_job *, const struct check_answer *));
 /* A look-up: prepares it and sends it or lets it wait. */

@@ -15,6 +15,7 @@ textfile_init(struct textfile *file, const char *path)
 {
 	memset(file, 0, sizeof *file);
 	file->path = path;
+	file->fd = -1;
 }
 
 void
@@ -23,6 +24,8 @@ textfile_clear(struct textfile *file)
 	if (file->text != NULL)
 		explicit_bzero(file->text, file->n);
 	free(file->text);
+	if (file->fd >= 0)
+		(void)close(file->fd);
 	textfile_init(file, file->path);
 }
 
@@ -65,6 +68,7 @@ read_whole(int fd, char *text, size_t n, const char *path, struct err *err)
 	return true;
 }
 
+/* Keeps fd if it succeeds. */
 static bool
 load(struct textfile *file, int fd, struct err *err)
 {
@@ -86,6 +90,7 @@ load(struct textfile *file, int fd, struct err *err)
 	}
 	text[st.st_size] = '\0';
 	textfile_clear(file);
+	file->fd = fd;
 	file->text = text;
 	file->n = (size_t)st.st_size;
 	file->seen = st;
@@ -96,7 +101,6 @@ enum textfile_news
 textfile_refresh(struct textfile *file, struct err *err)
 {
 	struct stat st;
-	bool loaded;
 	int fd;
 
 	if (stat(file->path, &st) != 0) {
@@ -113,9 +117,8 @@ textfile_refresh(struct textfile *file, struct err *err)
 		(void)err_sys(err, "%s", file->path);
 		return file->text != NULL ? TEXTFILE_SAME : TEXTFILE_UNREADABLE;
 	}
-	loaded = load(file, fd, err);
-	(void)close(fd);
-	if (loaded)
+	if (load(file, fd, err))
 		return TEXTFILE_NEW;
+	(void)close(fd);
 	return file->text != NULL ? TEXTFILE_SAME : TEXTFILE_UNREADABLE;
 }

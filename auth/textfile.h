@@ -13,7 +13,8 @@
 
 struct textfile {
 	const char *path;
-	struct stat seen; /* of the version in text; st_ino is 0 before the first */
+	struct stat seen; /* of the version in text */
+	int fd;		  /* of that version, or -1: while it is open its inode number belongs to no other file */
 	char *text;	  /* may be changed in place by its reader; NULL when there is none */
 	size_t n;
 };

@@ -1,0 +1,184 @@
+#include "auth/users_edit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "auth/textfile.h"
+
+#define NEW_MODE 0640
+
+/* --- pure ---------------------------------------------------------------------------------------------------------- */
+
+static bool
+is_line_of(struct str line, struct str name)
+{
+	return line.n > 0 && line.p[0] != '#' && str_equal_nocase(str_sub(line, 0, str_find(line, ':')), name);
+}
+
+static void
+line_with_password(struct buf *out, struct str line, struct str password)
+{
+	struct str rest = line, name, old;
+
+	(void)str_token(&rest, ':', &name);
+	buf_add(out, name);
+	buf_addc(out, ':');
+	buf_add(out, password);
+	if (str_token(&rest, ':', &old) && rest.p != NULL) {
+		buf_addc(out, ':');
+		buf_add(out, rest);
+	}
+	buf_addc(out, '\n');
+}
+
+bool
+users_edit(struct str text, enum users_change change, struct str name, struct str value, struct buf *out,
+    struct err *err)
+{
+	struct str rest = text, line;
+	bool found = false;
+
+	while (rest.n > 0 && str_token(&rest, '\n', &line)) {
+		if (!is_line_of(line, name)) {
+			buf_add(out, line);
+			buf_addc(out, '\n');
+			continue;
+		}
+		found = true;
+		if (change == USERS_PASSWD)
+			line_with_password(out, line, value);
+	}
+	if (change == USERS_ADD && found)
+		return err_set(err, ERR_PERM, "there is a user %.*s already", STR_FMT(name));
+	if (change != USERS_ADD && !found)
+		return err_set(err, ERR_PERM, "there is no user %.*s", STR_FMT(name));
+	if (change == USERS_ADD) {
+		buf_add(out, value);
+		buf_addc(out, '\n');
+	}
+	return buf_ok(out) || err_set(err, ERR_LIMIT, "too large a users file");
+}
+
+/* --- the file ------------------------------------------------------------------------------------------------------ */
+
+/* An edit under way: the directory is open, and locked against other edits. */
+struct edit {
+	const char *path;
+	char name[NAME_MAX + 1]; /* of the file, in its directory */
+	char temporary[NAME_MAX + 1];
+	int directory_fd;
+	bool exists;
+	struct stat old;
+};
+
+static bool
+edit_begin(struct edit *edit, const char *path, struct err *err)
+{
+	char copy[PATH_MAX];
+
+	memset(edit, 0, sizeof *edit);
+	edit->path = path;
+	if (!str_copy(copy, sizeof copy, str_from(path)) ||
+	    !str_copy(edit->name, sizeof edit->name, str_from(basename(copy))) ||
+	    snprintf(edit->temporary, sizeof edit->temporary, "%s.new", edit->name) >= (int)sizeof edit->temporary) {
+		edit->directory_fd = -1;
+		return err_set(err, ERR_PERM, "%s: too long a name", path);
+	}
+	(void)str_copy(copy, sizeof copy, str_from(path));
+	edit->directory_fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (edit->directory_fd < 0)
+		return err_sys(err, "the directory of %s", path);
+	while (flock(edit->directory_fd, LOCK_EX) != 0)
+		if (errno != EINTR)
+			return err_sys(err, "cannot lock the directory of %s", path);
+	edit->exists = fstatat(edit->directory_fd, edit->name, &edit->old, 0) == 0;
+	return edit->exists || errno == ENOENT || err_sys(err, "%s", path);
+}
+
+static void
+edit_end(struct edit *edit)
+{
+	if (edit->directory_fd >= 0)
+		(void)close(edit->directory_fd);
+}
+
+static bool
+write_whole(int fd, struct str bytes)
+{
+	while (bytes.n > 0) {
+		ssize_t n = write(fd, bytes.p, bytes.n);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		bytes = str_skip(bytes, (size_t)n);
+	}
+	return true;
+}
+
+/* Owner and mode as before; who is not root cannot give a file away, and needs not. */
+static bool
+set_owner_and_mode(const struct edit *edit, int fd)
+{
+	struct stat st;
+
+	if (!edit->exists)
+		return fchmod(fd, NEW_MODE) == 0;
+	if (fstat(fd, &st) != 0)
+		return false;
+	if ((st.st_uid != edit->old.st_uid || st.st_gid != edit->old.st_gid) &&
+	    fchown(fd, edit->old.st_uid, edit->old.st_gid) != 0)
+		return false;
+	return fchmod(fd, edit->old.st_mode & 07777) == 0;
+}
+
+/* Under the lock nobody else has a temporary file; one that is there was left by a crash. */
+static bool
+edit_commit(const struct edit *edit, struct str text, struct err *err)
+{
+	int fd;
+	bool good;
+
+	(void)unlinkat(edit->directory_fd, edit->temporary, 0);
+	fd = openat(edit->directory_fd, edit->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(err, "cannot write beside %s", edit->path);
+	good = write_whole(fd, text) && set_owner_and_mode(edit, fd) && fsync(fd) == 0;
+	if (!good)
+		(void)err_sys(err, "%s.new", edit->path);
+	if (close(fd) != 0 && good)
+		good = err_sys(err, "%s.new", edit->path);
+	if (good && (renameat(edit->directory_fd, edit->temporary, edit->directory_fd, edit->name) != 0 ||
+			fsync(edit->directory_fd) != 0))
+		good = err_sys(err, "%s", edit->path);
+	if (!good)
+		(void)unlinkat(edit->directory_fd, edit->temporary, 0);
+	return good;
+}
+
+bool
+users_edit_file(const char *path, enum users_change change, struct str name, struct str value, struct err *err)
+{
+	struct textfile file;
+	struct edit edit;
+	struct buf out;
+	bool good;
+
+	textfile_init(&file, path);
+	buf_init(&out, TEXTFILE_MAX_BYTES);
+	good = edit_begin(&edit, path, err) && (!edit.exists || textfile_refresh(&file, err) == TEXTFILE_NEW) &&
+	       users_edit((struct str){file.text, file.n}, change, name, value, &out, err) &&
+	       edit_commit(&edit, buf_str(&out), err);
+	edit_end(&edit);
+	textfile_clear(&file);
+	buf_clear_secret(&out);
+	return good;
+}
