@@ -1,0 +1,161 @@
+/*
+ * The client's side of SMTP (RFC 5321) and LMTP (RFC 2033), one connection: greeting, EHLO, STARTTLS, then any number of
+ * transactions. Pure: bytes in, bytes out, no descriptor, no clock. What it wants next is asked with smtp_client_need.
+ *
+ * Commands have a sender's and a receiver's cursor. With PIPELINING the sender runs ahead of the receiver, MAIL, RCPTs
+ * and DATA in one group; without, by one. Everything else is the same.
+ *
+ * Nothing that it sends holds a bare CR or LF, whatever the addresses and the message hold.
+ */
+#ifndef QUEUE_SMTP_CLIENT_H
+#define QUEUE_SMTP_CLIENT_H
+
+#include <bsd/sys/queue.h>
+
+#include "common/arena.h"
+#include "common/dot.h"
+#include "queue/smtp_reply.h"
+
+/* How many commands may be unanswered, so that output and the server's patience stay bounded. */
+#define SMTP_CLIENT_AHEAD_MAX 100
+/* Bytes of output that commands take at most at a time; the body comes on top. */
+#define SMTP_CLIENT_OUTPUT_MAX 131072
+#define SMTP_CLIENT_WORDS_MAX 1000 /* kept of a reply for a result */
+
+enum smtp_client_need {
+	SMTP_NEED_REPLY,       /* read, and smtp_client_feed */
+	SMTP_NEED_FINAL_REPLY, /* the same; the one after the message, which may take longer */
+	SMTP_NEED_TLS,	       /* start TLS, then smtp_client_secured */
+	SMTP_NEED_BODY,	       /* smtp_client_body, to its end smtp_client_body_end; feed what comes meanwhile */
+	SMTP_NEED_NOTHING,     /* smtp_client_begin or smtp_client_quit; feed what comes meanwhile */
+	SMTP_NEED_CLOSE,       /* it is over; see failure */
+};
+
+enum smtp_outcome {
+	SMTP_PENDING,
+	SMTP_ACCEPTED, /* RCPT was; what becomes of the message is not known yet */
+	SMTP_LEFT,     /* the server takes no more recipients with this message: try again in another transaction */
+	SMTP_DELIVERED,
+	SMTP_DEFERRED,
+	SMTP_FAILED,
+};
+
+/* Why something went as it did. The strings are static, or in the transaction's arena. */
+struct smtp_verdict {
+	enum smtp_outcome outcome;
+	struct str code;  /* enhanced status code, never empty once settled */
+	struct str words; /* the server's, reply code first; or ours */
+};
+
+struct smtp_recipient {
+	struct str address; /* without <> */
+	struct smtp_verdict verdict;
+	bool skipped; /* settled without having been sent */
+	STAILQ_ENTRY(smtp_recipient) link; /* in the client's list of results, once settled */
+};
+
+enum {
+	SMTP_MAIL_8BIT = 1,
+	SMTP_MAIL_UTF8 = 2,
+};
+
+/* A transaction: the caller's, until the last recipient is settled and the need is NOTHING or CLOSE. */
+struct smtp_mail {
+	struct str sender; /* without <>; empty: the null sender */
+	uint64_t size;	   /* bytes of the message; 0 when not known */
+	unsigned flags;
+	struct smtp_recipient *recipients; /* all PENDING */
+	size_t nrecipients;
+	struct arena *arena; /* for the words of replies; should it be full, they are shortened to the code */
+};
+
+/* What EHLO offered. */
+struct smtp_features {
+	bool esmtp;
+	bool pipelining;
+	bool starttls;
+	bool eightbit;
+	bool smtputf8;
+	bool size;
+	uint64_t size_max; /* 0: no fixed maximum */
+};
+
+enum smtp_client_state {
+	SMTP_GREETING,
+	SMTP_EHLO,
+	SMTP_HELO,
+	SMTP_STARTTLS,
+	SMTP_HANDSHAKE,
+	SMTP_READY,
+	SMTP_COMMANDS,
+	SMTP_BODY,
+	SMTP_FINAL,
+	SMTP_OVER,
+};
+
+struct smtp_client {
+	enum smtp_client_state state;
+	bool lmtp;
+	bool want_tls; /* use STARTTLS when it is offered */
+	bool tls;
+	struct str hostname; /* borrowed */
+	struct buf *out;
+	struct smtp_features features;
+	struct smtp_reply reply;
+
+	/* Once the state is OVER: how the session failed, if it did before it was READY, or in the middle. */
+	struct smtp_verdict failure;
+	bool said_421; /* the server closes */
+	bool may_quit;	/* it failed, but in good order */
+	struct arena arena; /* of the failure's words */
+
+	/* The transaction. Steps: 0 RSET, 1 MAIL, 2.. RCPT, then DATA. */
+	struct smtp_mail *mail;
+	size_t sent;	  /* the sender's cursor: the next step to be sent */
+	size_t received;  /* the receiver's: the next step to be answered */
+	size_t ahead;	  /* commands sent and not answered */
+	size_t accepted;  /* recipients */
+	size_t settled;	  /* recipients whose verdict is final */
+	STAILQ_HEAD(smtp_results, smtp_recipient) results; /* settled and not yet told */
+	size_t final;	  /* LMTP: recipients before this one have their final reply */
+	bool mail_refused;
+	bool needs_reset; /* the server may still have a transaction open */
+	bool answered;	  /* some reply came since smtp_client_begin */
+	struct dot_writer dot;
+};
+
+/* out: where output is appended, by the driver's call only; must hold SMTP_CLIENT_OUTPUT_MAX more than what the driver
+ * leaves unsent while it feeds. hostname is borrowed. */
+void smtp_client_init(struct smtp_client *client, struct buf *out, struct str hostname, bool lmtp, bool want_tls);
+void smtp_client_clear(struct smtp_client *client);
+
+enum smtp_client_need smtp_client_need(const struct smtp_client *client);
+/* Takes whole replies and parts of them off *input. What is left once the need is TLS must not be there: feed again to
+ * have the session ended. */
+void smtp_client_feed(struct smtp_client *client, struct str *input);
+/* The handshake is done: EHLO again, all that was offered in plain being forgotten. */
+void smtp_client_secured(struct smtp_client *client);
+
+/*
+ * Begins a transaction; only when the need is NOTHING. It may be over at once (too large for this server, 8 bits that
+ * it does not take): then there are results and the need is still NOTHING.
+ */
+void smtp_client_begin(struct smtp_client *client, struct smtp_mail *mail);
+/* The next of the message's bytes, as they are in the queue file; fills at most `room` bytes of `out` (at least
+ * DOT_WRITE_ROOM_MIN) and returns how many of them it took. */
+size_t smtp_client_body(struct smtp_client *client, struct str bytes, size_t room);
+/* No more: the end of data. */
+void smtp_client_body_end(struct smtp_client *client);
+/* The next recipient whose verdict has become final; each is told once. NULL: none at present. */
+struct smtp_recipient *smtp_client_result(struct smtp_client *client);
+
+/* Appends QUIT where that makes sense; the need is CLOSE. */
+void smtp_client_quit(struct smtp_client *client);
+/* The connection is lost, timed out, or the message cannot be read: what is not settled is deferred with this. The need
+ * is CLOSE. code and words: static or in the mail's arena. */
+void smtp_client_abandon(struct smtp_client *client, struct str code, struct str words);
+
+/* What it was doing, for "lost connection while ...". */
+const char *smtp_client_stage(const struct smtp_client *client);
+
+#endif
