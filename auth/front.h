@@ -20,6 +20,7 @@ struct front {
 	struct daemon_self *self;
 	struct pool pool;
 	struct penalty penalty;
+	uint64_t slow_ms;	 /* how long checks that end in a refusal take, of late */
 	struct sasl_ready ready; /* exchanges whose password waits for a checker */
 	struct peer_server sasl, map, master;
 	uid_t suite_uids[FRONT_SUITE_UIDS_MAX]; /* of the suite's programs, and the own */

@@ -11,6 +11,8 @@
 #include "common/log.h"
 
 #define RESPONSE_TIMEOUT_MS 120000 /* for the client behind the client to answer a challenge */
+#define REFUSAL_MS 200		   /* no refusal comes sooner, */
+#define REFUSAL_MAX_MS 2000	   /* nor, if checks take longer here, sooner than the slow ones among them */
 #define GRANT_MS 30000		   /* for a parent to ask about a success */
 #define EXCHANGES_MAX 2000	   /* of one of the suite's programs at a time */
 #define EXCHANGES_MAX_OTHERS 100   /* of anybody else's */
@@ -21,6 +23,7 @@ enum exchange_state {
 	EXCHANGE_READY,	  /* in front->ready */
 	EXCHANGE_DELAYED, /* must wait, because of wrong guesses before it */
 	EXCHANGE_CHECKED, /* a checker has it */
+	EXCHANGE_REFUSED, /* is wrong, and will be told so in a moment */
 	EXCHANGE_GRANTED, /* was answered with OK; a parent may ask about it */
 };
 
@@ -35,7 +38,9 @@ struct sasl_exchange {
 	char remote[SASL_TEXT_MAX + 1];
 	struct mech mech;
 	struct loop_timer timer;
-	char *account; /* GRANTED: the line */
+	uint64_t begun_ms; /* CHECKED: when */
+	char reason[128];  /* REFUSED: for the log */
+	char *account;	   /* GRANTED: the line */
 	LIST_ENTRY(sasl_exchange) link;
 	TAILQ_ENTRY(sasl_exchange) ready;
 };
@@ -132,7 +137,9 @@ timer_expired(struct loop_timer *timer)
 		exchange->state = EXCHANGE_READY;
 		TAILQ_INSERT_HEAD(&front->ready, exchange, ready);
 		pool_passwords_wait(&front->pool);
-	} else
+	} else if (exchange->state == EXCHANGE_REFUSED)
+		exchange_fail(exchange, false, str_from(exchange->reason));
+	else
 		exchange_fail(exchange, false, STR("no answer to the challenge"));
 }
 
@@ -157,21 +164,53 @@ exchange_grant(struct sasl_exchange *exchange, struct str line)
 	stream_flush(stream);
 }
 
+/*
+ * That there is no such account is told no sooner than that the password was wrong. Checkers see to that for virtual
+ * accounts, by hashing for nothing; what PAM's modules do takes a time of its own for unknown and for locked users, so
+ * every refusal is held back for as long as the slow ones have lately taken.
+ */
+static uint64_t
+refusal_wait_ms(struct front *front, uint64_t taken_ms)
+{
+	uint64_t floor_ms;
+
+	if (taken_ms > front->slow_ms)
+		front->slow_ms = taken_ms > REFUSAL_MAX_MS ? REFUSAL_MAX_MS : taken_ms;
+	else
+		front->slow_ms -= (front->slow_ms - taken_ms) / 64;
+	floor_ms = front->slow_ms + front->slow_ms / 4;
+	if (floor_ms < REFUSAL_MS)
+		floor_ms = REFUSAL_MS;
+	return floor_ms > taken_ms ? floor_ms - taken_ms : 0;
+}
+
+static void
+exchange_refuse(struct sasl_exchange *exchange, struct str why)
+{
+	struct front *front = front_of(exchange);
+	uint64_t now_ms = loop_now_ms(front->pool.loop);
+	char text[32];
+
+	penalty_wrong(&front->penalty, guesser(exchange, text, sizeof text), str_from(exchange->mech.login),
+	    str_from(exchange->mech.password), now_ms);
+	explicit_bzero(exchange->mech.password, sizeof exchange->mech.password);
+	(void)str_copy(exchange->reason, sizeof exchange->reason, str_sub(why, 0, sizeof exchange->reason - 1));
+	exchange->state = EXCHANGE_REFUSED;
+	loop_timer_set(front->pool.loop, &exchange->timer, refusal_wait_ms(front, now_ms - exchange->begun_ms),
+	    timer_expired);
+}
+
 static void
 exchange_checked(struct pool_job *job, const struct check_answer *answer)
 {
 	struct sasl_exchange *exchange = container_of(job, struct sasl_exchange, job);
-	struct front *front = front_of(exchange);
-	char text[32];
 
 	switch (answer->found) {
 	case FOUND:
 		exchange_grant(exchange, answer->value);
 		break;
 	case FOUND_NOT:
-		penalty_wrong(&front->penalty, guesser(exchange, text, sizeof text), str_from(exchange->mech.login),
-		    str_from(exchange->mech.password), loop_now_ms(front->pool.loop));
-		exchange_fail(exchange, false, answer->value);
+		exchange_refuse(exchange, answer->value);
 		break;
 	case FOUND_TROUBLE:
 		exchange_fail(exchange, true, answer->value);
@@ -221,6 +260,8 @@ sasl_front_next_password(struct pool *pool)
 	} while (!exchange_admit(exchange));
 	TAILQ_REMOVE(&front->ready, exchange, ready);
 	exchange->state = EXCHANGE_CHECKED;
+	loop_refresh(pool->loop);
+	exchange->begun_ms = loop_now_ms(pool->loop);
 	request.subject = str_from(exchange->mech.login);
 	request.password = str_from(exchange->mech.password);
 	request.remote = str_from(exchange->remote);
