@@ -8,9 +8,9 @@
 #define TEXT_MAX 400
 
 void
-envelope_init(struct envelope *e, size_t max_bytes, size_t max_recipients, uint64_t seed)
+envelope_init(struct envelope *e, size_t max_bytes, size_t max_recipients, const struct siphash_key *key)
 {
-	*e = (struct envelope){.max_recipients = max_recipients, .seed = seed};
+	*e = (struct envelope){.max_recipients = max_recipients, .key = key};
 	arena_init(&e->arena, max_bytes);
 }
 
@@ -316,6 +316,7 @@ envelope_attempt(struct envelope *e, size_t index, const struct queue_attempt *a
 
 	r->state = attempt->outcome;
 	r->recorded = false;
+	r->told = false;
 	r->tried_ms = attempt->time_ms;
 	/* A site says the same each time: then nothing grows. */
 	if (!str_equal(r->code, attempt->code) || r->code.p == NULL)
@@ -353,14 +354,16 @@ depth(const struct envelope *e, size_t index)
 
 /* ---- which addresses it has ------------------------------------------------------------------------------------ */
 
+/* Addresses that differ only in case are one. */
 static uint64_t
 address_hash(const struct envelope *e, struct str s)
 {
-	uint64_t h = e->seed ^ 0xcbf29ce484222325;
+	char lower[ENVELOPE_ADDRESS_MAX];
+	size_t n = s.n < sizeof lower ? s.n : sizeof lower;
 
-	for (size_t i = 0; i < s.n; i++)
-		h = (h ^ (unsigned char)ascii_lower(s.p[i])) * 0x100000001b3;
-	return h ^ h >> 32;
+	for (size_t i = 0; i < n; i++)
+		lower[i] = ascii_lower(s.p[i]);
+	return siphash(e->key, (struct str){lower, n});
 }
 
 /* The slot of the address, or the free one where it would go. */

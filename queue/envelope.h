@@ -11,6 +11,7 @@
 
 #include "common/arena.h"
 #include "common/queue_file.h"
+#include "common/siphash.h"
 
 /* An address, a notification address; what a job can carry. */
 #define ENVELOPE_ADDRESS_MAX 1024
@@ -29,6 +30,7 @@ struct recipient {
 	enum queue_state state; /* by the history and what happened since */
 	enum queue_state settled; /* by its byte in the file */
 	bool recorded;		/* the file's history knows `state` and the last attempt */
+	bool told;		/* of a failure: whoever wants to know has been told */
 	/* The last attempt; .code.p NULL: none. */
 	uint64_t tried_ms;
 	struct str code, relay, reply;
@@ -57,11 +59,11 @@ struct envelope {
 	/* The addresses, once an alias is expanded: a hash table of indices + 1, of a power of two of slots. */
 	uint32_t *known;
 	size_t known_slots, known_n;
-	uint64_t seed; /* of the hash */
+	const struct siphash_key *key;
 };
 
-/* seed: random, so that nobody can choose addresses that all fall into one slot. */
-void envelope_init(struct envelope *e, size_t max_bytes, size_t max_recipients, uint64_t seed);
+/* key: of the table of addresses; borrowed for the envelope's life. */
+void envelope_init(struct envelope *e, size_t max_bytes, size_t max_recipients, const struct siphash_key *key);
 void envelope_clear(struct envelope *e);
 
 /* One record of the file, in order. False with *problem: damaged, or (NULL) a limit was met. */

@@ -49,6 +49,7 @@ site_free(struct schedule *s, struct schedule_site *site)
 {
 	(void)RB_REMOVE(schedule_site_tree, &s->sites, site);
 	free(site->key);
+	free(site->last_trouble);
 	free(site);
 }
 
@@ -366,11 +367,20 @@ schedule_given_up(struct schedule *s)
 }
 
 void
-schedule_site_revive(struct schedule *s, struct schedule_site *site)
+schedule_site_blame(struct schedule_site *site, struct str words)
 {
-	if (site->dead_until_ms != 0)
-		site_probe(site);
-	rings_update(s, site);
+	free(site->last_trouble);
+	site->last_trouble = str_dup(words);
+}
+
+void
+schedule_revive_all(struct schedule *s)
+{
+	struct schedule_site *site;
+
+	RB_FOREACH(site, schedule_site_tree, &s->sites)
+		if (site->dead_until_ms != 0)
+			site_probe(site);
 }
 
 uint64_t

@@ -62,6 +62,7 @@ struct schedule_site {
 	unsigned waiting;
 	uint64_t dead_until_ms; /* 0: alive */
 	bool probing;		/* was dead; one job at a time until one ends well */
+	char *last_trouble;	/* in words, for those that are told to wait; may be NULL */
 	struct schedule_flow_tree flows;
 	struct {
 		struct schedule_flows flows;	 /* those with jobs, in turn */
@@ -100,8 +101,10 @@ struct schedule_site *schedule_site(struct schedule *s, struct str key, unsigned
 /* NULL when it is not known. */
 struct schedule_site *schedule_site_find(struct schedule *s, struct str key);
 bool schedule_site_is_dead(const struct schedule_site *site, uint64_t now_ms);
-/* Somebody said that it works again (retry by hand). */
-void schedule_site_revive(struct schedule *s, struct schedule_site *site);
+/* What the last trouble was; copied. */
+void schedule_site_blame(struct schedule_site *site, struct str words);
+/* Somebody said that all works again (retry by hand): dead sites are probed by the next job. */
+void schedule_revive_all(struct schedule *s);
 
 /* flow: what shares a turn, such as a hash of the sender. False when the site is dead: the job is to be deferred. */
 bool schedule_add(struct schedule *s, struct schedule_site *site, struct schedule_job *job, enum schedule_class class,

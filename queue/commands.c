@@ -1,0 +1,174 @@
+#include "queue/commands.h"
+
+#include <errno.h>
+
+#include "common/log.h"
+#include "queue/control.h"
+#include "queue/intake.h"
+#include "queue/outcome.h"
+
+static enum control_status
+status_of(const struct err *err)
+{
+	return err->errnum == ENOENT ? CONTROL_NO_MESSAGE : CONTROL_FAILED;
+}
+
+static enum control_status
+moved(struct queue *q, const struct queue_id *id, enum spool_place from, enum spool_place to)
+{
+	struct err err;
+
+	if (spool_move(&q->spool, id, from, to, &err))
+		return CONTROL_DONE;
+	if (err.errnum != ENOENT)
+		log_error("%s: %s", id->text, err.text);
+	return status_of(&err);
+}
+
+/* Into active/, whence everything else can be done. */
+static enum control_status
+undefer(struct queue *q, const struct queue_id *id)
+{
+	struct spool_time time;
+	struct err err;
+
+	if (!spool_find_deferred(&q->spool, id, &time))
+		return CONTROL_NO_MESSAGE;
+	if (spool_undefer(&q->spool, id, &time, &err))
+		return CONTROL_DONE;
+	log_error("%s: %s", id->text, err.text);
+	return status_of(&err);
+}
+
+static enum control_status
+retry(struct queue *q, const struct queue_id *id, struct message *m)
+{
+	enum control_status status;
+
+	if (m != NULL)
+		return CONTROL_NOT_SO;
+	status = undefer(q, id);
+	if (status == CONTROL_DONE) {
+		schedule_revive_all(&q->schedule);
+		intake_take(q->intake, id);
+	}
+	return status;
+}
+
+/* One that is being tried goes there as soon as nothing is under way for it. */
+static enum control_status
+hold(struct queue *q, const struct queue_id *id, struct message *m)
+{
+	enum control_status status;
+
+	if (m != NULL) {
+		m->wish = MESSAGE_WISH_HOLD;
+		outcome_progress(m);
+		return CONTROL_DONE;
+	}
+	status = undefer(q, id);
+	if (status == CONTROL_NO_MESSAGE)
+		return moved(q, id, SPOOL_INCOMING, SPOOL_HOLD);
+	return status == CONTROL_DONE ? moved(q, id, SPOOL_ACTIVE, SPOOL_HOLD) : status;
+}
+
+static enum control_status
+release(struct queue *q, const struct queue_id *id, struct message *m)
+{
+	enum control_status status;
+
+	if (m != NULL) {
+		if (m->wish != MESSAGE_WISH_HOLD)
+			return CONTROL_NOT_SO;
+		m->wish = MESSAGE_WISH_NONE;
+		return CONTROL_DONE;
+	}
+	status = moved(q, id, SPOOL_HOLD, SPOOL_ACTIVE);
+	if (status == CONTROL_DONE)
+		intake_take(q->intake, id);
+	return status;
+}
+
+static enum control_status
+delete (struct queue *q, const struct queue_id *id, struct message *m)
+{
+	static const enum spool_place places[] = {SPOOL_HOLD, SPOOL_INCOMING, SPOOL_CORRUPT};
+	struct err err;
+
+	if (m != NULL) {
+		m->wish = MESSAGE_WISH_DELETE;
+		outcome_progress(m);
+		return CONTROL_DONE;
+	}
+	if (undefer(q, id) == CONTROL_DONE)
+		return spool_remove(&q->spool, id, SPOOL_ACTIVE, &err) ? CONTROL_DONE : status_of(&err);
+	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+		if (spool_remove(&q->spool, id, places[i], &err))
+			return CONTROL_DONE;
+		if (err.errnum != ENOENT) {
+			log_error("%s: %s", id->text, err.text);
+			return CONTROL_FAILED;
+		}
+	}
+	return CONTROL_NO_MESSAGE;
+}
+
+static const struct {
+	const char *verb;
+	enum control_status (*run)(struct queue *, const struct queue_id *, struct message *);
+} commands[CONTROL_VERBS] = {
+    [CONTROL_RETRY] = {"retry", retry},
+    [CONTROL_HOLD] = {"hold", hold},
+    [CONTROL_RELEASE] = {"release", release},
+    [CONTROL_DELETE] = {"delete", delete},
+};
+
+static const char *const status_texts[CONTROL_STATUSES] = {
+    [CONTROL_DONE] = "done",
+    [CONTROL_NO_MESSAGE] = "there is no such message",
+    [CONTROL_NOT_SO] = "it is not in a state for that",
+    [CONTROL_FAILED] = "failed: see the log",
+};
+
+static enum control_status
+retry_all(struct queue *q)
+{
+	schedule_revive_all(&q->schedule);
+	intake_retry_all(q->intake);
+	return CONTROL_DONE;
+}
+
+static enum control_status
+run(struct queue *q, const struct control_request *request)
+{
+	struct queue_id id;
+	enum control_status status;
+
+	if (request->id.n == 0)
+		return request->verb == CONTROL_RETRY ? retry_all(q) : CONTROL_NOT_SO;
+	if (!queue_id_parse(&id, request->id))
+		return CONTROL_NO_MESSAGE;
+	status = commands[request->verb].run(q, &id, queue_find(q, &id));
+	if (status == CONTROL_DONE)
+		log_info("%s: %s by command", id.text, commands[request->verb].verb);
+	return status;
+}
+
+bool
+commands_received(struct queue *q, struct channel *channel, struct msg *m)
+{
+	struct control_request request;
+	struct control_reply reply;
+	struct buf packet;
+
+	if (m->type != CONTROL_REQUEST || !control_request_decode(m, &request))
+		return false;
+	reply.status = run(q, &request);
+	reply.text = str_from(status_texts[reply.status]);
+	buf_init(&packet, 4096);
+	control_reply_encode(&packet, m->id, &reply);
+	if (!channel_send(channel, &packet, -1))
+		log_warning("the answer to a command could not be sent");
+	buf_clear(&packet);
+	return true;
+}

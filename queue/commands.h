@@ -1,0 +1,13 @@
+/*
+ * What queued does when the postmaster says so (queue/control.h).
+ */
+#ifndef QUEUE_COMMANDS_H
+#define QUEUE_COMMANDS_H
+
+#include "common/msg.h"
+#include "queue/queue.h"
+
+/* Answers on the channel. False: the message made no sense. */
+bool commands_received(struct queue *q, struct channel *channel, struct msg *m);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * The postmaster's commands to queued, over the `queue` socket, as messages of common/msg.h with one answer each. Only
+ * root and the queue's own user are heard.
+ */
+#ifndef QUEUE_CONTROL_H
+#define QUEUE_CONTROL_H
+
+#include "common/msg.h"
+
+#define CONTROL_FIRST 64
+
+enum control_message {
+	CONTROL_REQUEST = CONTROL_FIRST,
+	CONTROL_REPLY,
+};
+
+enum control_verb {
+	CONTROL_RETRY,	 /* now, whatever the time; without ID: all that is deferred */
+	CONTROL_HOLD,	 /* not to be tried until released */
+	CONTROL_RELEASE, /* from hold */
+	CONTROL_DELETE,	 /* without notification */
+	CONTROL_VERBS,
+};
+
+enum control_status {
+	CONTROL_DONE,
+	CONTROL_NO_MESSAGE, /* there is none of that ID */
+	CONTROL_NOT_SO,	    /* it is in a state for which the command makes no sense */
+	CONTROL_FAILED,
+	CONTROL_STATUSES,
+};
+
+struct control_request {
+	enum control_verb verb;
+	struct str id; /* empty: all */
+};
+
+struct control_reply {
+	enum control_status status;
+	struct str text; /* for people */
+};
+
+void control_request_encode(struct buf *b, uint32_t id, const struct control_request *request);
+bool control_request_decode(struct msg *m, struct control_request *request);
+void control_reply_encode(struct buf *b, uint32_t id, const struct control_reply *reply);
+bool control_reply_decode(struct msg *m, struct control_reply *reply);
+
+#endif

@@ -1,0 +1,579 @@
+#include "queue/dispatch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/unix_socket.h"
+#include "queue/commands.h"
+#include "queue/control.h"
+#include "queue/outcome.h"
+#include "queue/route.h"
+
+/* A message with which so many workers died is not tried again at once. */
+#define DEATHS_MAX 3
+#define PEERS_MAX 200
+#define CAPACITY_MAX 100000
+#define OPEN_MAX 300
+
+LIST_HEAD(running, delivery);
+
+/* Whoever is connected; a worker once it has said HELLO. */
+struct worker {
+	struct dispatch *dispatch;
+	struct channel channel;
+	LIST_ENTRY(worker) link;
+	bool may_command;
+	bool is_remote;
+	uint64_t capacity;
+	size_t nrunning;
+	struct running running;
+};
+
+RB_HEAD(running_tree, delivery);
+
+struct dispatch {
+	struct queue *queue;
+	struct loop_io listener;
+	uid_t remote_uid;
+	LIST_HEAD(, worker) workers;
+	unsigned nworkers;
+	struct running_tree running; /* by id */
+	size_t nrunning;
+	uint32_t next_id;
+	uint64_t deaths;
+	bool pumping;
+	struct buf packet;
+};
+
+static int
+id_compare(struct delivery *a, struct delivery *b)
+{
+	return a->id < b->id ? -1 : a->id > b->id;
+}
+
+TREE_GENERATE(running_tree, delivery, id_link, id_compare)
+
+size_t
+dispatch_running(const struct dispatch *dispatch)
+{
+	return dispatch->nrunning;
+}
+
+/* The schedule starts no more than the workers take together. */
+static void
+capacity_update(struct dispatch *dispatch)
+{
+	const struct worker *w;
+	uint64_t sum = 0;
+
+	LIST_FOREACH(w, &dispatch->workers, link)
+		sum += w->is_remote ? w->capacity : 0;
+	dispatch->queue->schedule.limits.running = (unsigned)sum;
+}
+
+/* ---- starting -------------------------------------------------------------------------------------------------- */
+
+/* The same one for the same site, so that its open connections are used; another when that one is full. */
+static struct worker *
+worker_for(struct dispatch *dispatch, struct str site)
+{
+	uint64_t wanted = siphash(&dispatch->queue->hash_key, site), best = 0;
+	struct worker *w, *choice = NULL;
+
+	LIST_FOREACH(w, &dispatch->workers, link) {
+		uint64_t score = (uint64_t)(uintptr_t)w * (wanted | 1);
+
+		if (!w->is_remote || w->nrunning >= w->capacity)
+			continue;
+		if (choice == NULL || score > best) {
+			choice = w;
+			best = score;
+		}
+	}
+	return choice;
+}
+
+static void
+run(struct dispatch *dispatch, struct worker *w, struct delivery *d)
+{
+	d->worker = w;
+	d->started_ms = queue_now_ms();
+	(void)RB_INSERT(running_tree, &dispatch->running, d);
+	LIST_INSERT_HEAD(&w->running, d, worker_link);
+	w->nrunning++;
+	dispatch->nrunning++;
+}
+
+static void
+unrun(struct dispatch *dispatch, struct delivery *d)
+{
+	(void)RB_REMOVE(running_tree, &dispatch->running, d);
+	LIST_REMOVE(d, worker_link);
+	d->worker->nrunning--;
+	dispatch->nrunning--;
+	d->worker = NULL;
+}
+
+/* What does not fit into one message is a delivery of its own. */
+static void
+split(struct queue *q, struct delivery *d, size_t fitting)
+{
+	struct message *m = d->message;
+	struct delivery *rest = malloc(sizeof *rest);
+
+	if (rest == NULL)
+		fatal("out of memory for a delivery");
+	*rest = *d;
+	rest->job = (struct schedule_job){.site = NULL};
+	rest->nrecipients = d->nrecipients - fitting;
+	memmove(rest->recipients, d->recipients + fitting, rest->nrecipients * sizeof rest->recipients[0]);
+	d->nrecipients = fitting;
+	LIST_INSERT_HEAD(&m->deliveries, rest, link);
+	m->ndeliveries++;
+	route_schedule(q->routes, rest);
+}
+
+/* The START message of a delivery into dispatch->packet; how many of its recipients are in it. */
+static size_t
+encode(struct dispatch *dispatch, struct delivery *d)
+{
+	const struct envelope *e = &d->message->envelope;
+	struct job_recipient recipients[DELIVERY_RECIPIENTS_MAX];
+	struct job job = {.transport = d->transport,
+	    .next_hop = d->next_hop,
+	    .site = d->site,
+	    .queue_id = queue_id_str(&d->message->id),
+	    .sender = d->return_path,
+	    .flags = (e->is_8bit ? JOB_8BIT : 0) | (e->is_smtputf8 ? JOB_SMTPUTF8 : 0),
+	    .size = e->head.message_size,
+	    .pieces = e->pieces,
+	    .npieces = e->npieces,
+	    .recipients = recipients,
+	    .nrecipients = d->nrecipients};
+
+	for (size_t i = 0; i < d->nrecipients; i++)
+		recipients[i] = (struct job_recipient){d->recipients[i], e->recipients[d->recipients[i]].address};
+	d->id = dispatch->next_id++;
+	return job_encode(&dispatch->packet, d->id, &job);
+}
+
+enum start {
+	STARTED,
+	START_IMPOSSIBLE, /* for this message; err says why */
+	START_NO_WORKER,
+};
+
+static enum start
+start(struct dispatch *dispatch, struct delivery *d, struct err *err)
+{
+	struct worker *w = worker_for(dispatch, d->site);
+	struct message *m = d->message;
+	size_t fitting;
+
+	if (w == NULL)
+		return START_NO_WORKER;
+	if (!message_open(m, err))
+		return START_IMPOSSIBLE;
+	fitting = encode(dispatch, d);
+	if (fitting == 0) {
+		(void)err_set(err, ERR_PERM, "the envelope does not fit");
+		return START_IMPOSSIBLE;
+	}
+	if (!channel_send(&w->channel, &dispatch->packet, m->fd))
+		return START_NO_WORKER;
+	if (fitting < d->nrecipients)
+		split(dispatch->queue, d, fitting);
+	run(dispatch, w, d);
+	if (dispatch->queue->nopen > OPEN_MAX)
+		message_close(m);
+	return STARTED;
+}
+
+/* It counts as not tried; without a worker all of it waits for the next one. */
+static bool
+start_next(struct dispatch *dispatch)
+{
+	struct queue *q = dispatch->queue;
+	struct schedule_job *job = schedule_next(&q->schedule);
+	struct delivery *d;
+	struct message *m;
+	struct err err;
+
+	if (job == NULL)
+		return false;
+	d = container_of(job, struct delivery, job);
+	m = d->message;
+	switch (start(dispatch, d, &err)) {
+	case STARTED:
+		return true;
+	case START_NO_WORKER:
+		schedule_done(&q->schedule, job, SCHEDULE_UNTOLD, loop_now_ms(q->loop));
+		route_schedule(q->routes, d);
+		break;
+	case START_IMPOSSIBLE:
+		log_error("%s: %s", m->id.text, err.text);
+		schedule_done(&q->schedule, job, SCHEDULE_UNTOLD, loop_now_ms(q->loop));
+		route_defer(d, STR("4.3.0"), str_from(err.text));
+		outcome_progress(m);
+		return true;
+	}
+	return false;
+}
+
+void
+dispatch_pump(struct dispatch *dispatch)
+{
+	if (dispatch->pumping || dispatch->queue->stopping)
+		return;
+	dispatch->pumping = true;
+	while (start_next(dispatch))
+		;
+	dispatch->pumping = false;
+}
+
+bool
+dispatch_resolve(struct dispatch *dispatch, uint32_t id, struct str domain)
+{
+	struct job_resolve resolve = {.transport = JOB_SMTP, .next_hop = domain};
+	struct worker *w;
+
+	LIST_FOREACH(w, &dispatch->workers, link) {
+		if (!w->is_remote || w->capacity == 0)
+			continue;
+		job_resolve_encode(&dispatch->packet, id, &resolve);
+		if (channel_send(&w->channel, &dispatch->packet, -1))
+			return true;
+	}
+	return false;
+}
+
+/* ---- answers --------------------------------------------------------------------------------------------------- */
+
+static struct delivery *
+delivery_of(struct worker *w, uint32_t id)
+{
+	struct delivery probe = {.id = id};
+	struct delivery *d = RB_FIND(running_tree, &w->dispatch->running, &probe);
+
+	return d != NULL && d->worker == w ? d : NULL;
+}
+
+static enum queue_state
+outcome_of(enum job_status status)
+{
+	switch (status) {
+	case JOB_DELIVERED:
+		return QUEUE_DELIVERED;
+	case JOB_FAILED:
+		return QUEUE_FAILED;
+	case JOB_DEFERRED:
+		break;
+	}
+	return QUEUE_WAITING;
+}
+
+/* False when it is none of the delivery's recipients, or has been told already. */
+static bool
+take_recipient(struct delivery *d, uint64_t index)
+{
+	for (size_t i = 0; i < d->nrecipients; i++) {
+		if (d->recipients[i] != index)
+			continue;
+		d->recipients[i] = d->recipients[--d->nrecipients];
+		d->last_told = (uint32_t)index;
+		return true;
+	}
+	return false;
+}
+
+static bool
+received_result(struct worker *w, struct msg *msg)
+{
+	struct delivery *d = delivery_of(w, msg->id);
+	struct job_result result;
+	struct queue_attempt attempt;
+	struct queue_log_times times;
+
+	if (!job_result_decode(msg, &result) || d == NULL || !take_recipient(d, result.index))
+		return false;
+	times = (struct queue_log_times){.started_ms = d->started_ms, .now_ms = queue_now_ms(),
+	    .setup_ms = result.setup_ms, .transfer_ms = result.transfer_ms};
+	attempt = (struct queue_attempt){.time_ms = times.now_ms, .recipient = result.index,
+	    .outcome = outcome_of(result.status), .code = result.code, .relay = result.relay, .reply = result.reply};
+	message_attempt(d->message, result.index, &attempt, &times);
+	outcome_result(d->message);
+	return true;
+}
+
+static enum schedule_ending
+ending_of(enum job_health health)
+{
+	switch (health) {
+	case JOB_HEALTH_GOOD:
+		return SCHEDULE_GOOD;
+	case JOB_HEALTH_TROUBLE:
+	case JOB_HEALTH_DEAD:
+		return SCHEDULE_TROUBLE;
+	case JOB_HEALTH_UNKNOWN:
+		break;
+	}
+	return SCHEDULE_UNTOLD;
+}
+
+/* When a site died, those that wait for it are told so. */
+static void
+given_up(struct queue *q)
+{
+	struct schedule_job *job;
+
+	while ((job = schedule_given_up(&q->schedule)) != NULL) {
+		struct delivery *d = container_of(job, struct delivery, job);
+		struct message *m = d->message;
+
+		route_suspend(d);
+		outcome_progress(m);
+	}
+}
+
+/* The words of the last result say what the trouble is. */
+static void
+blame(struct delivery *d)
+{
+	const struct recipient *r = &d->message->envelope.recipients[d->last_told];
+
+	if (r->reply.n > 0)
+		schedule_site_blame(d->job.site, r->reply);
+}
+
+static bool
+received_done(struct worker *w, struct msg *msg)
+{
+	struct queue *q = w->dispatch->queue;
+	struct delivery *d = delivery_of(w, msg->id);
+	enum schedule_ending ending;
+	struct job_done done;
+	struct message *m;
+
+	if (!job_done_decode(msg, &done) || d == NULL)
+		return false;
+	m = d->message;
+	ending = ending_of(done.health);
+	if (ending == SCHEDULE_TROUBLE) {
+		blame(d);
+		m->again_soon = m->again_soon || d->transport == JOB_LMTP;
+	}
+	unrun(w->dispatch, d);
+	schedule_done(&q->schedule, &d->job, ending, loop_now_ms(q->loop));
+	route_defer(d, STR("4.3.0"), STR("the delivery process gave no result"));
+	outcome_progress(m);
+	given_up(q);
+	return true;
+}
+
+static bool
+received_site(struct worker *w, struct msg *msg)
+{
+	struct queue *q = w->dispatch->queue;
+	struct job_site site;
+
+	if (!job_site_decode(msg, &site))
+		return false;
+	destination_answer(routes_destinations(q->routes), msg->id, &site, loop_now_ms(q->loop));
+	return true;
+}
+
+static bool
+received_hello(struct worker *w, struct msg *msg)
+{
+	struct job_hello hello;
+
+	if (!job_hello_decode(msg, &hello) || !str_equal(hello.role, STR("remote")))
+		return false;
+	w->is_remote = true;
+	w->capacity = hello.capacity < CAPACITY_MAX ? hello.capacity : CAPACITY_MAX;
+	capacity_update(w->dispatch);
+	if (w->capacity > 0)
+		destinations_ask_all(routes_destinations(w->dispatch->queue->routes));
+	return true;
+}
+
+/* ---- connections ----------------------------------------------------------------------------------------------- */
+
+/* What the dead worker had under way is tried again, but a message that kills workers has to wait. */
+static void
+orphan(struct queue *q, struct delivery *d)
+{
+	struct message *m = d->message;
+
+	schedule_done(&q->schedule, &d->job, SCHEDULE_UNTOLD, loop_now_ms(q->loop));
+	if (m->last_death != q->dispatch->deaths)
+		m->deaths++;
+	m->last_death = q->dispatch->deaths;
+	if (d->nrecipients == 0)
+		route_drop(d);
+	else if (m->deaths >= DEATHS_MAX)
+		route_defer(d, STR("4.3.0"), STR("the delivery process ended unexpectedly"));
+	else
+		route_schedule(q->routes, d);
+	outcome_progress(m);
+}
+
+static void
+worker_free(struct worker *w)
+{
+	struct dispatch *dispatch = w->dispatch;
+
+	LIST_REMOVE(w, link);
+	dispatch->nworkers--;
+	channel_close(&w->channel);
+	free(w);
+	capacity_update(dispatch);
+}
+
+/* The connection is gone, or made no sense. */
+static void
+worker_lost(struct worker *w)
+{
+	struct dispatch *dispatch = w->dispatch;
+	struct queue *q = dispatch->queue;
+	bool was_remote = w->is_remote;
+	struct delivery *d;
+
+	/* Nothing is to be started on it any more. */
+	w->is_remote = false;
+	dispatch->deaths++;
+	while ((d = LIST_FIRST(&w->running)) != NULL) {
+		unrun(dispatch, d);
+		orphan(q, d);
+	}
+	worker_free(w);
+	if (!was_remote)
+		return;
+	destinations_ask_all(routes_destinations(q->routes));
+	dispatch_pump(dispatch);
+}
+
+static bool
+received_message(struct worker *w, struct msg *m)
+{
+	if (m->type >= CONTROL_FIRST)
+		return w->may_command && commands_received(w->dispatch->queue, &w->channel, m);
+	switch ((enum job_message)m->type) {
+	case JOB_HELLO:
+		return received_hello(w, m);
+	case JOB_SITE:
+		return received_site(w, m);
+	case JOB_RESULT:
+		return received_result(w, m);
+	case JOB_DONE:
+		return received_done(w, m);
+	case JOB_RESOLVE:
+	case JOB_START:
+		break;
+	}
+	return false;
+}
+
+static void
+channel_received(struct channel *channel, struct msg *m)
+{
+	struct worker *w = container_of(channel, struct worker, channel);
+	struct dispatch *dispatch = w->dispatch;
+
+	if (!received_message(w, m)) {
+		log_warning("a process on the queue socket said something senseless (type %u): disconnected", m->type);
+		worker_lost(w);
+		return;
+	}
+	if (w->is_remote && w->capacity == 0 && w->nrunning == 0)
+		worker_lost(w);
+	dispatch_pump(dispatch);
+}
+
+static void
+channel_closed(struct channel *channel)
+{
+	worker_lost(container_of(channel, struct worker, channel));
+}
+
+static bool
+is_welcome(const struct dispatch *dispatch, const struct unix_peer *peer)
+{
+	return peer->uid == 0 || peer->uid == geteuid() || peer->uid == dispatch->remote_uid;
+}
+
+static void
+accepted(struct dispatch *dispatch, int fd)
+{
+	struct unix_peer peer;
+	struct worker *w;
+	struct err err;
+
+	if (!unix_peer_get(fd, &peer, &err)) {
+		log_warning("%s", err.text);
+		(void)close(fd);
+		return;
+	}
+	if (!is_welcome(dispatch, &peer) || dispatch->nworkers >= PEERS_MAX) {
+		log_warning("a connection of uid %u to the queue socket was refused", (unsigned)peer.uid);
+		(void)close(fd);
+		return;
+	}
+	w = calloc(1, sizeof *w);
+	if (w == NULL)
+		fatal("out of memory for a connection");
+	w->dispatch = dispatch;
+	w->may_command = peer.uid == 0 || peer.uid == geteuid();
+	LIST_INIT(&w->running);
+	LIST_INSERT_HEAD(&dispatch->workers, w, link);
+	dispatch->nworkers++;
+	channel_open(&w->channel, dispatch->queue->loop, fd, channel_received, channel_closed);
+}
+
+static void
+listener_ready(struct loop_io *io, unsigned events)
+{
+	struct dispatch *dispatch = container_of(io, struct dispatch, listener);
+
+	(void)events;
+	for (;;) {
+		int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd < 0)
+			return;
+		accepted(dispatch, fd);
+	}
+}
+
+struct dispatch *
+dispatch_new(struct queue *q, int listen_fd, uid_t remote_uid)
+{
+	struct dispatch *dispatch = calloc(1, sizeof *dispatch);
+
+	if (dispatch == NULL)
+		fatal("out of memory");
+	dispatch->queue = q;
+	dispatch->remote_uid = remote_uid;
+	dispatch->next_id = 1;
+	LIST_INIT(&dispatch->workers);
+	RB_INIT(&dispatch->running);
+	buf_init(&dispatch->packet, MSG_MAX_BYTES);
+	loop_io_add(q->loop, &dispatch->listener, listen_fd, LOOP_READ, listener_ready);
+	return dispatch;
+}
+
+void
+dispatch_free(struct dispatch *dispatch)
+{
+	struct worker *w;
+
+	loop_io_remove(&dispatch->listener);
+	while ((w = LIST_FIRST(&dispatch->workers)) != NULL)
+		worker_free(w);
+	buf_clear(&dispatch->packet);
+	free(dispatch);
+}

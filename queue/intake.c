@@ -1,0 +1,595 @@
+#include "queue/intake.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "queue/queue_log.h"
+#include "queue/route.h"
+
+/* How often incoming/ is looked at, for notices that were lost. */
+#define SCAN_INTERVAL_MS 5000
+/* A file that was changed less than this ago may still be on its way to being acknowledged: its notice will come. */
+#define SETTLE_MS 3000
+/* When an unfinished file is debris: no session of smtpd lasts so long without a byte. */
+#define DEBRIS_S (24 * 3600)
+/* A file that could not be read is tried again after this. */
+#define UNREADABLE_MS 60000
+/* What is done in one turn of the loop. */
+#define TURN_MESSAGES 32
+#define TURN_BYTES (1024 * 1024)
+#define POKE_BYTES 4096
+/* Messages that wait for their turn keep their files open up to this. */
+#define OPEN_MAX 300
+/* In memory at a time, over all messages. */
+#define RECIPIENTS_LIMIT 200000
+
+struct due {
+	RB_ENTRY(due) link;
+	uint64_t time_s;
+	struct spool_time time;
+};
+
+RB_HEAD(due_tree, due);
+
+struct intake {
+	struct queue *queue;
+	struct loop_io poke;
+	struct loop_timer turn;	 /* there is work */
+	struct loop_timer clock; /* something becomes due, or incoming/ is to be looked at */
+	struct spool_scan active, incoming, deferred; /* under way */
+	bool scan_incoming; /* again, as soon as there is room */
+	bool retry_all;	    /* whatever the time */
+	uint64_t next_scan_ms;
+	struct due_tree due;
+	TAILQ_HEAD(, message) loading; /* large ones, of which there is more to read */
+	uint64_t longest_retry_s;
+};
+
+static int
+due_compare(struct due *a, struct due *b)
+{
+	return a->time_s < b->time_s ? -1 : a->time_s > b->time_s;
+}
+
+TREE_GENERATE(due_tree, due, link, due_compare)
+
+static void intake_wake(struct intake *intake);
+
+/* ---- one message ----------------------------------------------------------------------------------------------- */
+
+static void
+move_to_corrupt(struct message *m, const char *why)
+{
+	struct err err;
+
+	if (spool_move(&m->queue->spool, &m->id, SPOOL_ACTIVE, SPOOL_CORRUPT, &err))
+		log_error("%s: damaged (%s): moved to corrupt", m->id.text, why);
+	else
+		log_error("%s: damaged (%s): %s", m->id.text, why, err.text);
+}
+
+/* Not the file's fault, as far as we know. If it cannot be moved either, the next start finds it. */
+static void
+put_off(struct intake *intake, const struct queue_id *id)
+{
+	uint64_t now_ms = queue_now_ms();
+	struct spool_time time;
+	struct err err;
+
+	spool_time_round(&time, now_ms + UNREADABLE_MS, now_ms);
+	if (spool_defer(&intake->queue->spool, id, &time, &err))
+		intake_due(intake, &time);
+	else
+		log_error("%s: %s", id->text, err.text);
+}
+
+static void
+loaded(struct message *m)
+{
+	struct queue *q = m->queue;
+
+	m->active_ms = queue_now_ms();
+	m->is_retry = m->envelope.deferrals > 0;
+	q->nrecipients += m->envelope.nrecipients;
+	q->nretries += m->is_retry;
+	queue_log_active(m->id.text, &m->envelope);
+	if (q->nopen > OPEN_MAX)
+		message_close(m);
+	route_message(q->routes, m);
+}
+
+/* Reads on; the message is gone when it turns out to be none. */
+static void
+load(struct intake *intake, struct message *m)
+{
+	struct err err;
+	enum message_load result = message_load(m, TURN_BYTES, &err);
+
+	switch (result) {
+	case MESSAGE_MORE:
+		TAILQ_INSERT_TAIL(&intake->loading, m, load_link);
+		intake_wake(intake);
+		return;
+	case MESSAGE_LOADED:
+		loaded(m);
+		return;
+	case MESSAGE_UNFINISHED:
+		/* In active/ only we write, and whoever wrote this died. */
+		if (spool_remove(&m->queue->spool, &m->id, SPOOL_ACTIVE, &err))
+			log_info("%s: an unfinished file was removed", m->id.text);
+		else
+			log_error("%s: %s", m->id.text, err.text);
+		break;
+	case MESSAGE_DAMAGED:
+		move_to_corrupt(m, err.text);
+		break;
+	case MESSAGE_UNREADABLE:
+		log_error("%s: %s", m->id.text, err.text);
+		put_off(intake, &m->id);
+		break;
+	}
+	queue_forget(m);
+}
+
+/* The message of an open file in active/. */
+static void
+begin(struct intake *intake, const struct queue_id *id, int fd)
+{
+	struct message *m = message_new(intake->queue, id);
+
+	m->fd = fd;
+	intake->queue->nopen += fd >= 0;
+	if (!queue_insert(intake->queue, m)) {
+		log_warning("%s: is in the queue already", id->text);
+		message_free(m);
+		return;
+	}
+	load(intake, m);
+}
+
+void
+intake_take(struct intake *intake, const struct queue_id *id)
+{
+	struct err err;
+	int fd = spool_open_file(&intake->queue->spool, SPOOL_ACTIVE, id, O_RDONLY, &err);
+
+	if (fd >= 0) {
+		begin(intake, id, fd);
+		return;
+	}
+	log_error("%s: %s", id->text, err.text);
+	if (err.errnum != ENOENT)
+		put_off(intake, id);
+}
+
+/* ---- incoming/ ------------------------------------------------------------------------------------------------- */
+
+/* Is the file complete as far as its head tells? Reads nothing else: only what is in active/ is trusted to stay. */
+static bool
+is_finished(int fd)
+{
+	char bytes[QUEUE_HEAD_BYTES];
+	struct queue_head head;
+	ssize_t n = pread(fd, bytes, sizeof bytes, 0);
+
+	if (n < 0)
+		return true; /* whatever it is: to be moved to corrupt/ */
+	switch (queue_head_parse((struct str){bytes, (size_t)n}, &head)) {
+	case PARSE_OK:
+		return head.complete;
+	case PARSE_MORE:
+		return false;
+	case PARSE_BAD:
+		break;
+	}
+	return n != 0;
+}
+
+/* A file without notice is left alone as long as smtpd may be at work on it, and removed when it cannot be any more. */
+static bool
+is_ours(struct intake *intake, const struct queue_id *id, int fd)
+{
+	uint64_t now_ms = queue_now_ms(), changed_ms;
+	struct stat st;
+	struct err err;
+
+	if (fstat(fd, &st) != 0)
+		return false;
+	changed_ms = (uint64_t)st.st_mtim.tv_sec * 1000 + (uint64_t)st.st_mtim.tv_nsec / 1000000;
+	if (is_finished(fd))
+		return changed_ms > now_ms + SETTLE_MS || changed_ms + SETTLE_MS < now_ms;
+	if ((uint64_t)st.st_mtim.tv_sec + DEBRIS_S < now_ms / 1000) {
+		if (spool_remove(&intake->queue->spool, id, SPOOL_INCOMING, &err))
+			log_info("%s: an unfinished file of yesterday was removed", id->text);
+		else
+			log_error("%s: %s", id->text, err.text);
+	}
+	return false;
+}
+
+static void
+take_incoming(struct intake *intake, const struct queue_id *id, bool noticed)
+{
+	const struct spool *spool = &intake->queue->spool;
+	struct err err;
+	int fd = spool_open_file(spool, SPOOL_INCOMING, id, O_RDONLY, &err);
+
+	if (fd < 0 && err.errnum == ELOOP) {
+		if (!spool_move(spool, id, SPOOL_INCOMING, SPOOL_CORRUPT, &err))
+			log_error("%s: %s", id->text, err.text);
+		return;
+	}
+	if (fd < 0) {
+		/* A notice and a look into the directory may both have found it. */
+		if (err.errnum != ENOENT)
+			log_error("%s: %s", id->text, err.text);
+		return;
+	}
+	if (!noticed && !is_ours(intake, id, fd)) {
+		(void)close(fd);
+		return;
+	}
+	if (spool_move(spool, id, SPOOL_INCOMING, SPOOL_ACTIVE, &err)) {
+		begin(intake, id, fd);
+		return;
+	}
+	log_error("%s: %s", id->text, err.text);
+	if (err.errnum == EEXIST && !spool_move(spool, id, SPOOL_INCOMING, SPOOL_CORRUPT, &err))
+		log_error("%s: %s", id->text, err.text);
+	(void)close(fd);
+}
+
+static bool
+has_room(const struct queue *q)
+{
+	return !q->stopping && q->nmessages < q->conf->queue.active_limit && q->nrecipients < RECIPIENTS_LIMIT;
+}
+
+/* Retries never fill more than half, so that new mail is not shut out by them. */
+static bool
+has_room_for_retry(const struct queue *q)
+{
+	return has_room(q) && q->nretries < q->conf->queue.active_limit / 2;
+}
+
+static void
+poked(struct intake *intake, struct str ids)
+{
+	struct str token;
+
+	while (str_token(&ids, '\n', &token)) {
+		struct queue_id id;
+
+		if (token.n == 0 || !queue_id_parse(&id, token))
+			continue;
+		if (has_room(intake->queue))
+			take_incoming(intake, &id, true);
+		else
+			intake->scan_incoming = true;
+	}
+}
+
+static void
+poke_ready(struct loop_io *io, unsigned events)
+{
+	struct intake *intake = container_of(io, struct intake, poke);
+	char bytes[POKE_BYTES];
+
+	(void)events;
+	for (int i = 0; i < TURN_MESSAGES; i++) {
+		ssize_t n = recv(io->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+
+		if (n < 0)
+			return;
+		poked(intake, (struct str){bytes, (size_t)n});
+	}
+}
+
+/* ---- directories ----------------------------------------------------------------------------------------------- */
+
+static void
+take_active(struct intake *intake, const struct queue_id *id)
+{
+	if (queue_find(intake->queue, id) == NULL)
+		intake_take(intake, id);
+}
+
+static void
+take_deferred(struct intake *intake, const struct queue_id *id, const struct spool_time *time)
+{
+	struct err err;
+
+	if (spool_undefer(&intake->queue->spool, id, time, &err))
+		intake_take(intake, id);
+	else
+		log_error("%s: %s", id->text, err.text);
+}
+
+/* Takes the next file of the directory; false at its end. */
+static bool
+scan_step(struct intake *intake, struct spool_scan *scan)
+{
+	const char *name = spool_scan_next(scan);
+	struct queue_id id;
+
+	if (name == NULL)
+		return false;
+	/* Nothing else of ours has other names; what the postmaster leaves there is the postmaster's. */
+	if (!queue_id_parse(&id, str_from(name)))
+		return true;
+	if (scan->place == SPOOL_INCOMING)
+		take_incoming(intake, &id, false);
+	else if (scan->place == SPOOL_ACTIVE)
+		take_active(intake, &id);
+	else
+		take_deferred(intake, &id, &scan->time);
+	return true;
+}
+
+static void
+due_remove(struct intake *intake, struct due *due)
+{
+	(void)RB_REMOVE(due_tree, &intake->due, due);
+	free(due);
+}
+
+static void
+due_add(struct intake *intake, const struct spool_time *time, uint64_t time_s)
+{
+	struct due probe = {.time_s = time_s}, *due;
+
+	if (RB_FIND(due_tree, &intake->due, &probe) != NULL)
+		return;
+	due = calloc(1, sizeof *due);
+	if (due == NULL)
+		fatal("out of memory for the times of the queue");
+	*due = (struct due){.time_s = time_s, .time = *time};
+	(void)RB_INSERT(due_tree, &intake->due, due);
+}
+
+/*
+ * A directory further ahead than any retry is there because the clock was set back since: what is in it is tried now,
+ * and gets a sensible time.
+ */
+static struct due *
+due_next(struct intake *intake, uint64_t now_s)
+{
+	struct due *first = RB_MIN(due_tree, &intake->due), *last = RB_MAX(due_tree, &intake->due);
+
+	if (first == NULL)
+		return NULL;
+	if (first->time_s <= now_s || intake->retry_all)
+		return first;
+	return last->time_s > now_s + intake->longest_retry_s ? last : NULL;
+}
+
+static bool
+scan_due(struct intake *intake)
+{
+	struct due *due = due_next(intake, queue_now_ms() / 1000);
+	struct err err;
+
+	if (due == NULL) {
+		intake->retry_all = false;
+		return false;
+	}
+	if (!spool_scan_open(&intake->queue->spool, &intake->deferred, SPOOL_DEFERRED, &due->time, &err) &&
+	    err.errnum != ENOENT)
+		log_error("%s", err.text);
+	due_remove(intake, due);
+	return true;
+}
+
+/* The end of a directory of deferred/. What could not be taken is looked at again at the next start. */
+static void
+due_done(struct intake *intake)
+{
+	spool_time_remove(&intake->queue->spool, &intake->deferred.time);
+	spool_scan_close(&intake->deferred);
+}
+
+static bool
+step_active(struct intake *intake)
+{
+	if (intake->active.dir == NULL || !has_room(intake->queue))
+		return false;
+	if (!scan_step(intake, &intake->active))
+		spool_scan_close(&intake->active);
+	return true;
+}
+
+static bool
+step_incoming(struct intake *intake)
+{
+	struct err err;
+
+	if (!has_room(intake->queue))
+		return false;
+	if (intake->incoming.dir == NULL) {
+		if (!intake->scan_incoming)
+			return false;
+		intake->scan_incoming = false;
+		if (!spool_scan_open(&intake->queue->spool, &intake->incoming, SPOOL_INCOMING, NULL, &err))
+			log_error("%s", err.text);
+		return intake->incoming.dir != NULL;
+	}
+	if (!scan_step(intake, &intake->incoming))
+		spool_scan_close(&intake->incoming);
+	return true;
+}
+
+static bool
+step_deferred(struct intake *intake)
+{
+	if (!has_room_for_retry(intake->queue))
+		return false;
+	if (intake->deferred.dir == NULL)
+		return scan_due(intake);
+	if (!scan_step(intake, &intake->deferred))
+		due_done(intake);
+	return true;
+}
+
+static bool
+step_loading(struct intake *intake)
+{
+	struct message *m = TAILQ_FIRST(&intake->loading);
+
+	if (m == NULL)
+		return false;
+	TAILQ_REMOVE(&intake->loading, m, load_link);
+	load(intake, m);
+	return true;
+}
+
+/* ---- when ------------------------------------------------------------------------------------------------------ */
+
+static void clock_expired(struct loop_timer *timer);
+
+static void
+clock_set(struct intake *intake)
+{
+	uint64_t now_ms = queue_now_ms(), after_ms = SCAN_INTERVAL_MS;
+	struct due *first = RB_MIN(due_tree, &intake->due);
+
+	if (first != NULL && first->time_s * 1000 <= now_ms)
+		after_ms = has_room_for_retry(intake->queue) ? 1 : SCAN_INTERVAL_MS;
+	else if (first != NULL && first->time_s * 1000 - now_ms < after_ms)
+		after_ms = first->time_s * 1000 - now_ms;
+	loop_timer_set(intake->queue->loop, &intake->clock, after_ms, clock_expired);
+}
+
+static void
+turn_expired(struct loop_timer *timer)
+{
+	struct intake *intake = container_of(timer, struct intake, turn);
+	bool more = true;
+
+	for (int i = 0; more && i < TURN_MESSAGES && !intake->queue->stopping; i++) {
+		/* No short cuts: each has its turn. */
+		more = step_loading(intake);
+		more = step_active(intake) || more;
+		more = step_incoming(intake) || more;
+		more = step_deferred(intake) || more;
+	}
+	if (more && !intake->queue->stopping)
+		intake_wake(intake);
+	else
+		clock_set(intake);
+}
+
+static void
+intake_wake(struct intake *intake)
+{
+	if (intake->turn.loop == NULL)
+		loop_timer_set(intake->queue->loop, &intake->turn, 0, turn_expired);
+}
+
+static void
+clock_expired(struct loop_timer *timer)
+{
+	struct intake *intake = container_of(timer, struct intake, clock);
+	uint64_t now_ms = loop_now_ms(intake->queue->loop);
+
+	if (now_ms >= intake->next_scan_ms) {
+		intake->scan_incoming = true;
+		intake->next_scan_ms = now_ms + SCAN_INTERVAL_MS;
+	}
+	intake_wake(intake);
+}
+
+void
+intake_room(struct intake *intake)
+{
+	if (intake->active.dir != NULL || intake->incoming.dir != NULL || intake->scan_incoming ||
+	    intake->deferred.dir != NULL || due_next(intake, queue_now_ms() / 1000) != NULL)
+		intake_wake(intake);
+}
+
+void
+intake_due(struct intake *intake, const struct spool_time *time)
+{
+	struct spool_time parsed;
+	uint64_t time_s;
+
+	if (!spool_time_parse(str_from(time->text), &parsed, &time_s))
+		return;
+	due_add(intake, &parsed, time_s);
+	clock_set(intake);
+}
+
+void
+intake_retry_all(struct intake *intake)
+{
+	intake->retry_all = true;
+	intake_wake(intake);
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------ */
+
+static void
+list_deferred(struct intake *intake)
+{
+	struct spool_scan scan;
+	struct spool_time time;
+	struct err err;
+	const char *name;
+	uint64_t time_s;
+
+	if (!spool_scan_open(&intake->queue->spool, &scan, SPOOL_DEFERRED, NULL, &err))
+		fatal("%s", err.text);
+	while ((name = spool_scan_next(&scan)) != NULL)
+		if (spool_time_parse(str_from(name), &time, &time_s))
+			due_add(intake, &time, time_s);
+		else
+			log_warning("deferred/%s is no time: left alone", name);
+	spool_scan_close(&scan);
+}
+
+struct intake *
+intake_new(struct queue *q, int poke_fd)
+{
+	struct intake *intake = calloc(1, sizeof *intake);
+	struct err err;
+
+	if (intake == NULL)
+		fatal("out of memory");
+	intake->queue = q;
+	RB_INIT(&intake->due);
+	TAILQ_INIT(&intake->loading);
+	for (size_t i = 0; i < q->conf->queue.retry_s.n; i++)
+		if (q->conf->queue.retry_s.list[i] > intake->longest_retry_s)
+			intake->longest_retry_s = q->conf->queue.retry_s.list[i];
+	/* With the jitter and the rounding. */
+	intake->longest_retry_s += intake->longest_retry_s / 5 + 120;
+	list_deferred(intake);
+	if (!spool_scan_open(&q->spool, &intake->active, SPOOL_ACTIVE, NULL, &err))
+		fatal("%s", err.text);
+	intake->scan_incoming = true;
+	if (poke_fd >= 0)
+		loop_io_add(q->loop, &intake->poke, poke_fd, LOOP_READ, poke_ready);
+	intake_wake(intake);
+	return intake;
+}
+
+void
+intake_free(struct intake *intake)
+{
+	struct due *due;
+
+	loop_io_remove(&intake->poke);
+	loop_timer_cancel(&intake->turn);
+	loop_timer_cancel(&intake->clock);
+	spool_scan_close(&intake->active);
+	spool_scan_close(&intake->incoming);
+	spool_scan_close(&intake->deferred);
+	while ((due = RB_ROOT(&intake->due)) != NULL)
+		due_remove(intake, due);
+	free(intake);
+}

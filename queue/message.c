@@ -1,0 +1,227 @@
+#include "queue/message.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "queue/queue.h"
+
+/* Bytes of a file that are read at a time: most messages are one such piece. */
+#define CHUNK (64 * 1024)
+
+struct message *
+message_new(struct queue *q, const struct queue_id *id)
+{
+	struct message *m = calloc(1, sizeof *m);
+
+	if (m == NULL)
+		fatal("out of memory for a message");
+	m->queue = q;
+	m->id = *id;
+	m->fd = -1;
+	m->record_fd = -1;
+	LIST_INIT(&m->deliveries);
+	envelope_init(&m->envelope, MESSAGE_ENVELOPE_MAX_BYTES, MESSAGE_RECIPIENTS_MAX, &q->hash_key);
+	queue_reader_init(&m->reader);
+	return m;
+}
+
+bool
+message_open(struct message *m, struct err *err)
+{
+	if (m->fd >= 0)
+		return true;
+	m->fd = spool_open_file(&m->queue->spool, SPOOL_ACTIVE, &m->id, O_RDONLY, err);
+	if (m->fd < 0)
+		return false;
+	m->queue->nopen++;
+	return true;
+}
+
+void
+message_close(struct message *m)
+{
+	if (m->fd < 0)
+		return;
+	(void)close(m->fd);
+	m->fd = -1;
+	m->queue->nopen--;
+}
+
+void
+message_free(struct message *m)
+{
+	message_close(m);
+	if (m->record_fd >= 0)
+		(void)close(m->record_fd);
+	envelope_clear(&m->envelope);
+	free(m);
+}
+
+void
+message_attempt(struct message *m, size_t index, const struct queue_attempt *attempt,
+    const struct queue_log_times *times)
+{
+	struct queue_log_times all = {.now_ms = attempt->time_ms};
+
+	if (times != NULL)
+		all = *times;
+	all.arrived_ms = m->envelope.time_ms;
+	all.active_ms = m->active_ms;
+	if (!envelope_attempt(&m->envelope, index, attempt))
+		log_warning("%s: no memory for the words of a reply", m->id.text);
+	queue_log_recipient(m->id.text, &m->envelope.recipients[index], &all);
+}
+
+/* ---- loading --------------------------------------------------------------------------------------------------- */
+
+static enum message_load
+damaged(struct err *err, const char *problem)
+{
+	/* Without words it was a limit of the envelope. */
+	(void)err_set(err, ERR_PERM, "%s", problem != NULL ? problem : "an envelope that is too large");
+	return MESSAGE_DAMAGED;
+}
+
+/* All records of a piece of the file; MORE when they are used up. *input: what is left. */
+static enum message_load
+load_records(struct message *m, struct str *input, struct err *err)
+{
+	struct queue_record record;
+	const char *problem;
+
+	for (;;)
+		switch (queue_reader_next(&m->reader, input, &record)) {
+		case QUEUE_READ_RECORD:
+			/* What comes later needs the head's offsets. */
+			m->envelope.head = m->reader.head;
+			if (!envelope_add(&m->envelope, &record, &problem))
+				return damaged(err, problem);
+			break;
+		case QUEUE_READ_MORE:
+			return MESSAGE_MORE;
+		case QUEUE_READ_UNFINISHED:
+			return MESSAGE_UNFINISHED;
+		case QUEUE_READ_BAD:
+			return damaged(err, m->reader.problem);
+		}
+}
+
+static enum message_load
+load_end(struct message *m, struct str rest, struct err *err)
+{
+	uint64_t size = m->reader.offset + rest.n, good_end;
+	const char *problem;
+
+	if (size == 0)
+		return MESSAGE_UNFINISHED;
+	if (queue_reader_finish(&m->reader, rest, &good_end) != PARSE_OK)
+		return damaged(err, m->reader.problem);
+	if (!envelope_finish(&m->envelope, &m->reader, good_end, size, &problem))
+		return damaged(err, problem);
+	m->loaded = true;
+	return MESSAGE_LOADED;
+}
+
+enum message_load
+message_load(struct message *m, size_t budget_bytes, struct err *err)
+{
+	static char chunk[CHUNK];
+	size_t done = 0;
+
+	while (done <= budget_bytes) {
+		ssize_t n = pread(m->fd, chunk, sizeof chunk, (off_t)m->reader.offset);
+		struct str input = {chunk, n > 0 ? (size_t)n : 0};
+		enum message_load result;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			bool is_no_file = errno == ESPIPE || errno == EISDIR;
+
+			(void)err_sys(err, "cannot read %s", m->id.text);
+			return is_no_file ? MESSAGE_DAMAGED : MESSAGE_UNREADABLE;
+		}
+		result = load_records(m, &input, err);
+		if (result != MESSAGE_MORE)
+			return result;
+		if ((size_t)n < sizeof chunk)
+			return load_end(m, input, err);
+		done += (size_t)n;
+	}
+	return MESSAGE_MORE;
+}
+
+/* ---- recording ------------------------------------------------------------------------------------------------- */
+
+static bool
+write_at(int fd, struct str bytes, uint64_t offset)
+{
+	while (bytes.n > 0) {
+		ssize_t n = pwrite(fd, bytes.p, bytes.n, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		bytes = str_skip(bytes, (size_t)n);
+		offset += (uint64_t)n;
+	}
+	return true;
+}
+
+/* The bytes that another crash may leave half written are those behind e->end only. */
+static bool
+append(struct message *m, const struct buf *b, int fd, struct err *err)
+{
+	struct envelope *e = &m->envelope;
+
+	if (e->cut && ftruncate(fd, (off_t)e->end) != 0)
+		return err_sys(err, "cannot cut %s", m->id.text);
+	if (write_at(fd, buf_str(b), e->end))
+		return true;
+	(void)err_sys(err, "cannot append to %s", m->id.text);
+	e->cut = ftruncate(fd, (off_t)e->end) != 0;
+	return false;
+}
+
+bool
+message_record(struct message *m, const struct buf *more, int *fd, struct err *err)
+{
+	struct buf b;
+	bool good;
+
+	buf_init(&b, MESSAGE_ENVELOPE_MAX_BYTES);
+	envelope_history(&m->envelope, &b);
+	if (more != NULL)
+		buf_add(&b, buf_str(more));
+	good = buf_ok(&b) || err_set(err, ERR_LIMIT, "no memory to record %s", m->id.text);
+	*fd = good ? spool_open_file(&m->queue->spool, SPOOL_ACTIVE, &m->id, O_RDWR, err) : -1;
+	good = *fd >= 0 && append(m, &b, *fd, err);
+	if (good) {
+		envelope_written(&m->envelope, &b);
+	} else if (*fd >= 0) {
+		(void)close(*fd);
+		*fd = -1;
+	}
+	buf_clear(&b);
+	return good;
+}
+
+void
+message_settle(struct message *m, int fd)
+{
+	struct envelope *e = &m->envelope;
+
+	for (size_t i = 0; i < e->written; i++) {
+		struct recipient *r = &e->recipients[i];
+		char byte = (char)r->state;
+
+		if (r->settled == r->state || !r->recorded || (r->state == QUEUE_FAILED && !r->told))
+			continue;
+		if (write_at(fd, (struct str){&byte, 1}, r->offset))
+			r->settled = r->state;
+	}
+}

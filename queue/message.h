@@ -1,0 +1,130 @@
+/*
+ * A message in memory while queued works on it, and its file.
+ */
+#ifndef QUEUE_MESSAGE_H
+#define QUEUE_MESSAGE_H
+
+#include "common/commit.h"
+#include "common/queue_id.h"
+#include "queue/envelope.h"
+#include "queue/job.h"
+#include "queue/queue_log.h"
+#include "queue/schedule.h"
+
+struct queue;
+struct message;
+struct worker;
+
+#define MESSAGE_ENVELOPE_MAX_BYTES (256UL * 1024 * 1024)
+#define MESSAGE_RECIPIENTS_MAX 1000000
+/* How many recipients one transaction has at most: what RFC 5321 4.5.3.1.8 promises. */
+#define DELIVERY_RECIPIENTS_MAX 100
+
+/* One transaction: some recipients of a message at one site, with one sender. */
+struct delivery {
+	struct schedule_job job;
+	struct message *message;
+	LIST_ENTRY(delivery) link; /* in the message */
+	RB_ENTRY(delivery) open_link; /* in it as well, until it is closed */
+	enum job_transport transport;
+	struct str site;	/* key of it; in the envelope's arena */
+	struct str next_hop;	/* borrowed from the envelope, or static */
+	struct str return_path; /* borrowed from the envelope */
+	bool closed;		/* takes no further recipients: handed to the schedule */
+	uint32_t recipients[DELIVERY_RECIPIENTS_MAX]; /* indices; those whose result is still to come */
+	size_t nrecipients;
+	/* While it runs: */
+	struct worker *worker;
+	LIST_ENTRY(delivery) worker_link;
+	uint32_t id;
+	RB_ENTRY(delivery) id_link;
+	uint64_t started_ms; /* by the clock of the wall */
+	uint32_t last_told; /* the recipient whose result came last */
+};
+
+LIST_HEAD(deliveries, delivery);
+RB_HEAD(delivery_tree, delivery);
+
+/* What the postmaster wants with a message as soon as nothing is under way. */
+enum message_wish {
+	MESSAGE_WISH_NONE,
+	MESSAGE_WISH_HOLD,
+	MESSAGE_WISH_DELETE,
+};
+
+struct message {
+	struct queue *queue;
+	struct queue_id id;
+	RB_ENTRY(message) by_id;
+	struct envelope envelope;
+	struct queue_reader reader; /* until it is loaded */
+	int fd;			    /* for reading; -1: not open */
+	bool loaded;
+	bool is_retry;
+	bool again_soon; /* it failed because of us: authd or deliver were away */
+	uint64_t active_ms;
+	size_t routed;	  /* the recipients before this one have been asked about */
+	size_t questions; /* answers that are awaited */
+	struct deliveries deliveries;
+	size_t ndeliveries;
+	struct delivery_tree open; /* those not closed, by site and return path */
+	TAILQ_ENTRY(message) flush_link; /* route.c: while some are open and answers awaited */
+	bool flush_soon;
+	unsigned deaths; /* workers that died with it */
+	uint64_t last_death;
+	enum message_wish wish;
+	/* outcome.c: */
+	bool recording; /* until its file is durable */
+	bool noticing;	/* until a notification about it is durable */
+	bool ending;	/* the round is over and recorded: only its place remains to be changed */
+	bool warned_now; /* of the delay; not yet recorded */
+	uint64_t due_ms;
+	bool is_unrecorded; /* in the list of those to be recorded soon */
+	TAILQ_ENTRY(message) unrecorded_link;
+	bool is_stuck; /* something could not be written: in the list of those to be tried again */
+	TAILQ_ENTRY(message) stuck_link;
+	struct commit_entry commit;
+	int record_fd;
+	unsigned notice_failures;
+	/* intake.c: */
+	TAILQ_ENTRY(message) load_link;
+};
+
+struct message *message_new(struct queue *q, const struct queue_id *id);
+/* Closes and frees; nothing may be under way. */
+void message_free(struct message *m);
+
+/* Opens active/ID, or does nothing when it is open. */
+bool message_open(struct message *m, struct err *err);
+void message_close(struct message *m);
+
+/*
+ * An attempt for that recipient ended so: remembered and logged. times: the message's own parts are filled in here; NULL
+ * if no transaction was begun.
+ */
+void message_attempt(struct message *m, size_t index, const struct queue_attempt *attempt,
+    const struct queue_log_times *times);
+
+enum message_load {
+	MESSAGE_LOADED,
+	MESSAGE_MORE,	    /* there is more to read: call again */
+	MESSAGE_UNFINISHED, /* its writer is not done */
+	MESSAGE_DAMAGED,
+	MESSAGE_UNREADABLE, /* an error of ours: try again later */
+};
+
+/* Reads and checks at most about `budget` bytes of the open file. On DAMAGED and UNREADABLE err says why. */
+enum message_load message_load(struct message *m, size_t budget_bytes, struct err *err);
+
+/*
+ * Appends what the file does not know yet, and `more` records (may be NULL), to active/ID. On success *fd is the file,
+ * open for writing, for message_settle; the caller closes it. Nothing is synced. On failure the file is as before.
+ */
+bool message_record(struct message *m, const struct buf *more, int *fd, struct err *err);
+/*
+ * Overwrites the state byte of each recipient that is recorded and of which all has been done. To be called only when
+ * the records are durable. Failures are ignored: the records say the same.
+ */
+void message_settle(struct message *m, int fd);
+
+#endif

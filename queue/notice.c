@@ -1,0 +1,286 @@
+#include "queue/notice.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/queue_id.h"
+#include "queue/intake.h"
+#include "queue/notice_message.h"
+#include "queue/outcome.h"
+
+/* If the bounce process died with a notification, we are not told. */
+#define NOTICE_TIMEOUT_MS 60000
+/* Larger messages are not returned whole. */
+#define RETURN_MAX_BYTES (50 * 1024)
+
+struct notice {
+	struct notices *notices;
+	LIST_ENTRY(notice) link;
+	uint32_t id;
+	struct message *message;
+	enum dsn_kind kind;
+	enum queue_state state;
+	struct str return_path; /* borrowed from the message's envelope */
+	size_t nrecipients;
+	size_t end;		/* behind the last recipient that is in it */
+	struct queue_id own_id;
+	int fd;
+	struct commit_entry commit;
+	struct loop_timer timer;
+	bool committing;
+};
+
+struct notices {
+	struct queue *queue;
+	struct channel channel;
+	bool has_channel;
+	LIST_HEAD(, notice) list;
+	uint32_t next_id;
+	struct buf packet;
+};
+
+/* ---- the end --------------------------------------------------------------------------------------------------- */
+
+static void
+notice_free(struct notice *n)
+{
+	loop_timer_cancel(&n->timer);
+	LIST_REMOVE(n, link);
+	if (n->fd >= 0)
+		(void)close(n->fd);
+	free(n);
+}
+
+static void
+failed(struct notice *n)
+{
+	struct message *m = n->message;
+	struct err err;
+
+	if (n->fd >= 0 && !spool_remove(&m->queue->spool, &n->own_id, SPOOL_ACTIVE, &err))
+		log_error("%s", err.text);
+	notice_free(n);
+	outcome_noticed(m, false);
+}
+
+/* From a timer, so that nobody is called back from inside a call. */
+static void
+failed_expired(struct loop_timer *timer)
+{
+	struct notice *n = container_of(timer, struct notice, timer);
+
+	log_error("%s: a notification could not be written", n->message->id.text);
+	failed(n);
+}
+
+static bool
+is_in(const struct notice *n, const struct recipient *r)
+{
+	return r->state == n->state && !r->told && r->settled == QUEUE_WAITING &&
+	    str_equal(envelope_return_path(&n->message->envelope, r), n->return_path) &&
+	    (n->kind == DSN_POSTMASTER || envelope_wants(r, n->kind == DSN_DELAYED ? STR("DELAY") : STR("FAILURE")));
+}
+
+static const char *
+kind_text(enum dsn_kind kind)
+{
+	switch (kind) {
+	case DSN_FAILED:
+		return "sender non-delivery notification";
+	case DSN_DELAYED:
+		return "sender delay notification";
+	case DSN_POSTMASTER:
+		return "postmaster non-delivery notification";
+	case DSN_KINDS:
+		break;
+	}
+	return "";
+}
+
+static void
+durable(struct commit_entry *entry, bool ok, const struct err *err)
+{
+	struct notice *n = container_of(entry, struct notice, commit);
+	struct message *m = n->message;
+	struct queue *q = m->queue;
+	struct queue_id own_id = n->own_id;
+
+	if (!ok) {
+		log_error("%s: %s", n->own_id.text, err->text);
+		failed(n);
+		return;
+	}
+	for (size_t i = 0; i < n->end; i++)
+		if (is_in(n, &m->envelope.recipients[i]))
+			m->envelope.recipients[i].told = true;
+	log_info("%s: %s: %s", m->id.text, kind_text(n->kind), n->own_id.text);
+	notice_free(n);
+	intake_take(q->intake, &own_id);
+	outcome_noticed(m, true);
+}
+
+/* ---- sending --------------------------------------------------------------------------------------------------- */
+
+static bool
+send_packet(struct notices *notices, int fd)
+{
+	return notices->has_channel && channel_send(&notices->channel, &notices->packet, fd);
+}
+
+static struct str
+or_empty(struct str s)
+{
+	return s.p != NULL ? s : STR("");
+}
+
+static bool
+send_recipients(struct notice *n)
+{
+	struct notices *notices = n->notices;
+	const struct envelope *e = &n->message->envelope;
+
+	for (n->end = 0; n->end < e->nrecipients && n->nrecipients < NOTICE_RECIPIENTS_MAX; n->end++) {
+		const struct recipient *r = &e->recipients[n->end];
+		struct dsn_recipient told = {.address = r->address, .original = or_empty(r->original),
+		    .orcpt = or_empty(r->orcpt), .code = or_empty(r->code), .relay = or_empty(r->relay),
+		    .reply = or_empty(r->reply), .tried_ms = r->tried_ms};
+
+		if (!is_in(n, r))
+			continue;
+		notice_recipient_encode(&notices->packet, n->id, &told);
+		if (!send_packet(notices, -1))
+			return false;
+		n->nrecipients++;
+	}
+	return true;
+}
+
+static bool
+send_all(struct notice *n, struct str to)
+{
+	struct notices *notices = n->notices;
+	struct message *m = n->message;
+	const struct envelope *e = &m->envelope;
+	const struct conf *conf = m->queue->conf;
+	struct dsn dsn = {.kind = n->kind,
+	    .hostname = str_from(conf->hostname),
+	    .queue_id = queue_id_str(&m->id),
+	    .own_id = queue_id_str(&n->own_id),
+	    .to = to,
+	    .sender = e->sender,
+	    .client = or_empty(e->client),
+	    .envid = or_empty(e->envid),
+	    .has_envid = e->has_envid,
+	    .arrived_ms = e->time_ms,
+	    .now_ms = queue_now_ms(),
+	    .until_ms = e->time_ms + conf->queue.expire_s * 1000,
+	    .is_utf8 = e->is_smtputf8,
+	    .returns_whole = n->kind == DSN_FAILED && e->head.message_size <= RETURN_MAX_BYTES &&
+		!str_equal_nocase(e->ret, STR("HDRS"))};
+	struct err err;
+
+	notice_begin_encode(&notices->packet, n->id, &dsn);
+	if (!send_packet(notices, n->fd) || !send_recipients(n))
+		return false;
+	notice_end_encode(&notices->packet, n->id, e->pieces, e->npieces);
+	if (!message_open(m, &err)) {
+		log_error("%s: %s", m->id.text, err.text);
+		return false;
+	}
+	return send_packet(notices, m->fd);
+}
+
+static int
+create(struct queue *q, struct queue_id *id)
+{
+	struct err err;
+	int fd;
+
+	do {
+		queue_id_make(id, queue_now_ms() * 1000 + arc4random_uniform(1000), arc4random());
+		fd = spool_create_file(&q->spool, id, &err);
+	} while (fd < 0 && err.errnum == EEXIST);
+	if (fd < 0)
+		log_error("%s", err.text);
+	return fd;
+}
+
+void
+notice_send(struct notices *notices, struct message *m, enum dsn_kind kind, enum queue_state state,
+    struct str return_path, struct str to)
+{
+	struct notice *n = calloc(1, sizeof *n);
+
+	if (n == NULL)
+		fatal("out of memory for a notification");
+	*n = (struct notice){.notices = notices, .id = notices->next_id++, .message = m, .kind = kind, .state = state,
+	    .return_path = return_path};
+	LIST_INSERT_HEAD(&notices->list, n, link);
+	n->fd = create(notices->queue, &n->own_id);
+	loop_timer_set(notices->queue->loop, &n->timer, n->fd >= 0 && send_all(n, to) ? NOTICE_TIMEOUT_MS : 0,
+	    failed_expired);
+}
+
+/* ---- the bounce process ---------------------------------------------------------------------------------------- */
+
+static void
+received(struct channel *channel, struct msg *m)
+{
+	struct notices *notices = container_of(channel, struct notices, channel);
+	struct notice *n;
+	bool good;
+
+	LIST_FOREACH(n, &notices->list, link)
+		if (n->id == m->id && !n->committing)
+			break;
+	/* An answer that comes after we gave up waiting. */
+	if (n == NULL || m->type != NOTICE_DONE || !notice_done_decode(m, &good))
+		return;
+	loop_timer_cancel(&n->timer);
+	if (!good) {
+		log_error("%s: a notification could not be written", n->message->id.text);
+		failed(n);
+		return;
+	}
+	n->committing = true;
+	commit_submit(notices->queue->commit, &n->commit, n->fd, notices->queue->spool.fds[SPOOL_ACTIVE], durable);
+}
+
+/* The socket pair outlives the bounce process, so this is the end of the daemon. */
+static void
+closed(struct channel *channel)
+{
+	container_of(channel, struct notices, channel)->has_channel = false;
+}
+
+struct notices *
+notices_new(struct queue *q, int bounce_fd)
+{
+	struct notices *notices = calloc(1, sizeof *notices);
+
+	if (notices == NULL)
+		fatal("out of memory");
+	notices->queue = q;
+	notices->next_id = arc4random();
+	LIST_INIT(&notices->list);
+	buf_init(&notices->packet, MSG_MAX_BYTES);
+	notices->has_channel = bounce_fd >= 0;
+	if (notices->has_channel)
+		channel_open(&notices->channel, q->loop, bounce_fd, received, closed);
+	return notices;
+}
+
+void
+notices_free(struct notices *notices)
+{
+	struct notice *n;
+
+	while ((n = LIST_FIRST(&notices->list)) != NULL)
+		notice_free(n);
+	if (notices->has_channel)
+		channel_close(&notices->channel);
+	buf_clear(&notices->packet);
+	free(notices);
+}

@@ -1,0 +1,454 @@
+#include "queue/outcome.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "queue/intake.h"
+#include "queue/notice.h"
+
+/* Results that do not finish their message are written together after this. */
+#define RECORD_MS 500
+/* What could not be written is tried again after this. */
+#define STUCK_MS 5000
+/* Mail that waits for a part of our own is tried again after this, if not sooner. */
+#define SOON_S 30
+/* After so many failed notifications a message is put on hold, for the postmaster to look at. */
+#define NOTICE_FAILURES_MAX 10
+
+TAILQ_HEAD(message_list, message);
+
+struct outcome {
+	struct queue *queue;
+	struct message_list unrecorded, stuck;
+	struct loop_timer record_timer, stuck_timer;
+};
+
+/* ---- recording ------------------------------------------------------------------------------------------------- */
+
+static void
+stuck_expired(struct loop_timer *timer)
+{
+	struct outcome *outcome = container_of(timer, struct outcome, stuck_timer);
+	struct message_list list;
+	struct message *m;
+
+	TAILQ_INIT(&list);
+	TAILQ_CONCAT(&list, &outcome->stuck, stuck_link);
+	while ((m = TAILQ_FIRST(&list)) != NULL) {
+		TAILQ_REMOVE(&list, m, stuck_link);
+		m->is_stuck = false;
+		m->ending = false;
+		outcome_progress(m);
+	}
+}
+
+/* Nothing is lost: it stays in active/ and in memory, and we try again. */
+static void
+stuck(struct message *m)
+{
+	struct outcome *outcome = m->queue->outcome;
+
+	m->is_stuck = true;
+	TAILQ_INSERT_TAIL(&outcome->stuck, m, stuck_link);
+	if (outcome->stuck_timer.loop == NULL)
+		loop_timer_set(m->queue->loop, &outcome->stuck_timer, STUCK_MS, stuck_expired);
+}
+
+static void move_away(struct message *m);
+
+static void
+recorded(struct commit_entry *entry, bool ok, const struct err *err)
+{
+	struct message *m = container_of(entry, struct message, commit);
+
+	m->recording = false;
+	if (ok)
+		message_settle(m, m->record_fd);
+	else
+		log_error("%s: the results could not be made durable: %s", m->id.text, err->text);
+	(void)close(m->record_fd);
+	m->record_fd = -1;
+	if (m->ending)
+		move_away(m);
+	else
+		outcome_progress(m);
+}
+
+/* Appends what the file does not know and `more`, and has it made durable: `recorded` follows. */
+static bool
+record(struct message *m, const struct buf *more)
+{
+	struct err err;
+
+	if (!message_record(m, more, &m->record_fd, &err)) {
+		log_error("%s: %s", m->id.text, err.text);
+		return false;
+	}
+	m->recording = true;
+	commit_submit(m->queue->commit, &m->commit, m->record_fd, m->queue->spool.fds[SPOOL_ACTIVE], recorded);
+	return true;
+}
+
+static void
+unrecorded_remove(struct message *m)
+{
+	if (m->is_unrecorded)
+		TAILQ_REMOVE(&m->queue->outcome->unrecorded, m, unrecorded_link);
+	m->is_unrecorded = false;
+}
+
+static void
+record_expired(struct loop_timer *timer)
+{
+	struct outcome *outcome = container_of(timer, struct outcome, record_timer);
+	struct message *m;
+
+	while ((m = TAILQ_FIRST(&outcome->unrecorded)) != NULL) {
+		unrecorded_remove(m);
+		/* If it cannot be written now, the end of the round tries again. */
+		if (!m->recording && envelope_is_unrecorded(&m->envelope))
+			(void)record(m, NULL);
+	}
+}
+
+void
+outcome_result(struct message *m)
+{
+	struct outcome *outcome = m->queue->outcome;
+
+	if (m->is_unrecorded || m->envelope.nrecipients == 1)
+		return;
+	m->is_unrecorded = true;
+	TAILQ_INSERT_TAIL(&outcome->unrecorded, m, unrecorded_link);
+	if (outcome->record_timer.loop == NULL)
+		loop_timer_set(m->queue->loop, &outcome->record_timer, RECORD_MS, record_expired);
+}
+
+void
+outcome_record_all(struct outcome *outcome)
+{
+	struct message *m;
+
+	while ((m = TAILQ_FIRST(&outcome->unrecorded)) != NULL) {
+		struct err err;
+		int fd;
+
+		unrecorded_remove(m);
+		if (!envelope_is_unrecorded(&m->envelope))
+			continue;
+		if (message_record(m, NULL, &fd, &err))
+			(void)close(fd);
+		else
+			log_error("%s: %s", m->id.text, err.text);
+	}
+}
+
+/* ---- the end: removed ------------------------------------------------------------------------------------------ */
+
+static void
+forget(struct message *m)
+{
+	unrecorded_remove(m);
+	queue_forget(m);
+}
+
+static void
+remove_file(struct message *m)
+{
+	struct err err;
+
+	if (!spool_remove(&m->queue->spool, &m->id, SPOOL_ACTIVE, &err) && err.errnum != ENOENT) {
+		log_error("%s: %s", m->id.text, err.text);
+		stuck(m);
+		return;
+	}
+	log_info("%s: removed", m->id.text);
+	forget(m);
+}
+
+/* ---- the end: put off, or on hold ------------------------------------------------------------------------------ */
+
+static bool
+move_to_hold(struct message *m, struct err *err)
+{
+	if (!spool_move(&m->queue->spool, &m->id, SPOOL_ACTIVE, SPOOL_HOLD, err))
+		return false;
+	log_info("%s: hold", m->id.text);
+	return true;
+}
+
+static bool
+move_to_deferred(struct message *m, struct err *err)
+{
+	struct spool_time time;
+
+	spool_time_round(&time, m->due_ms, queue_now_ms());
+	if (!spool_defer(&m->queue->spool, &m->id, &time, err))
+		return false;
+	intake_due(m->queue->intake, &time);
+	return true;
+}
+
+static void
+move_away(struct message *m)
+{
+	bool hold = m->wish == MESSAGE_WISH_HOLD;
+	struct err err;
+
+	if (hold ? move_to_hold(m, &err) : move_to_deferred(m, &err)) {
+		forget(m);
+		return;
+	}
+	log_error("%s: %s", m->id.text, err.text);
+	stuck(m);
+}
+
+/* The next try: by the list; soon when the fault was ours; not past the expiry, which is then punctual. */
+static uint64_t
+next_try_ms(const struct message *m, uint64_t now_ms)
+{
+	const struct conf_queue *conf = &m->queue->conf->queue;
+	uint64_t expires_ms = m->envelope.time_ms + conf->expire_s * 1000;
+	uint64_t wait_ms = schedule_retry_ms(conf->retry_s.list, conf->retry_s.n, m->envelope.deferrals, arc4random());
+	uint64_t due_ms;
+
+	if (m->again_soon && wait_ms > SOON_S * 1000)
+		wait_ms = SOON_S * 1000 + arc4random_uniform(SOON_S * 100);
+	due_ms = now_ms + wait_ms;
+	return expires_ms > now_ms && due_ms > expires_ms ? expires_ms : due_ms;
+}
+
+static void add_record(struct buf *b, enum queue_key key, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void
+add_record(struct buf *b, enum queue_key key, const char *format, ...)
+{
+	char value[80];
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(value, sizeof value, format, ap);
+	va_end(ap);
+	queue_append_record(b, key, (struct str){value, (size_t)n});
+}
+
+static bool
+has_unsettled(const struct envelope *e)
+{
+	for (size_t i = 0; i < e->nrecipients; i++)
+		if (e->recipients[i].settled != e->recipients[i].state)
+			return true;
+	return false;
+}
+
+/*
+ * What was only deferred needs no sync, nor even its record: lost, it costs one try more. A finished recipient must be
+ * known to the file before we forget it.
+ */
+static void
+put_off(struct message *m)
+{
+	struct envelope *e = &m->envelope;
+	uint64_t now_ms = queue_now_ms();
+	bool must = has_unsettled(e);
+	struct buf more;
+	struct err err;
+	int fd;
+
+	buf_init(&more, 4096);
+	if (m->wish == MESSAGE_WISH_HOLD) {
+		add_record(&more, QUEUE_HELD, "%llu", (unsigned long long)now_ms);
+	} else {
+		m->due_ms = next_try_ms(m, now_ms);
+		add_record(&more, QUEUE_DEFERRED, "%llu %llu %llu", (unsigned long long)now_ms,
+		    (unsigned long long)++e->deferrals, (unsigned long long)m->due_ms);
+	}
+	if (m->warned_now)
+		add_record(&more, QUEUE_WARNED, "%llu", (unsigned long long)e->warned_ms);
+	m->ending = true;
+	if (must) {
+		if (!record(m, &more))
+			stuck(m);
+	} else {
+		if (message_record(m, &more, &fd, &err))
+			(void)close(fd);
+		else
+			log_error("%s: %s", m->id.text, err.text);
+		move_away(m);
+	}
+	buf_clear(&more);
+}
+
+/* ---- notifications --------------------------------------------------------------------------------------------- */
+
+static bool
+is_due_for_notice(const struct recipient *r, enum queue_state state)
+{
+	return r->state == state && !r->told && r->settled == QUEUE_WAITING;
+}
+
+/* Mail to the postmaster about mail to the postmaster helps nobody. */
+static bool
+double_bounce_is_useless(const struct message *m, const struct recipient *r)
+{
+	return str_equal_nocase(r->address, str_from(m->queue->conf->postmaster)) ||
+	    (r->original.p != NULL && str_equal_nocase(r->original, str_from(m->queue->conf->postmaster)));
+}
+
+/* Begins a notification of the first failure that needs one; false when none is left. */
+static bool
+notify_failures(struct message *m)
+{
+	struct envelope *e = &m->envelope;
+
+	for (size_t i = 0; i < e->nrecipients; i++) {
+		struct recipient *r = &e->recipients[i];
+		struct str to = envelope_return_path(e, r);
+		enum dsn_kind kind = to.n > 0 ? DSN_FAILED : DSN_POSTMASTER;
+
+		if (!is_due_for_notice(r, QUEUE_FAILED))
+			continue;
+		if (to.n == 0 && double_bounce_is_useless(m, r))
+			log_warning("%s: undeliverable mail to the postmaster is given up", m->id.text);
+		else if (envelope_wants(r, STR("FAILURE"))) {
+			if (to.n == 0)
+				to = str_from(m->queue->conf->postmaster);
+			m->noticing = true;
+			notice_send(m->queue->notices, m, kind, QUEUE_FAILED, envelope_return_path(e, r), to);
+			return true;
+		}
+		r->told = true;
+	}
+	return false;
+}
+
+/* The same of those that wait for long: once. */
+static bool
+notify_delay(struct message *m, uint64_t now_ms)
+{
+	struct envelope *e = &m->envelope;
+	uint64_t after_ms = m->queue->conf->queue.delay_warning_s * 1000;
+
+	if (after_ms == 0 || e->warned_ms != 0 || now_ms < e->time_ms + after_ms)
+		return false;
+	for (size_t i = 0; i < e->nrecipients; i++) {
+		struct recipient *r = &e->recipients[i];
+		struct str to = envelope_return_path(e, r);
+
+		if (!is_due_for_notice(r, QUEUE_WAITING))
+			continue;
+		if (to.n > 0 && envelope_wants(r, STR("DELAY"))) {
+			m->noticing = true;
+			notice_send(m->queue->notices, m, DSN_DELAYED, QUEUE_WAITING, to, to);
+			return true;
+		}
+		r->told = true;
+	}
+	e->warned_ms = now_ms;
+	m->warned_now = true;
+	return false;
+}
+
+void
+outcome_noticed(struct message *m, bool good)
+{
+	m->noticing = false;
+	if (good) {
+		outcome_progress(m);
+		return;
+	}
+	if (++m->notice_failures >= NOTICE_FAILURES_MAX) {
+		log_error("%s: no notification could be written: to be looked at by the postmaster", m->id.text);
+		m->wish = MESSAGE_WISH_HOLD;
+	}
+	stuck(m);
+}
+
+/* ---- the end of a round ---------------------------------------------------------------------------------------- */
+
+static void
+expire(struct message *m, uint64_t now_ms)
+{
+	struct envelope *e = &m->envelope;
+	bool any = false;
+
+	if (now_ms < e->time_ms + m->queue->conf->queue.expire_s * 1000)
+		return;
+	for (size_t i = 0; i < e->nrecipients; i++) {
+		struct recipient *r = &e->recipients[i];
+
+		if (r->state != QUEUE_WAITING)
+			continue;
+		any = true;
+		r->state = QUEUE_FAILED;
+		r->recorded = r->told = false;
+		r->tried_ms = r->tried_ms != 0 ? r->tried_ms : now_ms;
+		r->code = STR("4.4.7");
+		if (r->reply.p == NULL)
+			r->reply = STR("the message waited too long");
+	}
+	if (any)
+		log_info("%s: from=<%.*s>, status=expired, returned to sender", m->id.text, STR_FMT(e->sender));
+}
+
+static void
+end_round(struct message *m)
+{
+	uint64_t now_ms = queue_now_ms();
+
+	if (m->wish == MESSAGE_WISH_DELETE) {
+		remove_file(m);
+		return;
+	}
+	if (m->wish == MESSAGE_WISH_HOLD) {
+		put_off(m);
+		return;
+	}
+	expire(m, now_ms);
+	if (notify_failures(m))
+		return;
+	if (envelope_waiting(&m->envelope) == 0)
+		remove_file(m);
+	else if (!notify_delay(m, now_ms))
+		put_off(m);
+}
+
+static bool
+round_is_over(const struct message *m)
+{
+	return m->loaded && m->routed == m->envelope.nrecipients && m->questions == 0 && m->ndeliveries == 0;
+}
+
+void
+outcome_progress(struct message *m)
+{
+	if (round_is_over(m) && !m->recording && !m->noticing && !m->ending && !m->is_stuck)
+		end_round(m);
+}
+
+struct outcome *
+outcome_new(struct queue *q)
+{
+	struct outcome *outcome = calloc(1, sizeof *outcome);
+
+	if (outcome == NULL)
+		fatal("out of memory");
+	outcome->queue = q;
+	TAILQ_INIT(&outcome->unrecorded);
+	TAILQ_INIT(&outcome->stuck);
+	return outcome;
+}
+
+void
+outcome_free(struct outcome *outcome)
+{
+	loop_timer_cancel(&outcome->record_timer);
+	loop_timer_cancel(&outcome->stuck_timer);
+	free(outcome);
+}

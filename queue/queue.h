@@ -1,0 +1,60 @@
+/*
+ * What the parts of queued share: one struct, made by queued_main.c, handed to each of them. Who does what:
+ *
+ *     intake    finds files (notices, directories, what is due) and loads them
+ *     route     for each recipient: an alias? ours, or which site?
+ *     dispatch  starts what the schedule says, takes results
+ *     outcome   the end of a round: record, notify, defer, remove
+ *     notice    has notifications written by the bounce process
+ *     commands  the postmaster's: retry, hold, release, delete
+ */
+#ifndef QUEUE_QUEUE_H
+#define QUEUE_QUEUE_H
+
+#include "common/commit.h"
+#include "common/conf.h"
+#include "common/loop.h"
+#include "common/siphash.h"
+#include "common/socketmap.h"
+#include "queue/message.h"
+#include "queue/schedule.h"
+#include "queue/spool.h"
+
+struct dispatch;
+struct intake;
+struct notices;
+struct outcome;
+struct routes;
+
+RB_HEAD(message_tree, message);
+
+struct queue {
+	struct loop *loop;
+	const struct conf *conf;
+	struct spool spool;
+	struct schedule schedule;
+	struct commit *commit;
+	struct siphash_key hash_key;
+	struct message_tree messages; /* all that are in memory */
+	size_t nmessages;
+	size_t nrecipients; /* theirs, aliases expanded */
+	size_t nretries;    /* how many of the messages were deferred before */
+	size_t nopen;	    /* descriptors that messages keep */
+	bool stopping;	    /* nothing new is begun */
+
+	struct intake *intake;
+	struct routes *routes;
+	struct dispatch *dispatch;
+	struct outcome *outcome;
+	struct notices *notices;
+};
+
+/* Milliseconds since 1970, by the clock of the wall. */
+uint64_t queue_now_ms(void);
+struct message *queue_find(struct queue *q, const struct queue_id *id);
+/* In memory from now on; false when one of this ID is already. */
+bool queue_insert(struct queue *q, struct message *m);
+/* Frees it: it has no questions, jobs or commits under way. */
+void queue_forget(struct message *m);
+
+#endif

@@ -1,0 +1,478 @@
+#include "queue/route.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/daemon.h"
+#include "common/log.h"
+#include "queue/dispatch.h"
+#include "queue/outcome.h"
+
+/* Of one message at a time; the others wait until some are answered. */
+#define QUESTIONS_MAX 100
+#define DESTINATIONS_MAX 20000
+#define ALIAS_TIMEOUT_MS 10000
+/* A message with more recipients than this is mass mail. */
+#define BULK_RECIPIENTS 50
+/* While some of a message's domains are slow to be found, the others do not wait for company longer than this. */
+#define FLUSH_MS 200
+
+TAILQ_HEAD(message_list, message);
+
+struct routes {
+	struct queue *queue;
+	struct socketmap_client map;
+	char *map_path;
+	struct destinations destinations;
+	struct loop_timer flush;
+	struct message_list flushing;
+};
+
+/* A recipient about whom somebody is asked. */
+struct question {
+	struct socketmap_query map;
+	struct destination_query destination;
+	struct message *message;
+	size_t index;
+	char *addresses; /* the alias's, while its owner is asked for */
+};
+
+static int
+delivery_compare(struct delivery *a, struct delivery *b)
+{
+	int order = str_compare(a->site, b->site);
+
+	if (order == 0 && a->transport != b->transport)
+		order = a->transport < b->transport ? -1 : 1;
+	return order != 0 ? order : str_compare(a->return_path, b->return_path);
+}
+
+TREE_GENERATE(delivery_tree, delivery, open_link, delivery_compare)
+
+static void route_continue(struct message *m);
+
+/* ---- deliveries ------------------------------------------------------------------------------------------------ */
+
+static struct recipient *
+recipient_at(struct message *m, size_t index)
+{
+	return &m->envelope.recipients[index];
+}
+
+static void
+refuse(struct message *m, size_t index, enum queue_state outcome, const char *code, const char *reply)
+{
+	struct queue_attempt attempt = {.time_ms = queue_now_ms(), .recipient = index, .outcome = outcome,
+	    .code = str_from(code), .relay = STR("none"), .reply = str_from(reply)};
+
+	message_attempt(m, index, &attempt, NULL);
+}
+
+void
+route_drop(struct delivery *d)
+{
+	struct message *m = d->message;
+
+	if (!d->closed)
+		(void)RB_REMOVE(delivery_tree, &m->open, d);
+	LIST_REMOVE(d, link);
+	m->ndeliveries--;
+	free(d);
+}
+
+void
+route_defer(struct delivery *d, struct str code, struct str reply)
+{
+	struct message *m = d->message;
+
+	if (d->transport == JOB_LMTP && d->nrecipients > 0)
+		m->again_soon = true;
+	for (size_t i = 0; i < d->nrecipients; i++) {
+		struct queue_attempt attempt = {.time_ms = queue_now_ms(), .recipient = d->recipients[i],
+		    .outcome = QUEUE_WAITING, .code = code, .relay = STR("none"), .reply = reply};
+
+		message_attempt(m, d->recipients[i], &attempt, NULL);
+	}
+	route_drop(d);
+}
+
+void
+route_suspend(struct delivery *d)
+{
+	const struct schedule_site *site = schedule_site_find(&d->message->queue->schedule, d->site);
+	char reply[JOB_REPLY_MAX];
+
+	(void)snprintf(reply, sizeof reply, "delivery temporarily suspended: %s",
+	    site != NULL && site->last_trouble != NULL ? site->last_trouble : "the site does not answer");
+	route_defer(d, STR("4.4.1"), str_from(reply));
+}
+
+void
+route_schedule(struct routes *routes, struct delivery *d)
+{
+	struct queue *q = routes->queue;
+	struct message *m = d->message;
+	bool is_local = d->transport == JOB_LMTP;
+	uint64_t limit = is_local ? q->conf->queue.local_concurrency : q->conf->queue.site_concurrency;
+	struct schedule_site *site = schedule_site(&q->schedule, d->site, (unsigned)limit);
+	enum schedule_class class = m->is_retry ? SCHEDULE_RETRY
+	    : m->envelope.nrecipients > BULK_RECIPIENTS ? SCHEDULE_BULK
+							: SCHEDULE_NEW;
+	uint64_t flow = siphash(&q->hash_key, m->envelope.sender);
+
+	if (!d->closed)
+		(void)RB_REMOVE(delivery_tree, &m->open, d);
+	d->closed = true;
+	if (!schedule_add(&q->schedule, site, &d->job, class, flow, loop_now_ms(q->loop)))
+		route_suspend(d);
+}
+
+static struct delivery *
+delivery_new(struct message *m, const struct delivery *like)
+{
+	struct delivery *d = malloc(sizeof *d);
+
+	if (d == NULL)
+		fatal("out of memory for a delivery");
+	*d = (struct delivery){.message = m, .transport = like->transport, .next_hop = like->next_hop,
+	    .return_path = like->return_path};
+	d->site = arena_copy(&m->envelope.arena, like->site);
+	if (d->site.p == NULL)
+		fatal("%s: no memory for the name of a site", m->id.text);
+	LIST_INSERT_HEAD(&m->deliveries, d, link);
+	m->ndeliveries++;
+	(void)RB_INSERT(delivery_tree, &m->open, d);
+	return d;
+}
+
+static void
+deliver_by(struct message *m, size_t index, enum job_transport transport, struct str next_hop, struct str site)
+{
+	struct delivery probe = {.transport = transport, .next_hop = next_hop, .site = site,
+	    .return_path = envelope_return_path(&m->envelope, recipient_at(m, index))};
+	struct delivery *d = RB_FIND(delivery_tree, &m->open, &probe);
+
+	if (d == NULL)
+		d = delivery_new(m, &probe);
+	d->recipients[d->nrecipients++] = (uint32_t)index;
+	if (d->nrecipients == DELIVERY_RECIPIENTS_MAX)
+		route_schedule(m->queue->routes, d);
+}
+
+static void
+flush(struct message *m)
+{
+	struct delivery *d;
+
+	while ((d = RB_ROOT(&m->open)) != NULL)
+		route_schedule(m->queue->routes, d);
+}
+
+static void
+flush_expired(struct loop_timer *timer)
+{
+	struct routes *routes = container_of(timer, struct routes, flush);
+	struct message *m;
+
+	while ((m = TAILQ_FIRST(&routes->flushing)) != NULL) {
+		TAILQ_REMOVE(&routes->flushing, m, flush_link);
+		m->flush_soon = false;
+		flush(m);
+	}
+	dispatch_pump(routes->queue->dispatch);
+}
+
+static void
+flush_soon(struct message *m)
+{
+	struct routes *routes = m->queue->routes;
+
+	if (m->flush_soon || RB_EMPTY(&m->open))
+		return;
+	m->flush_soon = true;
+	TAILQ_INSERT_TAIL(&routes->flushing, m, flush_link);
+	if (routes->flush.loop == NULL)
+		loop_timer_set(m->queue->loop, &routes->flush, FLUSH_MS, flush_expired);
+}
+
+static void
+flush_now(struct message *m)
+{
+	if (m->flush_soon)
+		TAILQ_REMOVE(&m->queue->routes->flushing, m, flush_link);
+	m->flush_soon = false;
+	flush(m);
+}
+
+/* ---- questions ------------------------------------------------------------------------------------------------- */
+
+static struct question *
+question_new(struct message *m, size_t index)
+{
+	struct question *question = calloc(1, sizeof *question);
+
+	if (question == NULL)
+		fatal("out of memory for a question");
+	question->message = m;
+	question->index = index;
+	m->questions++;
+	return question;
+}
+
+/* It is answered: on with the message, which may be gone then. */
+static void
+question_done(struct question *question)
+{
+	struct message *m = question->message;
+
+	m->questions--;
+	free(question->addresses);
+	free(question);
+	route_continue(m);
+}
+
+/* ---- other domains --------------------------------------------------------------------------------------------- */
+
+static struct str
+domain_of(struct str address)
+{
+	return str_skip(address, str_find_last(address, '@') + 1);
+}
+
+static void
+resolved(struct message *m, size_t index, const struct destination *d)
+{
+	switch (d->status) {
+	case JOB_DELIVERED:
+		deliver_by(m, index, JOB_SMTP, domain_of(recipient_at(m, index)->address), str_from(d->site));
+		return;
+	case JOB_DEFERRED:
+		refuse(m, index, QUEUE_WAITING, d->code, d->reason);
+		return;
+	case JOB_FAILED:
+		refuse(m, index, QUEUE_FAILED, d->code, d->reason);
+		return;
+	}
+}
+
+static void
+destination_answered(struct destination_query *query, const struct destination *d)
+{
+	struct question *question = container_of(query, struct question, destination);
+
+	resolved(question->message, question->index, d);
+	question_done(question);
+}
+
+static void
+route_abroad(struct message *m, size_t index, struct str domain)
+{
+	struct routes *routes = m->queue->routes;
+	struct question *question;
+	const struct destination *d;
+
+	if (domain.n > JOB_NEXT_HOP_MAX) {
+		refuse(m, index, QUEUE_FAILED, "5.1.2", "the domain is too long");
+		return;
+	}
+	question = question_new(m, index);
+	question->destination.answered = destination_answered;
+	d = destination_ask(&routes->destinations, &question->destination, domain, loop_now_ms(m->queue->loop));
+	if (d == NULL)
+		return;
+	m->questions--;
+	free(question);
+	resolved(m, index, d);
+}
+
+/* ---- our own domains ------------------------------------------------------------------------------------------- */
+
+static void
+route_home(struct message *m, size_t index)
+{
+	deliver_by(m, index, JOB_LMTP, STR("lmtp"), STR(ROUTE_LOCAL_SITE));
+}
+
+static void
+authd_is_away(struct message *m, size_t index)
+{
+	m->again_soon = true;
+	refuse(m, index, QUEUE_WAITING, "4.3.0", "the aliases cannot be looked up now");
+}
+
+static void
+expand(struct message *m, size_t index, struct str addresses, struct str return_path)
+{
+	size_t before = m->envelope.nrecipients;
+	struct str domain = domain_of(recipient_at(m, index)->address);
+
+	if (!envelope_expand(&m->envelope, index, addresses, domain, return_path)) {
+		refuse(m, index, QUEUE_FAILED, "5.4.6", "aliases that lead to aliases too often, or to too many");
+		return;
+	}
+	m->queue->nrecipients += m->envelope.nrecipients - before;
+	log_debug("%s: %.*s is %zu recipients", m->id.text, STR_FMT(recipient_at(m, index)->address),
+	    m->envelope.nrecipients - before);
+}
+
+/* For the mail of a list its owner gets the notifications, if there is one. */
+static void
+owner_answered(struct socketmap_query *query, enum socketmap_status status, struct str value)
+{
+	struct question *question = container_of(query, struct question, map);
+	struct message *m = question->message;
+	struct str address = recipient_at(m, question->index)->address, owner = STR_NONE;
+
+	(void)value;
+	switch (status) {
+	case SOCKETMAP_OK:
+		owner = arena_printf(&m->envelope.arena, "owner-%.*s", STR_FMT(address));
+		expand(m, question->index, str_from(question->addresses), owner);
+		break;
+	case SOCKETMAP_NOTFOUND:
+	case SOCKETMAP_PERM:
+		expand(m, question->index, str_from(question->addresses), STR_NONE);
+		break;
+	case SOCKETMAP_TEMP:
+		authd_is_away(m, question->index);
+		break;
+	}
+	question_done(question);
+}
+
+/* False: there is nothing to ask; notifications about the null sender's mail go nowhere. */
+static bool
+ask_owner(struct question *question, struct str addresses)
+{
+	struct message *m = question->message;
+	struct recipient *r = recipient_at(m, question->index);
+	char owner[ENVELOPE_ADDRESS_MAX + 8];
+	int n = snprintf(owner, sizeof owner, "owner-%.*s", STR_FMT(r->address));
+
+	if (envelope_return_path(&m->envelope, r).n == 0 || str_starts_nocase(r->address, STR("owner-")))
+		return false;
+	question->addresses = str_dup(addresses);
+	socketmap_ask(&m->queue->routes->map, &question->map, STR("recipient"), (struct str){owner, (size_t)n},
+	    owner_answered);
+	return true;
+}
+
+static void
+alias_answered(struct socketmap_query *query, enum socketmap_status status, struct str value)
+{
+	struct question *question = container_of(query, struct question, map);
+	struct message *m = question->message;
+
+	switch (status) {
+	case SOCKETMAP_OK:
+		if (ask_owner(question, value))
+			return;
+		expand(m, question->index, value, STR_NONE);
+		break;
+	case SOCKETMAP_NOTFOUND:
+		route_home(m, question->index);
+		break;
+	case SOCKETMAP_TEMP:
+		authd_is_away(m, question->index);
+		break;
+	case SOCKETMAP_PERM:
+		refuse(m, question->index, QUEUE_FAILED, "5.1.3", "that is no address of ours");
+		break;
+	}
+	question_done(question);
+}
+
+static void
+ask_alias(struct message *m, size_t index)
+{
+	struct question *question = question_new(m, index);
+
+	socketmap_ask(&m->queue->routes->map, &question->map, STR("alias"), recipient_at(m, index)->address,
+	    alias_answered);
+}
+
+/* ---- all ------------------------------------------------------------------------------------------------------- */
+
+static void
+route_one(struct message *m, size_t index)
+{
+	struct recipient *r = recipient_at(m, index);
+	struct str domain;
+
+	if (r->state != QUEUE_WAITING)
+		return;
+	if (str_find_last(r->address, '@') == r->address.n) {
+		refuse(m, index, QUEUE_FAILED, "5.1.3", "an address without a domain");
+		return;
+	}
+	domain = domain_of(r->address);
+	if (conf_domain_find(m->queue->conf, domain) == NULL)
+		route_abroad(m, index, domain);
+	else if (envelope_is_literal(&m->envelope, index))
+		route_home(m, index);
+	else
+		ask_alias(m, index);
+}
+
+static void
+route_continue(struct message *m)
+{
+	struct routes *routes = m->queue->routes;
+
+	/* Aliases make it grow while we go. */
+	while (m->routed < m->envelope.nrecipients && m->questions < QUESTIONS_MAX)
+		route_one(m, m->routed++);
+	if (m->questions > 0) {
+		flush_soon(m);
+	} else {
+		flush_now(m);
+		outcome_progress(m);
+	}
+	dispatch_pump(routes->queue->dispatch);
+}
+
+void
+route_message(struct routes *routes, struct message *m)
+{
+	(void)routes;
+	route_continue(m);
+}
+
+static bool
+resolve_send(struct destinations *destinations, uint32_t id, struct str domain)
+{
+	struct routes *routes = container_of(destinations, struct routes, destinations);
+
+	return dispatch_resolve(routes->queue->dispatch, id, domain);
+}
+
+struct destinations *
+routes_destinations(struct routes *routes)
+{
+	return &routes->destinations;
+}
+
+struct routes *
+routes_new(struct queue *q)
+{
+	struct routes *routes = calloc(1, sizeof *routes);
+
+	if (routes == NULL)
+		fatal("out of memory");
+	routes->queue = q;
+	TAILQ_INIT(&routes->flushing);
+	routes->map_path = str_dup(str_from(daemon_socket_path(q->conf, "map")));
+	socketmap_client_init(&routes->map, q->loop, routes->map_path, ALIAS_TIMEOUT_MS);
+	destinations_init(&routes->destinations, DESTINATIONS_MAX, resolve_send);
+	return routes;
+}
+
+void
+routes_free(struct routes *routes)
+{
+	loop_timer_cancel(&routes->flush);
+	socketmap_client_clear(&routes->map);
+	destinations_clear(&routes->destinations);
+	free(routes->map_path);
+	free(routes);
+}

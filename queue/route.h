@@ -1,0 +1,31 @@
+/*
+ * Where each recipient goes: aliases are expanded (authd knows them), our own domains go to deliver, all others to
+ * their site. The outcome is a message's deliveries, handed to the schedule.
+ */
+#ifndef QUEUE_ROUTE_H
+#define QUEUE_ROUTE_H
+
+#include "queue/destination.h"
+#include "queue/queue.h"
+
+/* The site of all local mail. */
+#define ROUTE_LOCAL_SITE "local"
+
+struct routes *routes_new(struct queue *q);
+void routes_free(struct routes *routes);
+/* Begins with a message that was just loaded. It may be gone when this returns. */
+void route_message(struct routes *routes, struct message *m);
+/* Hands a delivery (again) to the schedule; when its site is dead, its recipients are deferred and it is gone. */
+void route_schedule(struct routes *routes, struct delivery *d);
+/* Takes it out of its message and frees it; it is in no schedule. */
+void route_drop(struct delivery *d);
+/* All of the delivery's recipients that have no result yet get this one; then route_drop. */
+void route_defer(struct delivery *d, struct str code, struct str reply);
+
+/* The same, because the site is dead. */
+void route_suspend(struct delivery *d);
+
+/* For dispatch: a worker's answers, and when workers come and go. */
+struct destinations *routes_destinations(struct routes *routes);
+
+#endif
