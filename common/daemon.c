@@ -132,7 +132,6 @@ reload(struct loop_signal *signal)
 	}
 	if (!listener_kinds(&daemon->listeners, conf, &err)) {
 		log_error("the configuration is not read anew: %s", err.text);
-		(void)listener_kinds(&daemon->listeners, daemon->conf, &err);
 		conf_free(conf);
 		return;
 	}

@@ -33,19 +33,30 @@ log_end(const struct daemon_child *child, int status)
 		log_debug("process %d (%s) ended", (int)child->pid, name);
 }
 
+/* A regular one is to be replaced, unless it is of a new generation that cannot do what the old one can. */
+static void
+regular_gone(struct daemon_child *child, bool was_ready)
+{
+	if (child->role->ended != NULL)
+		child->role->ended(child);
+	if (!was_ready && daemon_generation_is_trial(child->generation))
+		daemon_generation_give_up(child->generation);
+	else
+		child_restart(child);
+}
+
 /* Process and channel are both gone. */
 static void
 child_gone(struct daemon_child *child)
 {
 	struct daemon_generation *generation = child->generation;
+	bool was_ready = child->ready;
 
 	loop_timer_cancel(&child->respawn);
 	child->pid = 0;
 	child->ready = false;
 	if (!child->role->on_demand && generation->state != DAEMON_DRAINING) {
-		if (child->role->ended != NULL)
-			child->role->ended(child);
-		child_restart(child);
+		regular_gone(child, was_ready);
 		return;
 	}
 	TAILQ_REMOVE(&generation->children, child, link);

@@ -93,13 +93,23 @@ generation_free(struct daemon_generation *generation)
 	free(generation);
 }
 
+bool
+daemon_generation_is_trial(const struct daemon_generation *generation)
+{
+	return generation->state == DAEMON_STARTING && generation->deadline.loop != NULL;
+}
+
+void
+daemon_generation_give_up(struct daemon_generation *generation)
+{
+	log_error("the new configuration is not used: its processes did not get ready; the old ones go on");
+	daemon_generation_end(generation, true);
+}
+
 static void
 start_overdue(struct loop_timer *timer)
 {
-	struct daemon_generation *generation = container_of(timer, struct daemon_generation, deadline);
-
-	log_error("the new configuration is not used: its processes did not get ready; the old ones go on");
-	daemon_generation_end(generation, true);
+	daemon_generation_give_up(container_of(timer, struct daemon_generation, deadline));
 }
 
 void

@@ -39,6 +39,10 @@ struct daemon_generation {
 void daemon_generation_start(struct daemon *daemon, struct conf *conf);
 /* Tells everything to end; haste: stop, else drain. */
 void daemon_generation_end(struct daemon_generation *generation, bool haste);
+/* Is it starting while an older one still does the work? */
+bool daemon_generation_is_trial(const struct daemon_generation *generation);
+/* Such a one is not going to work: it ends, the older one stays. */
+void daemon_generation_give_up(struct daemon_generation *generation);
 /* A child said that it is ready. */
 void daemon_generation_ready(struct daemon_generation *generation);
 /* A child is gone for good and off the list; a generation that is to end is freed after its last one. */

@@ -19,17 +19,24 @@
 
 static bool in_empty_root;
 
+/* By the configuration of the child's own generation, which a reload that failed has not changed. */
 static struct listener *
-listeners_of(const struct daemon *daemon, const struct daemon_role *role, size_t *n)
+listeners_of(const struct daemon_child *child, size_t *n)
 {
-	struct listener *list = calloc(daemon->listeners.n + 1, sizeof *list);
+	const struct listener_set *all = &child->daemon->listeners;
+	struct listener *list = calloc(all->n + 1, sizeof *list);
 
 	if (list == NULL)
 		fatal("out of memory for the listeners");
 	*n = 0;
-	for (size_t i = 0; i < daemon->listeners.n; i++)
-		if (role->listeners & LISTENER_BIT(daemon->listeners.list[i].kind))
-			list[(*n)++] = daemon->listeners.list[i];
+	for (size_t i = 0; i < all->n; i++) {
+		struct listener *listener = &list[*n];
+
+		*listener = all->list[i];
+		if (listener_kind_of(listener->name, child->generation->conf, &listener->kind) &&
+		    (child->role->listeners & LISTENER_BIT(listener->kind)))
+			(*n)++;
+	}
 	return list;
 }
 
@@ -106,7 +113,7 @@ daemon_self_main(struct daemon_child *child, const struct daemon_spawn *spawn, i
 	    .role = child->role, .index = child->index, .conf = child->generation->conf, .channel_fd = channel_fd};
 
 	leave_parent(daemon);
-	self.listeners = listeners_of(daemon, child->role, &self.nlisteners);
+	self.listeners = listeners_of(child, &self.nlisteners);
 	self.peers = peers_of(child, &self.npeers);
 	if (spawn != NULL) {
 		self.fds = spawn->fds;

@@ -71,18 +71,23 @@ listener_take(struct listener_set *set, struct err *err)
 }
 
 bool
+listener_kind_of(const char *name, const struct conf *conf, enum listener_kind *kind)
+{
+	const struct conf_listener *section = conf_listener_find(conf, str_from(name));
+
+	if (section == NULL)
+		return listener_kind_parse(str_from(name), kind);
+	*kind = section->kind;
+	return true;
+}
+
+bool
 listener_kinds(struct listener_set *set, const struct conf *conf, struct err *err)
 {
-	for (size_t i = 0; i < set->n; i++) {
-		struct listener *listener = &set->list[i];
-		const struct conf_listener *section = conf_listener_find(conf, str_from(listener->name));
-
-		if (section != NULL)
-			listener->kind = section->kind;
-		else if (!listener_kind_parse(str_from(listener->name), &listener->kind))
+	for (size_t i = 0; i < set->n; i++)
+		if (!listener_kind_of(set->list[i].name, conf, &set->list[i].kind))
 			return err_set(err, ERR_PERM, "a socket named \"%s\" was passed in, but there is no [listener %s]",
-			    listener->name, listener->name);
-	}
+			    set->list[i].name, set->list[i].name);
 	return true;
 }
 

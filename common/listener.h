@@ -28,7 +28,9 @@ struct listener_set {
  * that do not fit together are an error.
  */
 bool listener_take(struct listener_set *set, struct err *err);
-/* Sets each one's kind from its name; a name that neither the configuration nor the kinds know is an error. */
+/* The kind of the sockets of that name; false when neither the configuration nor the kinds know it. */
+bool listener_kind_of(const char *name, const struct conf *conf, enum listener_kind *kind);
+/* Sets each one's kind; a name that is not known is an error. */
 bool listener_kinds(struct listener_set *set, const struct conf *conf, struct err *err);
 void listener_set_clear(struct listener_set *set);
 

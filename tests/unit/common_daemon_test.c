@@ -4,7 +4,9 @@
  *     w  "PID DEBUG DESCRIPTORS"    the worker, whether its configuration says debug, how many descriptors it has
  *     o  "PID"                      of the oracle
  *     s  "PID ARGUMENT DESCRIPTORS" of a session, which the parent forks for this
+ *     k  "PID"                      of the keeper, an exclusive role that holds a lock
  *     x                             the worker dies
+ * With smtpd_workers = 63 the worker cannot start.
  */
 #include "tests/unit/rows.h"
 
@@ -13,6 +15,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -86,6 +89,17 @@ ask_oracle(void)
 }
 
 static void
+ask_keeper(void)
+{
+	char text[16] = "0";
+	int fd = open("keeper", O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0 && read(fd, text, sizeof text - 1) > 0);
+	(void)close(fd);
+	reply("%s", text);
+}
+
+static void
 ask_session(void)
 {
 	struct buf b;
@@ -111,6 +125,8 @@ client_ready(struct loop_io *io, unsigned events)
 		ask_oracle();
 	else if (letter == 's')
 		ask_session();
+	else if (letter == 'k')
+		ask_keeper();
 	else
 		_exit(3);
 }
@@ -165,6 +181,8 @@ worker_main(struct daemon_self *self)
 	worker.client_fd = -1;
 	if (self->nlisteners != 1 || self->npeers != 1)
 		_exit(9);
+	if (self->conf->smtpd.workers == 63)
+		_exit(7);
 	loop_io_add(loop, &worker.accept_io, self->listeners[0].fd, LOOP_READ, accept_ready);
 	daemon_self_open(self, loop);
 	loop_run(loop);
@@ -189,6 +207,23 @@ oracle_main(struct daemon_self *self)
 	struct loop *loop = loop_new();
 
 	loop_io_add(loop, &oracle_io, self->peers[0], LOOP_READ, oracle_asked);
+	daemon_self_open(self, loop);
+	loop_run(loop);
+}
+
+/* Two of them at a time would be one too many. */
+static void
+keeper_main(struct daemon_self *self)
+{
+	struct loop *loop = loop_new();
+	int fd = open("keeper", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	char text[16];
+	int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
+
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0)
+		_exit(6);
+	if (ftruncate(fd, 0) != 0 || write(fd, text, (size_t)n) != n)
+		_exit(5);
 	daemon_self_open(self, loop);
 	loop_run(loop);
 }
@@ -258,6 +293,7 @@ static const struct daemon_role roles[] = {
 	.received = worker_said},
     {.name = "oracle", .main = oracle_main},
     {.name = "session", .main = session_main, .on_demand = true, .received = session_received, .ended = session_ended},
+    {.name = "keeper", .main = keeper_main, .exclusive = true},
 };
 
 static void
@@ -304,6 +340,7 @@ daemon_run(int listen_fd)
 	(void)snprintf(path, sizeof path, "%s/conf", directory);
 	(void)snprintf(notify, sizeof notify, "%s/notify", directory);
 	(void)snprintf(quiet, sizeof quiet, "%s/log", directory);
+	assert_int_equal(chdir(directory), 0);
 	error_fd = open(quiet, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	(void)dup2(error_fd, 2);
 	/* Descriptors that nobody shall see in a role: close_range in each child sees to that. */
@@ -340,6 +377,7 @@ start(void **state)
 
 	(void)state;
 	write_conf("log = stderr\n");
+	(void)unlink(address_of("log").sun_path);
 	notify_fd = bind_at("notify", SOCK_DGRAM);
 	listen_fd = bind_at("mx", SOCK_STREAM);
 	assert_int_equal(listen(listen_fd, 10), 0);
@@ -368,7 +406,7 @@ end(void **state)
 {
 	(void)state;
 	if (daemon_pid > 0)
-		(void)end_with(SIGKILL);
+		(void)end_with(SIGTERM);
 	(void)close(notify_fd);
 	return 0;
 }
@@ -536,6 +574,49 @@ a_wrong_configuration_changes_nothing(void **state)
 }
 
 static void
+a_configuration_with_which_a_role_cannot_start_is_given_up(void **state)
+{
+	char text[64];
+	int fd = client_connect(), pid = ask(fd, 'w', text, sizeof text);
+
+	(void)state;
+	write_conf("smtpd_workers = 63\n");
+	assert_int_equal(kill(daemon_pid, SIGHUP), 0);
+	for (int i = 0; i < 500 && !log_has("the new configuration is not used"); i++)
+		(void)usleep(10000);
+	assert_true(log_has("(worker) ended with status 7"));
+	assert_int_equal(ask(fd, 'w', text, sizeof text), pid);
+	write_conf("smtpd_workers = 62\n");
+	assert_int_equal(kill(daemon_pid, SIGHUP), 0);
+	assert_true(hear("READY=1"));
+	(void)close(fd);
+	assert_true(is_gone_soon(pid));
+}
+
+static void
+of_an_exclusive_role_there_is_never_more_than_one(void **state)
+{
+	char text[64];
+	int fd = client_connect(), first = ask(fd, 'k', text, sizeof text), now = first;
+
+	(void)state;
+	(void)close(fd);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(kill(daemon_pid, SIGHUP), 0);
+		assert_true(hear("READY=1"));
+	}
+	assert_true(is_gone_soon(first));
+	for (int i = 0; i < 500 && now == first; i++) {
+		(void)usleep(10000);
+		fd = client_connect();
+		now = ask(fd, 'k', text, sizeof text);
+		(void)close(fd);
+	}
+	assert_int_not_equal(now, first);
+	assert_false(log_has("(keeper) ended with status 6"));
+}
+
+static void
 sigterm_ends_all_processes_and_the_status_is_0(void **state)
 {
 	char text[64];
@@ -576,10 +657,12 @@ main(void)
 	    DAEMON_TEST(a_process_on_demand_gets_its_argument_and_nothing_else),
 	    DAEMON_TEST(a_reload_keeps_the_old_worker_until_its_client_leaves),
 	    DAEMON_TEST(a_wrong_configuration_changes_nothing),
+	    DAEMON_TEST(a_configuration_with_which_a_role_cannot_start_is_given_up),
+	    DAEMON_TEST(of_an_exclusive_role_there_is_never_more_than_one),
 	    DAEMON_TEST(sigterm_ends_all_processes_and_the_status_is_0),
 	    DAEMON_TEST(without_their_parent_the_processes_end),
 	};
-	static const char *const leftovers[] = {"conf", "log", "notify", "mx"};
+	static const char *const leftovers[] = {"conf", "log", "notify", "mx", "keeper"};
 	int failed;
 
 	if (mkdtemp(directory) == NULL)
