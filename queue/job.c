@@ -103,8 +103,10 @@ job_site_decode(struct msg *m, struct job_site *site)
 static void
 pieces_encode(struct buf *b, const struct job *job)
 {
-	if (job->npieces > QUEUE_PIECES_MAX)
+	if (job->npieces > QUEUE_PIECES_MAX) {
 		b->failed = true;
+		return;
+	}
 	msg_add_u64(b, job->npieces);
 	for (size_t i = 0; i < job->npieces; i++) {
 		msg_add_u64(b, job->pieces[i].offset);
