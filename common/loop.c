@@ -17,6 +17,7 @@
 RB_HEAD(timer_tree, loop_timer);
 LIST_HEAD(signal_list, loop_signal);
 LIST_HEAD(child_list, loop_child);
+TAILQ_HEAD(deferred_list, loop_deferred);
 
 struct loop {
 	int epoll_fd;
@@ -26,6 +27,7 @@ struct loop {
 	bool stopped;
 	uint64_t now_ms;
 	struct timer_tree timers;
+	struct deferred_list deferred;
 	struct signal_list signal_list;
 	struct child_list children;
 	struct epoll_event batch[BATCH];
@@ -66,6 +68,7 @@ loop_new(void)
 	loop->signal_io.fd = -1;
 	(void)sigemptyset(&loop->signals);
 	RB_INIT(&loop->timers);
+	TAILQ_INIT(&loop->deferred);
 	LIST_INIT(&loop->signal_list);
 	LIST_INIT(&loop->children);
 	loop_refresh(loop);
@@ -100,6 +103,8 @@ wait_ms(struct loop *loop, int timeout_ms)
 	struct loop_timer *first = RB_MIN(timer_tree, &loop->timers);
 	uint64_t left;
 
+	if (!TAILQ_EMPTY(&loop->deferred))
+		return 0;
 	if (first == NULL)
 		return timeout_ms;
 	left = first->deadline_ms > loop->now_ms ? first->deadline_ms - loop->now_ms : 0;
@@ -134,6 +139,22 @@ timers_expire(struct loop *loop)
 	}
 }
 
+/* Up to the mark: what is deferred meanwhile stands behind it. */
+static void
+deferred_run(struct loop *loop)
+{
+	struct loop_deferred mark, *deferred;
+
+	if (TAILQ_EMPTY(&loop->deferred))
+		return;
+	TAILQ_INSERT_TAIL(&loop->deferred, &mark, link);
+	while ((deferred = TAILQ_FIRST(&loop->deferred)) != &mark) {
+		loop_defer_cancel(deferred);
+		deferred->run(deferred);
+	}
+	TAILQ_REMOVE(&loop->deferred, &mark, link);
+}
+
 void
 loop_once(struct loop *loop, int timeout_ms)
 {
@@ -153,6 +174,7 @@ loop_once(struct loop *loop, int timeout_ms)
 	}
 	loop->batch_n = 0;
 	timers_expire(loop);
+	deferred_run(loop);
 }
 
 void
@@ -223,6 +245,25 @@ loop_timer_cancel(struct loop_timer *timer)
 		return;
 	(void)RB_REMOVE(timer_tree, &timer->loop->timers, timer);
 	timer->loop = NULL;
+}
+
+void
+loop_defer(struct loop *loop, struct loop_deferred *deferred, void (*run)(struct loop_deferred *))
+{
+	if (deferred->loop != NULL)
+		return;
+	deferred->run = run;
+	deferred->loop = loop;
+	TAILQ_INSERT_TAIL(&loop->deferred, deferred, link);
+}
+
+void
+loop_defer_cancel(struct loop_deferred *deferred)
+{
+	if (deferred->loop == NULL)
+		return;
+	TAILQ_REMOVE(&deferred->loop->deferred, deferred, link);
+	deferred->loop = NULL;
 }
 
 static void

@@ -39,6 +39,13 @@ struct loop_timer {
 	RB_ENTRY(loop_timer) link;
 };
 
+/* Something to be done at the end of this turn of the loop: what must not be done from inside the caller. */
+struct loop_deferred {
+	void (*run)(struct loop_deferred *deferred);
+	struct loop *loop; /* NULL when not waiting */
+	TAILQ_ENTRY(loop_deferred) link;
+};
+
 struct loop_signal {
 	void (*raised)(struct loop_signal *signal);
 	int number;
@@ -79,6 +86,12 @@ void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t after_
     void (*expired)(struct loop_timer *));
 /* Harmless when it is not set. */
 void loop_timer_cancel(struct loop_timer *timer);
+
+/* Once, however often it is called until then. One that is deferred while the deferred ones run waits for the next turn,
+ * which begins at once. */
+void loop_defer(struct loop *loop, struct loop_deferred *deferred, void (*run)(struct loop_deferred *));
+/* Harmless when it is not waiting. */
+void loop_defer_cancel(struct loop_deferred *deferred);
 
 /* Blocks the signal's usual effect from now on. */
 void loop_signal_add(struct loop *loop, struct loop_signal *signal, int number,

@@ -72,6 +72,7 @@ static const struct allowed {
     {SANDBOX_STDIO, SCMP_SYS(geteuid), 0, 0, 0},
     {SANDBOX_STDIO, SCMP_SYS(getgid), 0, 0, 0},
     {SANDBOX_STDIO, SCMP_SYS(getegid), 0, 0, 0},
+    {SANDBOX_STDIO, SCMP_SYS(getgroups), 0, 0, 0},
     {SANDBOX_STDIO, SCMP_SYS(getrlimit), 0, 0, 0},
     {SANDBOX_STDIO, SCMP_SYS(prlimit64), 3, UINT64_MAX, 0}, /* reading one */
     {SANDBOX_STDIO, SCMP_SYS(getrusage), 0, 0, 0},
@@ -150,7 +151,10 @@ static const struct allowed {
     {SANDBOX_OPEN, SCMP_SYS(openat2), 0, 0, 0}, /* its flags are out of sight: Landlock's matter */
     {SANDBOX_OPEN, SCMP_SYS(statx), 0, 0, 0},
     {SANDBOX_OPEN, SCMP_SYS(fstatfs), 0, 0, 0},
+    {SANDBOX_OPEN, SCMP_SYS(access), 0, 0, 0},
     {SANDBOX_OPEN, SCMP_SYS(faccessat), 0, 0, 0},
+    {SANDBOX_OPEN, SCMP_SYS(faccessat2), 0, 0, 0},
+    {SANDBOX_OPEN, SCMP_SYS(getdents64), 0, 0, 0},
     {SANDBOX_OPEN, SCMP_SYS(readlinkat), 0, 0, 0},
     {SANDBOX_OPEN, SCMP_SYS(fadvise64), 0, 0, 0},
     {SANDBOX_CREATE, SCMP_SYS(openat), 3, O_ACCMODE, O_WRONLY},
@@ -165,7 +169,6 @@ static const struct allowed {
     {SANDBOX_CHANGE, SCMP_SYS(linkat), 0, 0, 0},
     {SANDBOX_CHANGE, SCMP_SYS(unlinkat), 0, 0, 0},
     {SANDBOX_CHANGE, SCMP_SYS(mkdirat), 0, 0, 0},
-    {SANDBOX_CHANGE, SCMP_SYS(getdents64), 0, 0, 0},
     {SANDBOX_CHANGE, SCMP_SYS(fchmod), 0, 0, 0},
     {SANDBOX_CHANGE, SCMP_SYS(fchmodat), 0, 0, 0},
     {SANDBOX_CHANGE, SCMP_SYS(utimensat), 0, 0, 0},
@@ -222,7 +225,7 @@ seccomp_enter(unsigned promises)
 
 	if (filter == NULL || !filter_fill(filter, promises))
 		fatal("seccomp: cannot make the filter");
-	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1); /* for all threads */
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree instead of a list: less CPU a call */
 	result = seccomp_load(filter);
 	if (result != 0)

@@ -21,9 +21,9 @@ enum {
 	SANDBOX_SERVE = 1 << 2,	  /* accept and use stream sockets; descriptor passing */
 	SANDBOX_UNIX = 1 << 3,	  /* make UNIX sockets and connect them */
 	SANDBOX_INET = 1 << 4,	  /* make IPv4 and IPv6 sockets and connect them */
-	SANDBOX_OPEN = 1 << 5,	  /* open files for reading, and look at them */
+	SANDBOX_OPEN = 1 << 5,	  /* open files for reading, look at them, list directories */
 	SANDBOX_CREATE = 1 << 6,  /* create files below an open directory, write and sync them */
-	SANDBOX_CHANGE = 1 << 7,  /* rename, link, remove, list, make directories, change modes and times */
+	SANDBOX_CHANGE = 1 << 7,  /* rename, link, remove, make directories, change modes and times */
 	SANDBOX_THREADS = 1 << 8, /* make threads */
 };
 

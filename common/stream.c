@@ -31,7 +31,7 @@ enum transfer {
 };
 
 static void stream_ready(struct loop_io *io, unsigned events);
-static void later_expired(struct loop_timer *timer);
+static void run_later(struct loop_deferred *later);
 
 /* --- one read, one write ------------------------------------------------------------------------------------------- */
 
@@ -164,7 +164,7 @@ end(struct stream *s, enum stream_end why)
 		return;
 	s->ended = true;
 	s->why = why;
-	loop_timer_set(s->loop, &s->later, 0, later_expired);
+	loop_defer(s->loop, &s->later, run_later);
 }
 
 static void
@@ -387,6 +387,8 @@ stream_ready(struct loop_io *io, unsigned events)
 	struct stream *s = container_of(io, struct stream, io);
 	bool alive = true;
 
+	if (s->ended)
+		return;
 	switch (s->phase) {
 	case STREAM_CLOSED:
 		return;
@@ -413,9 +415,9 @@ stream_ready(struct loop_io *io, unsigned events)
 }
 
 static void
-later_expired(struct loop_timer *timer)
+run_later(struct loop_deferred *later)
 {
-	struct stream *s = container_of(timer, struct stream, later);
+	struct stream *s = container_of(later, struct stream, later);
 
 	if (s->ended) {
 		const struct stream_events *events = s->events;
@@ -470,7 +472,7 @@ stream_close(struct stream *stream)
 		current = NULL;
 	stream->phase = STREAM_CLOSED;
 	loop_timer_cancel(&stream->deadline);
-	loop_timer_cancel(&stream->later);
+	loop_defer_cancel(&stream->later);
 	loop_io_remove(&stream->io);
 	SSL_free(stream->ssl);
 	stream->ssl = NULL;
@@ -497,7 +499,7 @@ stream_start_tls(struct stream *stream, struct tls_context *context, const char 
 		return false;
 	stream->phase = STREAM_HANDSHAKE;
 	/* A client speaks first; and `secured` must not be called from inside here. */
-	loop_timer_set(stream->loop, &stream->later, 0, later_expired);
+	loop_defer(stream->loop, &stream->later, run_later);
 	watch(stream);
 	return true;
 }
@@ -527,7 +529,7 @@ stream_flush(struct stream *stream)
 		return;
 	output(stream);
 	if (has_hidden_input(stream))
-		loop_timer_set(stream->loop, &stream->later, 0, later_expired);
+		loop_defer(stream->loop, &stream->later, run_later);
 	watch(stream);
 }
 
@@ -564,7 +566,7 @@ stream_resume(struct stream *stream)
 		return;
 	stream->paused = false;
 	if (stream->in.n > 0 || has_hidden_input(stream))
-		loop_timer_set(stream->loop, &stream->later, 0, later_expired);
+		loop_defer(stream->loop, &stream->later, run_later);
 	watch(stream);
 }
 

@@ -57,7 +57,7 @@ struct stream {
 	const struct stream_events *events;
 	struct loop_io io;
 	struct loop_timer deadline; /* what the owner waits for */
-	struct loop_timer later;    /* calls what must not be called from inside our functions */
+	struct loop_deferred later; /* calls what must not be called from inside our functions */
 	struct ssl_st *ssl;
 	struct err err;
 	enum stream_end why;

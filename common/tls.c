@@ -2,9 +2,11 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/str.h"
 #include "common/tls_key.h"
 
 #define SESSIONS_MAX 1024 /* remembered by a client context */
@@ -35,6 +37,7 @@ context_new(const SSL_METHOD *method, bool server, struct err *err)
 		return NULL;
 	}
 	context->server = server;
+	(void)signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to sockets as to files */
 	(void)SSL_CTX_set_min_proto_version(context->ssl, TLS1_2_VERSION);
 	(void)SSL_CTX_set_options(context->ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 	    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
@@ -110,11 +113,13 @@ struct ssl_st *
 tls_connection_new(struct tls_context *context, int fd, const char *server_name)
 {
 	SSL *ssl = SSL_new(context->ssl);
+	char name[TLSEXT_MAXLEN_host_name + 1]; /* OpenSSL's macro wants no constant */
 
 	if (ssl == NULL)
 		return NULL;
 	if (SSL_set_fd(ssl, fd) != 1 ||
-	    (server_name != NULL && !context->server && SSL_set_tlsext_host_name(ssl, server_name) != 1)) {
+	    (server_name != NULL && !context->server &&
+		(!str_copy(name, sizeof name, str_from(server_name)) || SSL_set_tlsext_host_name(ssl, name) != 1))) {
 		SSL_free(ssl);
 		return NULL;
 	}

@@ -11,7 +11,9 @@ struct probe {
 	struct loop_timer timer;
 	struct loop_signal signal;
 	struct loop_child child;
+	struct loop_deferred deferred;
 	struct probe *other;
+	struct loop *own_loop;
 	int calls;
 	unsigned events;
 	int status;
@@ -51,6 +53,17 @@ on_exit_of_child(struct loop_child *child, int status)
 
 	p->calls++;
 	p->status = status;
+}
+
+static void
+on_deferred(struct loop_deferred *deferred)
+{
+	struct probe *p = container_of(deferred, struct probe, deferred);
+	struct loop *loop = p->other->own_loop;
+
+	p->calls++;
+	loop_defer(loop, deferred, on_deferred);
+	loop_defer_cancel(&p->other->deferred);
 }
 
 static void
@@ -130,6 +143,27 @@ timers_expire_in_order_and_a_cancelled_one_never(void **state)
 }
 
 static void
+what_is_deferred_runs_once_at_the_end_of_the_turn(void **state)
+{
+	struct loop *loop = loop_new();
+	struct probe first = {0}, second = {.own_loop = loop};
+
+	(void)state;
+	first.other = &second;
+	loop_defer(loop, &first.deferred, on_deferred);
+	loop_defer(loop, &first.deferred, on_deferred);
+	loop_defer(loop, &second.deferred, on_deferred);
+	loop_once(loop, 1000);
+	assert_int_equal(first.calls, 1); /* it deferred itself again: for the next turn */
+	assert_int_equal(second.calls, 0); /* the first one took it back */
+	loop_once(loop, 1000);
+	assert_int_equal(first.calls, 2);
+	loop_defer_cancel(&first.deferred);
+	loop_defer_cancel(&first.deferred);
+	loop_free(loop);
+}
+
+static void
 signals_and_children_are_told(void **state)
 {
 	struct loop *loop = loop_new();
@@ -160,6 +194,7 @@ main(void)
 	    cmocka_unit_test(a_ready_descriptor_calls_its_owner),
 	    cmocka_unit_test(what_a_callback_removes_is_not_called_in_the_same_turn),
 	    cmocka_unit_test(timers_expire_in_order_and_a_cancelled_one_never),
+	    cmocka_unit_test(what_is_deferred_runs_once_at_the_end_of_the_turn),
 	    cmocka_unit_test(signals_and_children_are_told),
 	};
 

@@ -111,6 +111,7 @@ struct client {
 	bool shaken, resumed;
 	char got[64];
 	const char *send;
+	const char *plain; /* sent after close_notify; NULL: nothing, and the server is to finish */
 };
 
 static void *
@@ -128,6 +129,11 @@ client_main(void *argument)
 	if (client->shaken) {
 		client->resumed = SSL_session_reused(ssl) == 1;
 		SSL_write(ssl, client->send, (int)strlen(client->send));
+		if (client->plain != NULL) {
+			SSL_shutdown(ssl);
+			(void)!write(client->fd, client->plain, strlen(client->plain));
+			shutdown(client->fd, SHUT_WR);
+		}
 		while ((got = SSL_read(ssl, client->got + n, (int)(sizeof client->got - 1 - n))) > 0)
 			n += (size_t)got;
 		client->session = SSL_get1_session(ssl);
@@ -143,15 +149,22 @@ client_main(void *argument)
 struct server {
 	struct stream stream;
 	struct loop *loop;
-	bool secured, closed;
-	char version[16];
+	bool secured, closed, keeps_open;
+	enum stream_end why;
+	char version[16], got[64];
 };
 
 static void
 server_input(struct stream *stream)
 {
+	struct server *server = container_of(stream, struct server, stream);
 	struct str in = buf_str(&stream->in);
 
+	if (server->keeps_open) {
+		strncat(server->got, in.p, in.n);
+		buf_consume(&stream->in, in.n);
+		return;
+	}
 	if (str_find(in, '\n') == in.n)
 		return;
 	buf_addf(&stream->out, "<%.*s>", STR_FMT(str_trim(in)));
@@ -173,8 +186,8 @@ server_closed(struct stream *stream, enum stream_end why, const struct err *err)
 {
 	struct server *server = container_of(stream, struct server, stream);
 
-	(void)why;
 	(void)err;
+	server->why = why;
 	server->closed = true;
 	loop_stop(server->loop);
 }
@@ -189,7 +202,7 @@ serve(struct server *server, struct tls_context *context, struct client *client)
 	int fds[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-	*server = (struct server){.loop = loop_new()};
+	*server = (struct server){.loop = loop_new(), .keeps_open = client->plain != NULL};
 	client->fd = fds[1];
 	client->send = "halo\n";
 	assert_int_equal(pthread_create(&client->thread, NULL, client_main, client), 0);
@@ -335,6 +348,114 @@ without_a_key_process_the_handshake_fails_and_nothing_else(void **state)
 	tls_signer_free(signer);
 }
 
+static void
+after_tls_ends_no_plain_byte_is_read(void **state)
+{
+	struct keeper keeper;
+	struct server server;
+	struct client client = {.context = SSL_CTX_new(TLS_client_method()), .plain = "MAIL FROM:<>\r\n"};
+	struct tls_signer *signer;
+	struct tls_context *context;
+
+	(void)state;
+	write_files("P-256");
+	keeper_start(&keeper);
+	signer = tls_signer_new(keeper.fds[0]);
+	context = tls_server_new(certificate_path, signer, "mx", NULL);
+	serve(&server, context, &client);
+	assert_true(client.shaken);
+	assert_string_equal(server.got, "halo\n");
+	assert_int_equal(server.why, STREAM_EOF);
+	SSL_SESSION_free(client.session);
+	SSL_CTX_free(client.context);
+	tls_free(context);
+	tls_signer_free(signer);
+	keeper_end(&keeper);
+}
+
+/* --- STARTTLS between two streams, begun by both from inside a callback ---------------------------------------------- */
+
+struct side {
+	struct stream stream;
+	struct tls_context *context;
+	unsigned secured;
+	bool is_client, closed;
+	char said[64];
+};
+
+static void
+side_input(struct stream *stream)
+{
+	struct side *side = container_of(stream, struct side, stream);
+
+	strncat(side->said, stream->in.p, stream->in.n);
+	buf_consume(&stream->in, stream->in.n);
+	if (stream_is_tls(stream)) {
+		if (!side->is_client)
+			buf_adds(&stream->out, "250 halo\r\n");
+		stream_finish(stream);
+		return;
+	}
+	if (!side->is_client)
+		buf_adds(&stream->out, "220 go\r\n");
+	assert_true(stream_start_tls(stream, side->context, side->is_client ? "satu.test" : NULL));
+}
+
+static void
+side_secured(struct stream *stream)
+{
+	struct side *side = container_of(stream, struct side, stream);
+
+	side->secured++;
+	if (side->is_client)
+		buf_adds(&stream->out, "EHLO\r\n");
+}
+
+static void
+side_closed(struct stream *stream, enum stream_end why, const struct err *err)
+{
+	if (err != NULL)
+		fail_msg("%s", err->text);
+	assert_int_not_equal(why, STREAM_DEADLINE);
+	container_of(stream, struct side, stream)->closed = true;
+}
+
+static const struct stream_events side_events = {.input = side_input, .secured = side_secured, .closed = side_closed};
+
+static void
+starttls_may_be_begun_from_inside_a_callback(void **state)
+{
+	struct keeper keeper;
+	struct side server = {0}, client = {.is_client = true};
+	struct tls_signer *signer;
+	struct loop *loop = loop_new();
+	int fds[2];
+
+	(void)state;
+	write_files("RSA2048");
+	keeper_start(&keeper);
+	signer = tls_signer_new(keeper.fds[0]);
+	server.context = tls_server_new(certificate_path, signer, "mx", NULL);
+	client.context = tls_client_new(NULL);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	stream_open(&server.stream, loop, fds[0], &side_events, &limits);
+	stream_open(&client.stream, loop, fds[1], &side_events, &limits);
+	buf_adds(&client.stream.out, "STARTTLS\r\n");
+	stream_flush(&client.stream);
+	for (int i = 0; i < 100 && !(server.closed && client.closed); i++)
+		loop_once(loop, 100);
+	assert_true(server.closed && client.closed);
+	assert_int_equal(server.secured, 1);
+	assert_int_equal(client.secured, 1);
+	assert_string_equal(server.said, "STARTTLS\r\nEHLO\r\n");
+	assert_string_equal(client.said, "220 go\r\n250 halo\r\n");
+	tls_free(server.context);
+	tls_free(client.context);
+	tls_signer_free(signer);
+	keeper_end(&keeper);
+	loop_free(loop);
+}
+
 /* Sends a request as it stands, and returns the length of the signature that comes. */
 static size_t
 raw(struct keeper *keeper, const struct tls_key_request *request, size_t size)
@@ -452,6 +573,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_handshake_is_signed_by_the_key_process),
 	    cmocka_unit_test(a_ticket_is_good_for_its_own_listener_only),
+	    cmocka_unit_test(after_tls_ends_no_plain_byte_is_read),
+	    cmocka_unit_test(starttls_may_be_begun_from_inside_a_callback),
 	    cmocka_unit_test(without_a_key_process_the_handshake_fails_and_nothing_else),
 	    cmocka_unit_test(the_key_process_refuses_what_is_not_a_signature),
 	    cmocka_unit_test(a_late_answer_to_another_request_is_passed_over),
