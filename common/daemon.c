@@ -16,6 +16,8 @@
 #include "common/log.h"
 #include "common/notify.h"
 
+#define PING_MS 60000
+
 extern char **environ;
 
 bool
@@ -117,6 +119,17 @@ find_users(const struct daemon *daemon, struct err *err)
 	return true;
 }
 
+/* A socket whose section is gone stays open, for it is not ours to close, but nobody serves it from now on. */
+static void
+warn_of_unknown(const struct daemon *daemon, const struct conf *conf)
+{
+	enum listener_kind kind;
+
+	for (size_t i = 0; i < daemon->listeners.n; i++)
+		if (!listener_kind_of(daemon->listeners.list[i].name, conf, &kind))
+			log_warning("there is no [listener %s] any more: its socket is not served", daemon->listeners.list[i].name);
+}
+
 static void
 reload(struct loop_signal *signal)
 {
@@ -130,11 +143,7 @@ reload(struct loop_signal *signal)
 		log_error("the configuration is not read anew: %s", err.text);
 		return;
 	}
-	if (!listener_kinds(&daemon->listeners, conf, &err)) {
-		log_error("the configuration is not read anew: %s", err.text);
-		conf_free(conf);
-		return;
-	}
+	warn_of_unknown(daemon, conf);
 	conf_log_open(conf, daemon->name, daemon->debug);
 	daemon_generation_start(daemon, conf);
 }
@@ -174,12 +183,27 @@ watchdog(struct loop_timer *timer)
 }
 
 static void
+ping(struct loop_timer *timer)
+{
+	struct daemon *daemon = container_of(timer, struct daemon, ping);
+	struct daemon_generation *generation;
+
+	TAILQ_FOREACH(generation, &daemon->generations, link)
+		for (size_t i = 0; i < generation->nregular; i++)
+			daemon_child_ping(&generation->regular[i]);
+	loop_timer_set(daemon->loop, timer, daemon->ping_ms, ping);
+}
+
+static void
 watch_signals(struct daemon *daemon)
 {
 	(void)signal(SIGPIPE, SIG_IGN);
 	loop_signal_add(daemon->loop, &daemon->hup, SIGHUP, reload);
 	loop_signal_add(daemon->loop, &daemon->term, SIGTERM, terminate);
 	loop_signal_add(daemon->loop, &daemon->interrupt, SIGINT, interrupt);
+	if (daemon->ping_ms == 0)
+		daemon->ping_ms = PING_MS;
+	loop_timer_set(daemon->loop, &daemon->ping, daemon->ping_ms, ping);
 	if (notify_watchdog_ms() > 0)
 		loop_timer_set(daemon->loop, &daemon->watchdog, notify_watchdog_ms() / 2, watchdog);
 }

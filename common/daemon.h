@@ -21,6 +21,9 @@
  * runs the loop. It has these descriptors and no others: standard ones, the log's, the channel to the parent, the
  * listeners of its role, its peers' socket pairs, and what daemon_spawn was given.
  *
+ * A role that is not on demand must come back to its loop: one that does not answer its parent for minutes is taken to hang,
+ * and is killed and forked anew.
+ *
  * SIGHUP makes a new generation: the configuration is read again, all roles are forked anew, and when all of them are
  * ready the old ones are told to drain. If they do not get ready the old ones stay. SIGTERM and SIGINT end everything
  * in good order.
@@ -80,6 +83,7 @@ struct daemon {
 	const char *name;
 	const struct daemon_role *roles;
 	size_t nroles;
+	uint64_t ping_ms; /* how often each role is asked whether its loop still turns; 0: every minute */
 	/* In the parent, before the first role is forked. False, after logging: the daemon ends. May be NULL. */
 	bool (*started)(struct daemon *daemon);
 	/* In the parent, when a new configuration is in force. May be NULL. */
@@ -94,7 +98,7 @@ struct daemon {
 	struct listener_set listeners;
 	TAILQ_HEAD(daemon_generations, daemon_generation) generations; /* oldest first */
 	struct loop_signal hup, term, interrupt;
-	struct loop_timer watchdog;
+	struct loop_timer watchdog, ping;
 	bool ready, debug;
 	const char *conf_path;
 };
@@ -118,6 +122,7 @@ struct daemon_child {
 	uint64_t backoff_ms;
 	int peer_fd;	   /* of the pair to its peer: its own end, and */
 	int peer_other_fd; /* the end that the peer role's process gets */
+	unsigned unanswered; /* pings */
 	bool ready, told_to_drain, told_to_stop;
 	TAILQ_ENTRY(daemon_child) link;
 };
@@ -166,6 +171,7 @@ struct daemon_self {
 	const void *argument;
 
 	/* Set by the role's main before daemon_self_open: */
+	void *owner; /* what the callbacks below need; the daemon never looks at it */
 	/* A message from the parent. May be NULL. */
 	void (*received)(struct daemon_self *self, struct msg *m);
 	/* Accept nothing any more, finish what is under way, then leave the loop and return from main. There is no hurry.

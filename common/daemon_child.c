@@ -15,6 +15,7 @@
 #define STOP_DEADLINE_MS 5000
 /* For what a child that has ended had still sent; only a descendant of its own can hold the channel open longer. */
 #define LAST_WORDS_MS 200
+#define UNANSWERED_MAX 3
 
 static void child_restart(struct daemon_child *child);
 
@@ -102,6 +103,9 @@ child_received(struct channel *channel, struct msg *m)
 {
 	struct daemon_child *child = container_of(channel, struct daemon_child, channel);
 
+	child->unanswered = 0;
+	if (m->type == DAEMON_PONG)
+		return;
 	if (m->type == DAEMON_READY && !child->ready) {
 		child->ready = true;
 		daemon_generation_ready(child->generation);
@@ -128,6 +132,7 @@ child_fork(struct daemon_child *child, const struct daemon_spawn *spawn, struct 
 		(void)close(fds[0]);
 		return err_sys(err, "cannot fork a process (%s)", child->role->name);
 	}
+	child->unanswered = 0;
 	child->ready = child->told_to_stop = child->told_to_drain = false;
 	child->started_ms = loop_now_ms(daemon->loop);
 	channel_open(&child->channel, daemon->loop, fds[0], child_received, child_closed);
@@ -224,7 +229,7 @@ send_order(struct daemon_child *child, enum daemon_message type)
 
 	buf_init(&b, 64);
 	msg_begin(&b, type, 0);
-	if (!channel_send(&child->channel, &b, -1) && child->process.pid > 0)
+	if (!channel_send(&child->channel, &b, -1) && child->process.pid > 0 && type != DAEMON_PING)
 		(void)kill(child->process.pid, SIGTERM); /* it does not read, or is ending already */
 	buf_clear(&b);
 }
@@ -238,6 +243,20 @@ daemon_child_stop(struct daemon_child *child)
 	send_order(child, DAEMON_STOP);
 	if (child->process.pid > 0)
 		loop_timer_set(child->daemon->loop, &child->respawn, STOP_DEADLINE_MS, stop_overdue);
+}
+
+void
+daemon_child_ping(struct daemon_child *child)
+{
+	if (!child->ready || child->process.pid == 0)
+		return;
+	if (child->unanswered == UNANSWERED_MAX) {
+		log_error("process %d (%s) hangs and is killed", (int)child->pid, child->role->name);
+		(void)kill(child->process.pid, SIGKILL);
+		return;
+	}
+	child->unanswered++;
+	send_order(child, DAEMON_PING);
 }
 
 void

@@ -10,6 +10,8 @@ enum daemon_message {
 	DAEMON_READY = DAEMON_MESSAGES, /* child: I am */
 	DAEMON_DRAIN,			/* parent: finish what is under way and end */
 	DAEMON_STOP,			/* parent: end now */
+	DAEMON_PING,			/* parent: does your loop still turn? */
+	DAEMON_PONG,			/* child: yes */
 };
 
 enum daemon_state {
@@ -56,6 +58,8 @@ bool daemon_child_must_wait(const struct daemon_child *child);
 
 /* Forks a regular child; on failure tries again later. */
 void daemon_child_start(struct daemon_child *child);
+/* Kills the child if it has not answered for long; else asks it. */
+void daemon_child_ping(struct daemon_child *child);
 /* Sends DRAIN or STOP (with its deadline), each once. */
 void daemon_child_order(struct daemon_child *child, bool haste);
 

@@ -167,6 +167,18 @@ drain_now(struct daemon_self *self)
 		self->drain(self);
 }
 
+/* A parent that is gone shows itself by the end of the channel. */
+static void
+tell_parent(struct daemon_self *self, enum daemon_message type)
+{
+	struct buf b;
+
+	buf_init(&b, 64);
+	msg_begin(&b, type, 0);
+	(void)channel_send(&self->channel, &b, -1);
+	buf_clear(&b);
+}
+
 static void
 parent_said(struct channel *channel, struct msg *m)
 {
@@ -176,6 +188,8 @@ parent_said(struct channel *channel, struct msg *m)
 		drain_now(self);
 	else if (m->type == DAEMON_STOP)
 		stop_now(self);
+	else if (m->type == DAEMON_PING)
+		tell_parent(self, DAEMON_PONG);
 	else if (self->received != NULL)
 		self->received(self, m);
 }
@@ -199,14 +213,9 @@ parent_gone(struct channel *channel)
 void
 daemon_self_open(struct daemon_self *self, struct loop *loop)
 {
-	struct buf b;
-
 	self->loop = loop;
 	channel_open(&self->channel, loop, self->channel_fd, parent_said, parent_gone);
-	buf_init(&b, 64);
-	msg_begin(&b, DAEMON_READY, 0);
-	(void)channel_send(&self->channel, &b, -1); /* a parent that is gone shows itself by the end of the channel */
-	buf_clear(&b);
+	tell_parent(self, DAEMON_READY);
 }
 
 bool

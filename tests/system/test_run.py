@@ -10,8 +10,9 @@ import ssl
 import subprocess
 import tempfile
 import time
+import unittest
 
-from suite import BIN, Case, Instance, letter, wait_for
+from suite import BIN, ROOT, Case, Instance, letter, wait_for
 
 PROGRAMS = ("authd", "queued", "remote", "deliver", "smtpd", "popd", "imapd")
 
@@ -254,3 +255,24 @@ class Check(Case):
         done = subprocess.run([os.path.join(BIN, "merpati"), "check", "-c", "/nonexistent/x"], stderr=subprocess.PIPE)
         self.assertEqual(done.returncode, 78)
         self.assertTrue(re.search(rb"/nonexistent/x: No such file", done.stderr))
+
+
+@unittest.skipUnless(shutil.which("systemd-analyze"), "skipped: systemd-analyze is not here")
+class Units(Case):
+    def test_the_units_are_right(self):
+        directory = tempfile.mkdtemp(prefix="m", dir="/tmp")
+        self.addCleanup(shutil.rmtree, directory)
+        units = os.path.join(directory, "units")
+        shutil.copytree(os.path.join(ROOT, "etc", "systemd"), units)
+        names = [n for n in sorted(os.listdir(units)) if os.path.isfile(os.path.join(units, n))]
+        for name in names:
+            path = os.path.join(units, name)
+            with open(path) as f:
+                text = f.read()
+            with open(path, "w") as f:
+                f.write(re.sub(r"(ExecStart=)/usr/libexec/merpati", r"\1" + BIN, text))
+        done = subprocess.run(["systemd-analyze", "verify"] + [os.path.join(units, n) for n in names],
+                              env=dict(os.environ, SYSTEMD_UNIT_PATH=units + ":/lib/systemd/system"),
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+        # the manual pages are only found once they are installed
+        self.assertEqual([l for l in done.stdout.splitlines() if "Command 'man " not in l], [])

@@ -6,6 +6,7 @@
  *     s  "PID ARGUMENT DESCRIPTORS" of a session, which the parent forks for this
  *     k  "PID"                      of the keeper, an exclusive role that holds a lock
  *     x                             the worker dies
+ *     h                             the worker hangs
  * With smtpd_workers = 63 the worker cannot start.
  */
 #include "tests/unit/rows.h"
@@ -127,6 +128,8 @@ client_ready(struct loop_io *io, unsigned events)
 		ask_session();
 	else if (letter == 'k')
 		ask_keeper();
+	else if (letter == 'h')
+		(void)sleep(30);
 	else
 		_exit(3);
 }
@@ -332,7 +335,7 @@ bind_at(const char *name, int type)
 static _Noreturn void
 daemon_run(int listen_fd)
 {
-	static struct daemon daemon = {.name = "testd", .roles = roles, .nroles = ROWS(roles)};
+	static struct daemon daemon = {.name = "testd", .roles = roles, .nroles = ROWS(roles), .ping_ms = 100};
 	char program[] = "testd", option[] = "-c", path[64], notify[64], quiet[64];
 	char *argv[] = {program, option, path, NULL};
 	int error_fd;
@@ -503,6 +506,22 @@ a_worker_that_dies_is_back_at_once(void **state)
 }
 
 static void
+a_worker_that_hangs_is_killed_and_replaced(void **state)
+{
+	char text[64];
+	int fd = client_connect(), first = ask(fd, 'w', text, sizeof text), second;
+
+	(void)state;
+	assert_int_equal(ask(fd, 'h', text, sizeof text), 0);
+	(void)close(fd);
+	fd = client_connect();
+	second = ask(fd, 'w', text, sizeof text);
+	assert_true(second > 0 && second != first);
+	assert_true(log_has("(worker) hangs and is killed"));
+	(void)close(fd);
+}
+
+static void
 a_peer_that_dies_is_back_on_the_same_pair(void **state)
 {
 	char text[64];
@@ -653,6 +672,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    DAEMON_TEST(a_role_has_only_its_own_descriptors),
 	    DAEMON_TEST(a_worker_that_dies_is_back_at_once),
+	    DAEMON_TEST(a_worker_that_hangs_is_killed_and_replaced),
 	    DAEMON_TEST(a_peer_that_dies_is_back_on_the_same_pair),
 	    DAEMON_TEST(a_process_on_demand_gets_its_argument_and_nothing_else),
 	    DAEMON_TEST(a_reload_keeps_the_old_worker_until_its_client_leaves),
