@@ -16,9 +16,9 @@
 
 #include "common/account.h"
 #include "common/buf.h"
+#include "common/conf.h"
 #include "common/loop.h"
-
-struct conf;
+#include "common/store.h"
 
 /* --- before authentication: a pure core, one a connection ------------------------------------------------------------ */
 
@@ -116,8 +116,10 @@ struct login_connection {
 struct login_session {
 	const struct conf *conf;
 	const struct account *account;
+	const struct store_host *host;
+	struct store *store;   /* the account's Maildir, made if it was missing */
+	int cache_directory;   /* of this user, below cache_directory; -1 if there is none: then nothing is cached */
 	struct loop *loop;
-	struct login_session_state *state; /* of common/login_session.c */
 };
 
 /*
@@ -128,24 +130,35 @@ void login_session_closed(struct login_session *session);
 
 /* --- the program ------------------------------------------------------------------------------------------------------ */
 
+/* The program's parameters, for what is shared. */
+struct login_limits {
+	uint64_t workers, clients_per_worker;
+	uint64_t login_timeout_ms;
+	uint64_t users;		       /* session processes at a time */
+	uint64_t connections_per_user; /* at a time */
+	uint64_t linger_ms;	       /* of a session process after its last connection */
+};
+
 struct login_service {
-	const char *program;	  /* "imapd": log, configuration */
-	const char *name;	  /* "imap": what authd is told */
-	const char *kind;	  /* listener kinds: "imap" and "imaps" */
-	const char *kind_tls;
+	const char *program;	  /* "imapd": log */
+	const char *name;	  /* "imap": what authd is told, and the log */
+	enum listener_kind kind, kind_tls;
 	const struct login_protocol *protocol;
+	void (*limits)(const struct conf *conf, struct login_limits *limits);
+	/* SANDBOX_... promises of the session process besides those for reading and changing a Maildir. */
+	unsigned promises;
 
 	/*
-	 * In the session process, already under the owner's uid, with the account's Maildir made (0700, its parents
-	 * too) and Landlock open for the Maildir and the user's cache directory only. False (after logging): the
-	 * process ends, its connections are closed and the next login tries again.
+	 * In the session process, already under the owner's uid and with Landlock open for the Maildir and the user's
+	 * cache directory only. False (after logging): the process ends, its connections are refused for the time being
+	 * and the next login tries again. May be NULL.
 	 */
 	bool (*session_start)(struct login_session *session);
 	/* A connection arrived: reply to its login, then serve it in session->loop. Calls login_session_closed later,
 	 * perhaps from inside. */
 	void (*session_connection)(struct login_session *session, const struct login_connection *connection);
-	/* The server ends, or this session's generation does: say so to idle peers, finish what is under way, close all
-	 * soon. May be called once only. */
+	/* The server ends: say so to idle peers, finish what is under way, close all within a few seconds. Called once;
+	 * not called at a reload, which sessions outlive. */
 	void (*session_stop)(struct login_session *session);
 };
 
