@@ -18,8 +18,6 @@
 
 #define PING_MS 60000
 
-extern char **environ;
-
 bool
 daemon_is_privileged(void)
 {

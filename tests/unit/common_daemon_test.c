@@ -56,6 +56,8 @@ struct worker {
 
 static struct worker worker;
 
+static void reply(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 static void
 reply(const char *format, ...)
 {
