@@ -20,8 +20,8 @@ struct rfc5322_field {
 enum rfc5322_event {
 	RFC5322_MORE,	  /* all bytes are used up */
 	RFC5322_FIELD,	  /* *field is filled; borrowed until the next call */
-	RFC5322_BODY,	  /* the header is over; field->raw is the empty line behind it, or empty when there was none. What
-			   * was not taken belongs to the body */
+	RFC5322_BODY,	  /* the header is over; field->raw is the empty line behind it, or empty when there was none. Then
+			   * field->value is what was taken and belongs to the body, before all that was not taken */
 	RFC5322_TOO_LARGE, /* the header is larger than the limit; the splitter is of no use any more */
 };
 
@@ -44,7 +44,7 @@ enum rfc5322_event rfc5322_split(struct rfc5322_splitter *s, struct str in, size
 enum rfc5322_event rfc5322_split_end(struct rfc5322_splitter *s, struct rfc5322_field *field);
 
 /* For a header that is in memory: takes the next field off *header; false at its end (*header then begins with the
- * empty line, or is empty). */
+ * empty line, or is empty). Lines that are no field are passed over. */
 bool rfc5322_next(struct str *header, struct rfc5322_field *field);
 
 /* The value without folding (RFC 5322 2.2.3) and outer blanks; .p is NULL when the arena is full. Borrowed where
