@@ -148,7 +148,7 @@ void
 maildir_name_base(struct buf *out, struct str unique, uint64_t size, uint64_t wire_size, uint32_t uid, const char *tag)
 {
 	buf_add(out, unique);
-	buf_addf(out, ",S=%llu,W=%llu,u=%u.%s", (unsigned long long)size, (unsigned long long)wire_size, uid, tag);
+	buf_addf(out, ",S=%llu,W=%llu,u=%u.%.4s", (unsigned long long)size, (unsigned long long)wire_size, uid, tag);
 }
 
 void

@@ -73,7 +73,7 @@ struct maildir_unique {
 
 /* Appends TIME.UNIQUE.HOST; at most 120 bytes. */
 void maildir_name_unique(struct buf *out, const struct maildir_unique *unique);
-/* Appends a base; at most 60 bytes more than unique. */
+/* Appends a base; at most 60 bytes more than unique. Of tag the first MAILDIR_TAG_LENGTH bytes count. */
 void maildir_name_base(struct buf *out, struct str unique, uint64_t size, uint64_t wire_size, uint32_t uid,
     const char *tag);
 /* Appends a base as maildir_name_base makes it from what is left of an existing one without its S, W and u fields. */

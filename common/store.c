@@ -1,0 +1,301 @@
+#include "common/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/beneath.h"
+#include "common/log.h"
+#include "common/store_inner.h"
+
+bool
+store_refuse(struct err *err, int errnum, const char *format, ...)
+{
+	va_list ap;
+
+	if (err == NULL)
+		return false;
+	err->class = ERR_PERM;
+	err->errnum = errnum;
+	va_start(ap, format);
+	(void)vsnprintf(err->text, sizeof err->text, format, ap);
+	va_end(ap);
+	return false;
+}
+
+/* Of no use to anyone who wants to trust a counter after a reboot, and that is the point. */
+static void
+random_boot(char boot[MAILBOX_BOOT_ID_LENGTH + 1])
+{
+	unsigned r[4];
+
+	arc4random_buf(r, sizeof r);
+	(void)snprintf(boot, MAILBOX_BOOT_ID_LENGTH + 1, "%08x-%04x-%04x-%04x-%04x%08x", r[0], r[1] >> 16, r[1] & 0xffff,
+	    r[2] >> 16, r[2] & 0xffff, r[3]);
+}
+
+void
+store_host_read(struct store_host *host, const char *hostname)
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, host->boot, MAILBOX_BOOT_ID_LENGTH);
+
+	if (n != MAILBOX_BOOT_ID_LENGTH)
+		random_boot(host->boot);
+	host->boot[MAILBOX_BOOT_ID_LENGTH] = '\0';
+	if (fd >= 0)
+		(void)close(fd);
+	(void)str_copy(host->name, sizeof host->name, str_sub(str_from(hostname), 0, MAILDIR_HOST_MAX));
+}
+
+/* Where the trusted part of the path ends: the home if the Maildir is in it, else the Maildir's parent. */
+static bool
+split_path(const char *home, const char *mail, char top[PATH_MAX], const char **below, struct err *err)
+{
+	struct str path = str_from(mail), base = str_from(home);
+
+	while (base.n > 1 && base.p[base.n - 1] == '/')
+		base.n--;
+	if (base.n > 1 && str_starts(path, base) && (path.n == base.n || mail[base.n] == '/')) {
+		*below = mail + base.n;
+	} else {
+		base = str_sub(path, 0, str_find_last(path, '/'));
+		*below = mail + base.n;
+	}
+	while (**below == '/')
+		(*below)++;
+	if (**below == '\0')
+		*below = ".";
+	if (mail[0] != '/' || !str_copy(top, PATH_MAX, base.n > 0 ? base : STR("/")))
+		return err_set(err, ERR_PERM, "%s cannot be a Maildir's path", mail);
+	return true;
+}
+
+static int
+open_root(const char *home, const char *mail, bool make, struct err *err)
+{
+	char top[PATH_MAX];
+	const char *below;
+	int directory, root;
+
+	if (!split_path(home, mail, top, &below, err))
+		return -1;
+	directory = beneath_open_top(top, make, err);
+	if (directory < 0)
+		return -1;
+	root = make ? beneath_make_directory(directory, below, err) : beneath_open_directory(directory, below, err);
+	(void)close(directory);
+	return root;
+}
+
+static bool
+has_inbox(int root, bool make, struct err *err)
+{
+	static const char *const parts[] = {"tmp", "new", "cur"};
+
+	for (size_t i = 0; i < 3; i++) {
+		struct stat st;
+		int fd;
+
+		if (fstatat(root, parts[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
+			continue;
+		if (!make)
+			return errno == ENOENT ? store_refuse(err, ENOENT, "this is no Maildir: there is no %s", parts[i])
+					       : err_sys(err, "cannot look at the Maildir");
+		fd = beneath_make_directory(root, parts[i], err);
+		if (fd < 0)
+			return false;
+		(void)close(fd);
+	}
+	return true;
+}
+
+struct store *
+store_open(const struct store_host *host, const char *home, const char *mail, bool make, struct err *err)
+{
+	int root = open_root(home, mail, make, err);
+	struct store *store;
+
+	if (root < 0) {
+		if (!make && err != NULL && err->errnum == ENOENT)
+			err->class = ERR_PERM;
+		return NULL;
+	}
+	if (!has_inbox(root, make, err)) {
+		(void)close(root);
+		return NULL;
+	}
+	store = calloc(1, sizeof *store);
+	if (store == NULL)
+		fatal("out of memory for a mail store");
+	store->host = host;
+	store->root = root;
+	store->inbox.directory = -1;
+	/* Now, because a sandbox may come. Without it nobody is told, and pollers find out. */
+	store->news = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	return store;
+}
+
+void
+store_close(struct store *store)
+{
+	if (store == NULL)
+		return;
+	folder_clear(&store->inbox);
+	if (store->news >= 0)
+		(void)close(store->news);
+	(void)close(store->root);
+	free(store);
+}
+
+int
+store_directory(const struct store *store)
+{
+	return store->root;
+}
+
+void
+store_unique_name(struct store *store, struct buf *out)
+{
+	struct timespec now;
+	struct maildir_unique unique = {
+	    .pid = (uint32_t)getpid(),
+	    .counter = store->names++,
+	    .random = arc4random(),
+	    .host = str_from(store->host->name),
+	};
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	unique.seconds = (uint64_t)now.tv_sec;
+	unique.microseconds = (uint32_t)(now.tv_nsec / 1000);
+	maildir_name_unique(out, &unique);
+}
+
+struct folder *
+store_lock(struct store *store, struct err *err)
+{
+	if (store->inbox.directory < 0 && !folder_open(&store->inbox, store, ".", true, err))
+		return NULL;
+	return folder_lock(&store->inbox, err) ? &store->inbox : NULL;
+}
+
+void
+store_unlock(struct store *store)
+{
+	folder_unlock(&store->inbox);
+}
+
+/* UIDVALIDITY is a time, for the sake of Maildirs whose state was lost altogether, but one that only grows. */
+static uint32_t
+uidvalidity_after(uint32_t last)
+{
+	time_t now = time(NULL);
+
+	if (now > (time_t)last && now <= (time_t)UINT32_MAX)
+		return (uint32_t)now;
+	return last < UINT32_MAX ? last + 1 : last;
+}
+
+bool
+store_next_uidvalidity(struct folder *inbox, uint32_t *uidvalidity, struct err *err)
+{
+	struct mailbox_state *state = &inbox->state.state;
+
+	*uidvalidity = uidvalidity_after(state->last_uidvalidity);
+	state->last_uidvalidity = *uidvalidity;
+	return state_file_write(&inbox->state, err);
+}
+
+bool
+store_new_uidvalidity(struct store *store, struct folder *folder, uint32_t *uidvalidity, struct err *err)
+{
+	struct folder *inbox;
+	bool ok;
+
+	if (folder != NULL && folder->inbox) { /* whoever rebuilds INBOX's state writes it then */
+		struct mailbox_state *state = &folder->state.state;
+
+		*uidvalidity = uidvalidity_after(state->last_uidvalidity);
+		state->last_uidvalidity = *uidvalidity;
+		return true;
+	}
+	inbox = store_lock(store, err);
+	if (inbox == NULL)
+		return false;
+	ok = store_next_uidvalidity(inbox, uidvalidity, err);
+	store_unlock(store);
+	return ok;
+}
+
+bool
+store_write_file(int directory, const char *name, struct str text, struct err *err)
+{
+	char new_name[MAILDIR_NAME_MAX + 1];
+	int fd;
+	bool ok = true;
+
+	(void)snprintf(new_name, sizeof new_name, "%.200s.new", name);
+	fd = openat(directory, new_name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(err, "cannot make %s", new_name);
+	while (ok && text.n > 0) {
+		ssize_t n = write(fd, text.p, text.n);
+
+		if (n < 0)
+			ok = errno == EINTR || err_sys(err, "cannot write %s", new_name);
+		else
+			text = str_skip(text, (size_t)n);
+	}
+	if (ok && fsync(fd) != 0)
+		ok = err_sys(err, "cannot sync %s", new_name);
+	if (close(fd) != 0 && ok)
+		ok = err_sys(err, "cannot write %s", new_name);
+	if (ok && renameat(directory, new_name, directory, name) != 0)
+		ok = err_sys(err, "cannot rename %s", new_name);
+	if (ok && fsync(directory) != 0)
+		return err_sys(err, "cannot sync the directory of %s", name);
+	if (!ok)
+		(void)unlinkat(directory, new_name, 0);
+	return ok;
+}
+
+static bool
+read_all(int fd, const char *name, struct buf *out, struct err *err)
+{
+	for (;;) {
+		size_t room = out->max - out->n;
+		char *p = buf_reserve(out, room < 16384 ? room : 16384);
+		ssize_t n;
+
+		if (p == NULL || room == 0)
+			return err_set(err, ERR_LIMIT, "%s is too large", name);
+		n = read(fd, p, room < 16384 ? room : 16384);
+		if (n < 0 && errno != EINTR)
+			return err_sys(err, "cannot read %s", name);
+		if (n == 0)
+			return true;
+		if (n > 0)
+			buf_commit(out, (size_t)n);
+	}
+}
+
+bool
+store_read_file(int directory, const char *name, struct buf *out, struct err *err)
+{
+	int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	bool ok;
+
+	if (fd < 0)
+		return err_sys(err, "cannot open %s", name);
+	ok = read_all(fd, name, out, err);
+	(void)close(fd);
+	return ok;
+}
