@@ -325,8 +325,8 @@ landlock_enter(const struct sandbox_spec *spec, const int *fds)
 
 /* --- user, root, limits ----------------------------------------------------------------------------------------------- */
 
-static bool
-user_change(const struct sandbox_spec *spec, struct err *err)
+bool
+sandbox_become(const struct sandbox_spec *spec, struct err *err)
 {
 	if (setgroups(spec->ngroups, spec->groups) != 0 || setresgid(spec->gid, spec->gid, spec->gid) != 0)
 		return err_sys(err, "cannot become group %u", (unsigned)spec->gid);
@@ -383,7 +383,7 @@ sandbox_enter(const struct sandbox_spec *spec, struct err *err)
 		n++;
 	}
 	if (!limits_set(spec, err) || (spec->root != NULL && !root_change(spec->root, err)) ||
-	    (spec->change_user && !user_change(spec, err)))
+	    (spec->change_user && !sandbox_become(spec, err)))
 		return false;
 	/* The parent-death signal, which a change of uid clears, is set here: nobody outlives the daemon that began it. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||

@@ -60,4 +60,8 @@ struct sandbox_spec {
  * must not go on. */
 bool sandbox_enter(const struct sandbox_spec *spec, struct err *err);
 
+/* Only becomes the spec's user, for good: for who must do something as that user before the walls close, such as making
+ * the directory that stays reachable. sandbox_enter follows, with change_user false. */
+bool sandbox_become(const struct sandbox_spec *spec, struct err *err);
+
 #endif

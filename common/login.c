@@ -1,0 +1,43 @@
+#include "common/login.h"
+
+#include "common/daemon.h"
+#include "common/daemon_key.h"
+#include "common/login_parent.h"
+#include "common/login_worker.h"
+
+static const struct login_service *service; /* of this program; roles have no room for it */
+
+static unsigned
+worker_count(const struct conf *conf)
+{
+	struct login_limits limits;
+
+	service->limits(conf, &limits);
+	return (unsigned)limits.workers;
+}
+
+static void
+worker_main(struct daemon_self *self)
+{
+	login_worker_main(self, service);
+}
+
+int
+login_main(int argc, char **argv, const struct login_service *of)
+{
+	static struct daemon_role roles[] = {
+	    {.name = "login", .user = "_login", .count = worker_count, .main = worker_main, .peer = "key",
+		.received = login_parent_worker_received, .ended = login_parent_worker_ended},
+	    DAEMON_KEY_ROLE,
+	    {.name = "session", .on_demand = true, .keeps_root = true, .main = login_session_main,
+		.received = login_parent_session_received, .ended = login_parent_session_ended},
+	};
+	static struct daemon daemon = {
+	    .roles = roles, .nroles = sizeof roles / sizeof roles[0], .reloaded = login_parent_reloaded};
+
+	service = of;
+	daemon.name = service->program;
+	roles[0].listeners = LISTENER_BIT(service->kind) | LISTENER_BIT(service->kind_tls);
+	login_parent_init(&daemon, service, &roles[2]);
+	return daemon_main(&daemon, argc, argv);
+}
