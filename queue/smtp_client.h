@@ -50,6 +50,7 @@ struct smtp_verdict {
 struct smtp_recipient {
 	struct str address; /* without <> */
 	struct smtp_verdict verdict;
+	uint64_t tag; /* the caller's own */
 	bool skipped; /* settled without having been sent */
 	STAILQ_ENTRY(smtp_recipient) link; /* in the client's list of results, once settled */
 };

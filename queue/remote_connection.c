@@ -1,0 +1,406 @@
+#include "queue/remote_connection.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/unix_socket.h"
+#include "queue/next_hop.h"
+
+#define IN_MAX 16384
+#define CHUNK_BYTES 32768
+/* What dot-stuffing and the repair of bare line ends can make of a chunk at most. */
+#define CHUNK_ROOM (2 * CHUNK_BYTES + DOT_WRITE_ROOM_MIN)
+#define OUT_MAX (SMTP_CLIENT_OUTPUT_MAX + CHUNK_ROOM + DOT_WRITE_END_MAX)
+/* Chunks of one message that are sent before other connections have their turn. */
+#define CHUNKS_A_TURN 16
+
+static void proceed(struct remote_connection *c);
+static void body_send(struct remote_connection *c);
+
+static void
+destroy(struct remote_connection *c)
+{
+	stream_close(&c->stream);
+	loop_timer_cancel(&c->later);
+	loop_timer_cancel(&c->expiry);
+	smtp_client_clear(&c->client);
+	c->context->connections--;
+	free(c->key);
+	free(c);
+}
+
+void
+remote_connection_release(struct remote_connection *c)
+{
+	bool in_order = remote_connection_is_usable(c) || c->client.may_quit || c->client.said_421;
+
+	c->owner = NULL;
+	c->transaction = NULL;
+	loop_timer_cancel(&c->later);
+	loop_timer_cancel(&c->expiry);
+	if (!in_order || !stream_is_open(&c->stream)) {
+		destroy(c);
+		return;
+	}
+	smtp_client_quit(&c->client);
+	stream_finish(&c->stream);
+}
+
+bool
+remote_connection_is_usable(const struct remote_connection *c)
+{
+	return smtp_client_need(&c->client) == SMTP_NEED_NOTHING && stream_is_open(&c->stream);
+}
+
+/* --- the body ------------------------------------------------------------------------------------------------------ */
+
+/* The next bytes of the message; 0 at its end, -1 when the file does not have what it should. */
+static ssize_t
+body_read(struct remote_transaction *t, char *bytes, size_t n)
+{
+	const struct queue_piece *piece;
+	ssize_t got;
+
+	while (t->piece < t->npieces && t->at == t->pieces[t->piece].length) {
+		t->piece++;
+		t->at = 0;
+	}
+	if (t->piece == t->npieces)
+		return 0;
+	piece = &t->pieces[t->piece];
+	if (n > piece->length - t->at)
+		n = (size_t)(piece->length - t->at);
+	do
+		got = pread(t->fd, bytes, n, (off_t)(piece->offset + t->at));
+	while (got < 0 && errno == EINTR);
+	if (got <= 0)
+		return -1;
+	t->at += (uint64_t)got;
+	return got;
+}
+
+/* A message that cannot be read to its end must not be ended: the connection is given up. */
+static void
+body_unreadable(struct remote_connection *c)
+{
+	c->unreadable = true;
+	smtp_client_abandon(&c->client, STR("4.3.0"), STR("the message cannot be read from the queue"));
+	proceed(c);
+}
+
+static void
+body_later(struct loop_timer *timer)
+{
+	body_send(container_of(timer, struct remote_connection, later));
+}
+
+static void
+body_send(struct remote_connection *c)
+{
+	static char chunk[CHUNK_BYTES]; /* of all connections: it is used up before the next one comes */
+
+	stream_set_deadline(&c->stream, c->context->conf->queue.reply_timeout_ms);
+	for (unsigned i = 0; i < CHUNKS_A_TURN; i++) {
+		ssize_t n;
+
+		stream_flush(&c->stream);
+		if (stream_pending(&c->stream) > 0)
+			return; /* `drained` goes on */
+		n = body_read(c->transaction, chunk, sizeof chunk);
+		if (n < 0) {
+			body_unreadable(c);
+			return;
+		}
+		if (n == 0) {
+			smtp_client_body_end(&c->client);
+			stream_flush(&c->stream);
+			proceed(c);
+			return;
+		}
+		(void)smtp_client_body(&c->client, (struct str){chunk, (size_t)n}, CHUNK_ROOM);
+	}
+	stream_flush(&c->stream);
+	if (stream_pending(&c->stream) == 0)
+		loop_timer_set(c->context->loop, &c->later, 0, body_later);
+}
+
+/* --- progress ------------------------------------------------------------------------------------------------------- */
+
+static void
+tls_start(struct remote_connection *c)
+{
+	const char *name = c->host[0] == '\0' ? NULL : c->host;
+
+	if (stream_start_tls(&c->stream, c->context->tls, name)) {
+		stream_set_deadline(&c->stream, c->context->conf->queue.reply_timeout_ms);
+		return;
+	}
+	c->tls_failed = true;
+	smtp_client_abandon(&c->client, STR("4.7.5"), STR("TLS cannot be started"));
+	proceed(c);
+}
+
+/* The connection had been idle, and is closed without that the server answered anything to the new message. */
+static bool
+is_stale(const struct remote_connection *c)
+{
+	return c->transactions > 1 && !c->client.answered && smtp_client_need(&c->client) == SMTP_NEED_CLOSE;
+}
+
+static void
+transaction_ended(struct remote_connection *c)
+{
+	c->transaction = NULL;
+	stream_set_deadline(&c->stream, 0);
+	c->owner->ended(c->owner, c);
+}
+
+static void
+results_tell(struct remote_connection *c)
+{
+	struct smtp_recipient *recipient;
+
+	while ((recipient = smtp_client_result(&c->client)) != NULL)
+		c->owner->result(c->owner, c, recipient);
+}
+
+/* Neither in a transaction nor opening: the owner waits for nothing. */
+static void
+over(struct remote_connection *c)
+{
+	if (c->opening) {
+		c->opening = false;
+		c->owner->opened(c->owner, c, &c->client.failure);
+	} else if (c->transaction != NULL) {
+		transaction_ended(c);
+	} else {
+		c->owner->lost(c->owner, c);
+	}
+}
+
+static void
+ready(struct remote_connection *c)
+{
+	if (c->opening) {
+		c->opening = false;
+		stream_set_deadline(&c->stream, 0);
+		c->owner->opened(c->owner, c, NULL);
+	} else if (c->transaction != NULL) {
+		transaction_ended(c);
+	}
+}
+
+/* Does what the core needs next. The connection may be gone afterwards. */
+static void
+proceed(struct remote_connection *c)
+{
+	const struct conf_queue *conf = &c->context->conf->queue;
+
+	c->stale = c->transaction != NULL && is_stale(c);
+	if (c->transaction != NULL && !c->stale)
+		results_tell(c);
+	switch (smtp_client_need(&c->client)) {
+	case SMTP_NEED_REPLY:
+		stream_set_deadline(&c->stream, conf->reply_timeout_ms);
+		return;
+	case SMTP_NEED_FINAL_REPLY:
+		stream_set_deadline(&c->stream, conf->final_reply_timeout_ms);
+		return;
+	case SMTP_NEED_TLS:
+		tls_start(c);
+		return;
+	case SMTP_NEED_BODY:
+		body_send(c);
+		return;
+	case SMTP_NEED_NOTHING:
+		ready(c);
+		return;
+	case SMTP_NEED_CLOSE:
+		over(c);
+		return;
+	}
+}
+
+void
+remote_connection_send(struct remote_connection *c, struct remote_transaction *transaction)
+{
+	transaction->piece = 0;
+	transaction->at = 0;
+	c->transaction = transaction;
+	c->transactions++;
+	smtp_client_begin(&c->client, &transaction->mail);
+	stream_flush(&c->stream);
+	proceed(c);
+}
+
+/* --- what the stream tells ------------------------------------------------------------------------------------------ */
+
+static void
+input(struct stream *stream)
+{
+	struct remote_connection *c = container_of(stream, struct remote_connection, stream);
+	struct str in = buf_str(&stream->in);
+	size_t n = in.n;
+
+	if (c->owner == NULL)
+		return;
+	smtp_client_feed(&c->client, &in);
+	buf_consume(&stream->in, n - in.n);
+	proceed(c);
+}
+
+static void
+drained(struct stream *stream)
+{
+	struct remote_connection *c = container_of(stream, struct remote_connection, stream);
+
+	c->connected = true;
+	if (c->owner == NULL)
+		return;
+	if (smtp_client_need(&c->client) == SMTP_NEED_BODY)
+		body_send(c);
+	else if (smtp_client_need(&c->client) == SMTP_NEED_REPLY)
+		stream_set_deadline(stream, c->context->conf->queue.reply_timeout_ms);
+}
+
+static void
+secured(struct stream *stream)
+{
+	struct remote_connection *c = container_of(stream, struct remote_connection, stream);
+
+	(void)snprintf(c->tls, sizeof c->tls, "%s with %s", stream_tls_version(stream), stream_tls_cipher(stream));
+	smtp_client_secured(&c->client);
+	proceed(c);
+}
+
+static const char *
+trouble(enum stream_end why, const struct err *err)
+{
+	if (why == STREAM_DEADLINE)
+		return "Connection timed out";
+	if (err == NULL)
+		return "Connection closed";
+	return err->errnum != 0 ? strerror(err->errnum) : err->text;
+}
+
+static void
+words_make(struct remote_connection *c, enum stream_end why, const struct err *err)
+{
+	const char *text = trouble(why, err);
+
+	if (!c->connected)
+		(void)snprintf(c->words, sizeof c->words, "connect to %s: %s", c->relay, text);
+	else if (c->client.state == SMTP_HANDSHAKE)
+		(void)snprintf(c->words, sizeof c->words, "TLS handshake with %s: %s", c->relay, text);
+	else if (why == STREAM_DEADLINE)
+		(void)snprintf(c->words, sizeof c->words, "%s does not answer: timed out while %s", c->relay,
+		    smtp_client_stage(&c->client));
+	else
+		(void)snprintf(c->words, sizeof c->words, "lost connection with %s while %s%s%s", c->relay,
+		    smtp_client_stage(&c->client), err == NULL ? "" : ": ", err == NULL ? "" : text);
+}
+
+static void
+closed(struct stream *stream, enum stream_end why, const struct err *err)
+{
+	struct remote_connection *c = container_of(stream, struct remote_connection, stream);
+
+	if (c->owner == NULL) {
+		destroy(c);
+		return;
+	}
+	loop_timer_cancel(&c->later);
+	words_make(c, why, err);
+	c->tls_failed = c->client.state == SMTP_HANDSHAKE;
+	smtp_client_abandon(&c->client, c->connected ? STR("4.4.2") : STR("4.4.1"), str_from(c->words));
+	proceed(c);
+}
+
+static const struct stream_events events = {input, drained, secured, closed};
+
+/* --- opening -------------------------------------------------------------------------------------------------------- */
+
+static void
+relay_name(struct remote_connection *c, const struct remote_target *target)
+{
+	char address[INET6_ADDRSTRLEN];
+
+	if (target->to == NULL) {
+		(void)snprintf(c->relay, sizeof c->relay, "%.*s", STR_FMT(target->host));
+		return;
+	}
+	next_hop_address_text(&target->to->address.any, address, sizeof address);
+	(void)snprintf(c->relay, sizeof c->relay, "%.*s[%s]:%u", STR_FMT(target->host), address,
+	    (unsigned)ntohs(target->to->address.v4.sin_port));
+}
+
+/* A socket that is connected or about to be; -1 with err. */
+static int
+socket_open(const struct remote_target *target, bool *connecting, struct err *err)
+{
+	int fd;
+
+	*connecting = false;
+	if (target->to == NULL)
+		return unix_connect(target->path, SOCK_STREAM | SOCK_NONBLOCK, err);
+	fd = socket(target->to->address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0) {
+		(void)err_sys(err, "socket");
+		return -1;
+	}
+	if (connect(fd, &target->to->address.any, target->to->length) == 0)
+		return fd;
+	if (errno == EINPROGRESS) {
+		*connecting = true;
+		return fd;
+	}
+	(void)err_sys(err, "connect");
+	(void)close(fd);
+	return -1;
+}
+
+static struct remote_connection *
+connection_new(struct remote_context *context, const struct remote_target *target, struct remote_owner *owner)
+{
+	struct remote_connection *c = calloc(1, sizeof *c);
+
+	if (c == NULL)
+		fatal("out of memory for a connection");
+	c->context = context;
+	c->owner = owner;
+	c->opening = true;
+	c->opened_ms = loop_now_ms(context->loop);
+	relay_name(c, target);
+	return c;
+}
+
+struct remote_connection *
+remote_connection_open(struct remote_context *context, const struct remote_target *target, struct remote_owner *owner,
+    struct err *err)
+{
+	static const struct stream_limits limits = {.in_max = IN_MAX, .out_max = OUT_MAX};
+	struct remote_connection *c;
+	bool connecting;
+	int fd = socket_open(target, &connecting, err);
+
+	if (fd < 0)
+		return NULL;
+	c = connection_new(context, target, owner);
+	/* SNI is for host names; an address or a name too long for DNS is left out. */
+	if (target->to != NULL && !str_copy(c->host, sizeof c->host, target->host))
+		c->host[0] = '\0';
+	c->connected = !connecting;
+	stream_open(&c->stream, context->loop, fd, &events, &limits);
+	if (connecting)
+		stream_connecting(&c->stream);
+	stream_set_deadline(&c->stream, context->conf->queue.connect_timeout_ms);
+	smtp_client_init(&c->client, &c->stream.out, str_from(context->conf->hostname), target->lmtp,
+	    target->want_tls && context->tls != NULL);
+	context->connections++;
+	return c;
+}

@@ -1,0 +1,91 @@
+/*
+ * One connection to a server: the socket and TLS around the client core of smtp_client.h, from connect() to QUIT. At a
+ * time it has one owner: a job, or the pool in which it waits for the next one.
+ */
+#ifndef QUEUE_REMOTE_CONNECTION_H
+#define QUEUE_REMOTE_CONNECTION_H
+
+#include "common/conf.h"
+#include "common/dns_message.h"
+#include "common/stream.h"
+#include "queue/job.h"
+#include "queue/smtp_client.h"
+
+/* What all connections of a process share. */
+struct remote_context {
+	struct loop *loop;
+	const struct conf *conf;
+	struct tls_context *tls; /* NULL: never TLS */
+	size_t connections;	 /* open ones, those in the pool too */
+};
+
+struct remote_connection;
+
+/* Who uses a connection. No callback comes from inside remote_connection_open; each may release the connection. */
+struct remote_owner {
+	/* The first thing that it hears: failure is NULL when a transaction can begin, else why not. */
+	void (*opened)(struct remote_owner *owner, struct remote_connection *connection,
+	    const struct smtp_verdict *failure);
+	/* A recipient's verdict. Must not release the connection. */
+	void (*result)(struct remote_owner *owner, struct remote_connection *connection,
+	    const struct smtp_recipient *recipient);
+	/* The transaction is over and each recipient had its result, unless connection->stale. */
+	void (*ended)(struct remote_owner *owner, struct remote_connection *connection);
+	/* It was idle and is gone. */
+	void (*lost)(struct remote_owner *owner, struct remote_connection *connection);
+};
+
+struct remote_target {
+	struct str host;	   /* of the log, and SNI; borrowed during the call */
+	const struct endpoint *to; /* NULL: path */
+	const char *path;	   /* of a local socket */
+	bool lmtp;
+	bool want_tls;
+};
+
+/* A message, from the pieces of a file. The caller's until `ended`. */
+struct remote_transaction {
+	struct smtp_mail mail;
+	int fd;
+	const struct queue_piece *pieces;
+	size_t npieces;
+	size_t piece; /* the next to be sent, and from where in it */
+	uint64_t at;
+};
+
+struct remote_connection {
+	struct stream stream;
+	struct smtp_client client;
+	struct remote_context *context;
+	struct remote_owner *owner; /* NULL: released, closing */
+	struct remote_transaction *transaction;
+	unsigned transactions; /* begun */
+	uint64_t opened_ms;
+	bool opening;
+	bool connected;
+	bool tls_failed; /* `opened` failed because of TLS: worth another try without */
+	bool stale;	 /* `ended`: the server had closed before it heard of the message */
+	bool unreadable; /* the message could not be read from its file */
+	char host[DNS_NAME_MAX + 1];
+	char relay[JOB_RELAY_MAX + 1];
+	char tls[JOB_TEXT_MAX + 1];
+	char words[1024]; /* ours, for a verdict */
+	struct loop_timer later; /* more of the body, after others had their turn */
+
+	/* The pool's. */
+	TAILQ_ENTRY(remote_connection) idle;
+	struct loop_timer expiry;
+	char *key;
+};
+
+/* NULL and err: the connection cannot even be begun (no route, no such socket). */
+struct remote_connection *remote_connection_open(struct remote_context *context, const struct remote_target *target,
+    struct remote_owner *owner, struct err *err);
+/* Only when it is usable. The callbacks may come from inside. */
+void remote_connection_send(struct remote_connection *connection, struct remote_transaction *transaction);
+/* A transaction can begin. */
+bool remote_connection_is_usable(const struct remote_connection *connection);
+/* The owner is done with it: QUIT if it is between transactions, an abrupt end otherwise. Frees it, now or later. */
+void remote_connection_release(struct remote_connection *connection);
+
+#endif

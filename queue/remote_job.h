@@ -1,0 +1,36 @@
+/*
+ * One job of remote: the way from a next hop to a verdict for each recipient. A connection that is open to the site is
+ * used; else the exchangers are tried in order, each with all of its addresses, until a server is ready to take mail.
+ */
+#ifndef QUEUE_REMOTE_JOB_H
+#define QUEUE_REMOTE_JOB_H
+
+#include "queue/remote_pool.h"
+#include "queue/remote_route.h"
+
+/* Addresses that one job connects to at most. */
+#define REMOTE_JOB_ADDRESSES_MAX 20
+
+struct remote_job;
+
+/* What jobs share, and whom they tell. */
+struct remote_jobs {
+	struct remote_context context;
+	struct dns *dns;
+	struct remote_pool pool;
+	void (*result)(struct remote_jobs *jobs, uint32_t id, const struct job_result *result);
+	/* The job is over and freed after this. */
+	void (*done)(struct remote_jobs *jobs, uint32_t id, const struct job_done *done);
+	LIST_HEAD(remote_job_list, remote_job) list;
+	size_t n;
+};
+
+/*
+ * Takes the job out of the message, with its descriptor. False: the message is malformed. The results come later, never
+ * from inside.
+ */
+bool remote_job_start(struct remote_jobs *jobs, struct msg *m);
+/* Drops all jobs, telling nobody: connections are closed in the middle, so that no message is ended. */
+void remote_jobs_drop(struct remote_jobs *jobs);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * From a next hop to the hosts that are to be tried, best first, and from a host to its addresses: DNS for remote.
+ */
+#ifndef QUEUE_REMOTE_ROUTE_H
+#define QUEUE_REMOTE_ROUTE_H
+
+#include "common/dns.h"
+#include "queue/mx.h"
+#include "queue/next_hop.h"
+
+/* A look-up without a verdict of DNS (address literals, sockets) holds for so long. */
+#define REMOTE_ROUTE_TTL_S 3600
+#define REMOTE_FAMILY_MAX 6 /* addresses of a host and family that are tried */
+
+struct remote_route {
+	/* The route is known, one way or the other; never called from inside remote_route_start. */
+	void (*found)(struct remote_route *route);
+	enum job_status status; /* DELIVERED: there are hosts */
+	struct str code;	/* otherwise: why not */
+	struct str reason;
+	struct mx_list list; /* of one host for all but domains */
+	bool implicit;	     /* the domain has no MX record: its own addresses count */
+	uint32_t ttl_s;
+
+	struct dns_query query;
+	struct arena *arena;
+	struct str domain;
+	struct str own;
+};
+
+/*
+ * own: our host name. What the route holds lives in the arena. True: nothing had to be asked, and the route is known
+ * already; `found` is not called.
+ */
+bool remote_route_start(struct remote_route *route, struct dns *dns, const struct next_hop *next_hop, struct str own,
+    struct arena *arena, void (*found)(struct remote_route *));
+/* The callback will not come. */
+void remote_route_stop(struct remote_route *route);
+
+struct remote_addresses {
+	void (*found)(struct remote_addresses *addresses); /* never from inside remote_addresses_start */
+	/* The families in turn, IPv6 first. */
+	struct endpoint list[2 * REMOTE_FAMILY_MAX];
+	size_t n;
+	bool temporary;	   /* none, because DNS could not tell */
+	struct str reason; /* of that; static or of the resolver's answer: holds during `found` */
+
+	uint16_t port;
+	unsigned waiting;
+	struct endpoint v6[REMOTE_FAMILY_MAX], v4[REMOTE_FAMILY_MAX];
+	size_t nv6, nv4;
+	struct dns_query query_v6, query_v4;
+};
+
+void remote_addresses_start(struct remote_addresses *addresses, struct dns *dns, struct str host, uint16_t port,
+    void (*found)(struct remote_addresses *));
+void remote_addresses_stop(struct remote_addresses *addresses);
+
+#endif
