@@ -1,0 +1,174 @@
+#include "smtpd/intake.h"
+
+#include <bsd/stdlib.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+#define WRITE_FROM 65536 /* bytes that gather before they are written */
+#define OUT_MAX (WRITE_FROM + QUEUE_RECORD_MAX + 2 * 65536)
+/* The owner may write and nothing else; the group is the queue's, by the drop box's set-gid bit. */
+#define FILE_MODE (S_IWUSR | S_IRGRP | S_IWGRP)
+/* As an ordinary user the queue is the same user, and the owner's bits are its own. */
+#define FILE_MODE_ONE_USER (S_IRUSR | S_IWUSR)
+
+void
+intake_init(struct intake *intake, struct commit *commit, int incoming_fd, const char *poke_path)
+{
+	*intake = (struct intake){.commit = commit, .incoming_fd = incoming_fd, .poke_path = poke_path};
+	intake->poke_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (intake->poke_fd < 0)
+		log_warning("cannot tell queued of new messages: socket: %s", strerror(errno));
+}
+
+/* A lost notice costs only time: queued looks by itself as well. */
+static void
+poke(const struct intake *intake, const struct queue_id *id)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+
+	if (intake->poke_fd < 0 || !str_copy(to.sun_path, sizeof to.sun_path, str_from(intake->poke_path)))
+		return;
+	if (sendto(intake->poke_fd, id->text, QUEUE_ID_LENGTH, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&to,
+	        sizeof to) < 0)
+		log_debug("queued was not told of %s: %s", id->text, strerror(errno));
+}
+
+void
+intake_begin(struct intake_message *m, struct intake *intake, uint64_t time_ms)
+{
+	*m = (struct intake_message){.intake = intake, .fd = -1};
+	queue_id_make(&m->id, time_ms * 1000 + arc4random_uniform(1000), arc4random());
+	queue_writer_init(&m->writer, OUT_MAX);
+}
+
+static bool
+file_create(struct intake_message *m, struct err *err)
+{
+	struct stat st;
+	mode_t mode = FILE_MODE;
+
+	if (m->fd >= 0)
+		return true;
+	if (fstat(m->intake->incoming_fd, &st) == 0 && st.st_uid == geteuid())
+		mode = FILE_MODE_ONE_USER;
+	m->fd = openat(m->intake->incoming_fd, m->id.text, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (m->fd < 0)
+		return err_sys(err, "cannot create %s in the queue", m->id.text);
+	return true;
+}
+
+static bool
+write_all(struct intake_message *m, struct err *err)
+{
+	struct str out = queue_writer_output(&m->writer);
+
+	if (!file_create(m, err))
+		return false;
+	while (out.n > 0) {
+		ssize_t n = write(m->fd, out.p, out.n);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			if (n == 0)
+				errno = ENOSPC;
+			return err_sys(err, "cannot write %s", m->id.text);
+		}
+		queue_writer_wrote(&m->writer, (size_t)n);
+		out = queue_writer_output(&m->writer);
+	}
+	return true;
+}
+
+bool
+intake_flush(struct intake_message *m, struct err *err)
+{
+	if (m->failed) {
+		*err = m->err;
+		return false;
+	}
+	if (queue_writer_output(&m->writer).n < WRITE_FROM)
+		return true;
+	if (write_all(m, &m->err))
+		return true;
+	m->failed = true;
+	*err = m->err;
+	return false;
+}
+
+static bool
+head_write(struct intake_message *m, struct err *err)
+{
+	char head[QUEUE_HEAD_BYTES];
+
+	if (!queue_writer_head(&m->writer, head))
+		return true;
+	if (pwrite(m->fd, head, sizeof head, 0) != (ssize_t)sizeof head)
+		return err_sys(err, "cannot write the head of %s", m->id.text);
+	return true;
+}
+
+static bool
+file_end(struct intake_message *m, struct err *err)
+{
+	if (!m->failed && !queue_writer_ok(&m->writer))
+		return err_set(err, ERR_LIMIT, "%s does not fit the queue file format", m->id.text);
+	return !m->failed && write_all(m, err) && head_write(m, err);
+}
+
+/* A message that is refused must not look complete to queued, whatever became of its name. */
+static void
+file_void(struct intake_message *m)
+{
+	if (m->fd >= 0 && ftruncate(m->fd, 0) != 0)
+		log_warning("%s: cannot truncate what is left of a refused message: %s", m->id.text, strerror(errno));
+}
+
+static void
+durable(struct commit_entry *entry, bool ok, const struct err *err)
+{
+	struct intake_message *m = container_of(entry, struct intake_message, entry);
+
+	if (m->failed) {
+		ok = false;
+		err = &m->err;
+	}
+	if (!ok)
+		file_void(m);
+	/* Nothing is lost by a close that fails: what it wrote is durable. */
+	if (m->fd >= 0)
+		(void)close(m->fd);
+	m->fd = -1;
+	if (ok)
+		poke(m->intake, &m->id);
+	m->done(m, ok, err);
+}
+
+void
+intake_finish(struct intake_message *m, void (*done)(struct intake_message *, bool, const struct err *))
+{
+	m->done = done;
+	queue_writer_end(&m->writer);
+	if (!m->failed && !file_end(m, &m->err))
+		m->failed = true;
+	/* One that failed goes the same way, so that done is never called from inside. */
+	commit_submit(m->intake->commit, &m->entry, m->failed ? -1 : m->fd, m->intake->incoming_fd, durable);
+}
+
+void
+intake_clear(struct intake_message *m)
+{
+	if (m->fd >= 0) {
+		file_void(m);
+		(void)close(m->fd);
+	}
+	m->fd = -1;
+	queue_writer_clear(&m->writer);
+}

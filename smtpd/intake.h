@@ -1,0 +1,46 @@
+/*
+ * Hands a message to the queue: a file in the drop box spool/incoming, which this process may create there and nothing
+ * else. A small message is one open and one write; then the group commit makes file and name durable, and only then
+ * `done` says so. What is given up stays behind without its END record and is swept by queued.
+ */
+#ifndef SMTPD_INTAKE_H
+#define SMTPD_INTAKE_H
+
+#include "common/commit.h"
+#include "common/queue_file.h"
+#include "common/queue_id.h"
+
+/* The drop box: one a process. */
+struct intake {
+	struct commit *commit;
+	int incoming_fd;	/* the directory */
+	int poke_fd;		/* datagrams that tell queued; -1: it looks by itself */
+	const char *poke_path;
+};
+
+struct intake_message {
+	struct intake *intake;
+	struct queue_writer writer;
+	struct queue_id id;
+	int fd; /* -1 until something had to be written */
+	bool failed;
+	struct err err;
+	struct commit_entry entry;
+	/* ok: the message is the queue's now. Called once after intake_finish. */
+	void (*done)(struct intake_message *m, bool ok, const struct err *err);
+};
+
+/* Opens the socket for the notices. incoming_fd, commit and poke_path stay the caller's. */
+void intake_init(struct intake *intake, struct commit *commit, int incoming_fd, const char *poke_path);
+
+/* A new message with a fresh ID; writes nothing yet. time_ms: since 1970. */
+void intake_begin(struct intake_message *m, struct intake *intake, uint64_t time_ms);
+/* To be called now and then while m->writer is filled: writes out what has gathered once it is much. False and err when
+ * the disk does not take it; the message is lost then and the caller says so to the client (452). */
+bool intake_flush(struct intake_message *m, struct err *err);
+/* Ends the file, makes it durable and tells queued. done is called from the loop, never from inside. */
+void intake_finish(struct intake_message *m, void (*done)(struct intake_message *, bool, const struct err *));
+/* Gives the message up (before intake_finish), or frees what is left of it (after done). Harmless twice. */
+void intake_clear(struct intake_message *m);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * smtpd: the SMTP server. `worker` processes speak with clients and may create files in the queue's drop box; `key`
+ * holds the TLS private key and signs for them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/daemon.h"
+#include "common/daemon_key.h"
+#include "common/log.h"
+#include "smtpd/worker.h"
+
+/* Read rights are for syncing the directory; getdents is not among the promises of the worker's sandbox. */
+static int
+incoming_open(const struct conf *conf)
+{
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof path, "%s/incoming", conf->spool_directory);
+	int fd = n < (int)sizeof path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (fd < 0)
+		fatal("cannot open %s: %s; \"merpati run\" makes it", path, strerror(errno));
+	return fd;
+}
+
+static void
+worker_main(struct daemon_self *self)
+{
+	(void)umask(0); /* the queue's group must be able to read what is dropped */
+	worker_run(self, incoming_open(self->conf));
+}
+
+static unsigned
+worker_count(const struct conf *conf)
+{
+	return (unsigned)conf->smtpd.workers;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct daemon_role roles[] = {
+	    {.name = "worker", .user = "_smtpd", .count = worker_count, .main = worker_main, .peer = "key",
+	        .listeners = LISTENER_BIT(LISTENER_MX) | LISTENER_BIT(LISTENER_SUBMISSION) |
+	            LISTENER_BIT(LISTENER_SUBMISSIONS) | LISTENER_BIT(LISTENER_SUBMIT)},
+	    DAEMON_KEY_ROLE,
+	};
+	static struct daemon daemon = {.name = "smtpd", .roles = roles, .nroles = sizeof roles / sizeof roles[0]};
+
+	return daemon_main(&daemon, argc, argv);
+}

@@ -1,0 +1,31 @@
+#include "smtpd/policy.h"
+
+struct str
+policy_domain(const struct conf *conf, const struct address *address)
+{
+	switch (address->kind) {
+	case ADDRESS_NULL:
+		return STR_NONE;
+	case ADDRESS_LOCAL:
+		return str_from(conf->hostname);
+	case ADDRESS_DOMAIN:
+	case ADDRESS_LITERAL_V4:
+	case ADDRESS_LITERAL_V6:
+		return address->domain;
+	}
+	return STR_NONE;
+}
+
+enum policy_verdict
+policy_recipient(const struct policy_facts *facts, const struct address *recipient, struct smtp_reply *reply)
+{
+	/* An address without a domain is this host's, whether or not its name is among the domains (RFC 5321 4.5.1). */
+	if (recipient->kind == ADDRESS_LOCAL)
+		return POLICY_LOCAL;
+	if (recipient->kind == ADDRESS_DOMAIN && conf_domain_find(facts->conf, recipient->domain) != NULL)
+		return POLICY_LOCAL;
+	if (facts->authenticated || facts->in_networks)
+		return POLICY_RELAY;
+	*reply = *SMTP_REPLY(554, "5.7.1", "Relay access denied");
+	return POLICY_REFUSE;
+}

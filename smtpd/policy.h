@@ -1,0 +1,30 @@
+/*
+ * May this client send to this recipient? A pure function of facts and configuration: local domains are open to
+ * everybody (whether the recipient exists is authd's to say), all others only to those whose mail we relay.
+ */
+#ifndef SMTPD_POLICY_H
+#define SMTPD_POLICY_H
+
+#include "common/address.h"
+#include "common/conf.h"
+#include "common/smtp_server.h"
+
+struct policy_facts {
+	const struct conf *conf;
+	bool authenticated;
+	bool in_networks; /* the client's address is in `networks`, or it is a program of this host */
+};
+
+enum policy_verdict {
+	POLICY_LOCAL,  /* ours: ask authd whether the recipient exists */
+	POLICY_RELAY,  /* accepted for another host */
+	POLICY_REFUSE, /* *reply says so */
+};
+
+/* *reply is set for REFUSE. */
+enum policy_verdict policy_recipient(const struct policy_facts *facts, const struct address *recipient,
+    struct smtp_reply *reply);
+/* Where mail for an address without a domain goes: this host. */
+struct str policy_domain(const struct conf *conf, const struct address *address);
+
+#endif

@@ -1,0 +1,273 @@
+#include "smtpd/session_message.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/log.h"
+#include "smtpd/policy.h"
+#include "smtpd/trace.h"
+
+#define HEAD_MAX 4096
+
+static void
+message_free(struct session_message *m)
+{
+	intake_clear(&m->intake);
+	content_clear(&m->content);
+	free(m);
+}
+
+/* ---- the envelope -------------------------------------------------------------------------------------------------- */
+
+static void
+recipients_write(struct session *s, struct queue_writer *w)
+{
+	const struct smtp_transaction *t = &s->smtp.transaction;
+	struct err err;
+
+	for (const struct smtp_recipient *r = t->recipients; r != NULL; r = r->next) {
+		char address[ADDRESS_TEXT_MAX + 256];
+		struct str domain = policy_domain(s->worker->conf, &r->address);
+		int n;
+
+		if (r->address.kind != ADDRESS_LOCAL) {
+			queue_writer_recipient(w, r->address.text);
+		} else {
+			n = snprintf(address, sizeof address, "%.*s@%.*s", STR_FMT(r->address.text), STR_FMT(domain));
+			queue_writer_recipient(w, (struct str){address, (size_t)n});
+		}
+		(void)intake_flush(&s->message->intake, &err); /* a failure is kept for the first piece of content */
+	}
+}
+
+static void
+envelope_write(struct session *s, struct queue_writer *w, uint64_t time_ms)
+{
+	const struct smtp_transaction *t = &s->smtp.transaction;
+	char client[SMTP_HELO_MAX + INET6_ADDRSTRLEN + 8];
+	int n;
+
+	queue_writer_begin(w, time_ms, t->sender.text);
+	n = s->remote[0] != '\0' ? snprintf(client, sizeof client, "%s [%s]", s->smtp.helo, s->remote)
+				 : snprintf(client, sizeof client, "%s", s->worker->conf->hostname);
+	queue_writer_record(w, QUEUE_CLIENT, (struct str){client, n < (int)sizeof client ? (size_t)n : sizeof client - 1});
+	if (s->smtp.user[0] != '\0')
+		queue_writer_record(w, QUEUE_LOGIN, str_from(s->smtp.user));
+	else if (s->local_user[0] != '\0')
+		queue_writer_record(w, QUEUE_LOGIN, str_from(s->local_user));
+	if (t->body == SMTP_BODY_8BITMIME)
+		queue_writer_record(w, QUEUE_BODY, STR("8BITMIME"));
+	recipients_write(s, w);
+}
+
+static void
+received_write(struct session *s, struct queue_writer *w)
+{
+	const struct smtp_transaction *t = &s->smtp.transaction;
+	bool tls = stream_is_tls(&s->stream);
+	struct trace_facts facts = {
+	    .helo = str_from(s->smtp.helo),
+	    .client = str_from(s->remote),
+	    .local_user = str_from(s->local_user),
+	    .tls_version = tls ? str_from(stream_tls_version(&s->stream)) : STR_NONE,
+	    .tls_cipher = tls ? str_from(stream_tls_cipher(&s->stream)) : STR_NONE,
+	    .hostname = str_from(s->worker->conf->hostname),
+	    .protocol = str_from(smtp_server_protocol_name(&s->smtp)),
+	    .id = queue_id_str(&s->message->intake.id),
+	    .recipient = t->nrecipients == 1 ? t->recipients->address.text : STR_NONE,
+	    .date = str_from(s->message->date),
+	};
+	struct buf head;
+
+	buf_init(&head, HEAD_MAX);
+	trace_received_add(&head, &facts);
+	queue_writer_content(w, buf_str(&head));
+	buf_clear(&head);
+}
+
+static struct date
+date_now(const struct timespec *now)
+{
+	struct tm tm;
+	time_t seconds = now->tv_sec;
+
+	if (localtime_r(&seconds, &tm) == NULL)
+		return (struct date){.seconds = now->tv_sec};
+	return (struct date){.seconds = now->tv_sec, .zone_minutes = (int)(tm.tm_gmtoff / 60)};
+}
+
+/* Programs of this host and users who gave their password write mail; others only pass it on. */
+static bool
+is_submission(const struct session *s)
+{
+	return s->listener->facts->service != NULL || s->remote[0] == '\0' || s->smtp.user[0] != '\0';
+}
+
+bool
+session_message_begin(struct session *s)
+{
+	const struct conf *conf = s->worker->conf;
+	struct session_message *m = calloc(1, sizeof *m);
+	struct content_rules rules = {.complete = is_submission(s), .received_max = conf->smtpd.received_limit,
+	    .header_max = conf->smtpd.header_limit_bytes};
+	struct timespec now;
+	uint64_t time_ms;
+
+	if (m == NULL || clock_gettime(CLOCK_REALTIME, &now) != 0) {
+		free(m);
+		return false;
+	}
+	time_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	m->session = s;
+	m->worker = s->worker;
+	s->message = m;
+	intake_begin(&m->intake, &s->worker->intake, time_ms);
+	(void)date_format_rfc5322(m->date, date_now(&now));
+	(void)snprintf(m->message_id, sizeof m->message_id, "<%s@%s>", m->intake.id.text, conf->hostname);
+	rules.date = str_from(m->date);
+	rules.message_id = str_from(m->message_id);
+	content_init(&m->content, &rules, &m->intake.writer);
+	envelope_write(s, &m->intake.writer, time_ms);
+	received_write(s, &m->intake.writer);
+	if (s->smtp.user[0] != '\0')
+		log_as(s->listener->facts->service, "%s: client=unknown[%s], sasl_method=%s, sasl_username=%s",
+		    m->intake.id.text, s->remote, s->mechanism, s->smtp.user);
+	else if (s->remote[0] != '\0')
+		log_as(s->listener->facts->service, "%s: client=unknown[%s]", m->intake.id.text, s->remote);
+	else
+		log_as(s->listener->facts->service, "%s: client=localhost, user=%s", m->intake.id.text, s->local_user);
+	return true;
+}
+
+/* ---- the content --------------------------------------------------------------------------------------------------- */
+
+static struct smtp_reply
+reply_to_failure(const struct err *err)
+{
+	if (err->class == ERR_LIMIT)
+		return *SMTP_REPLY(552, "5.3.4", "The message does not fit into the queue");
+	if (err->errnum == ENOSPC || err->errnum == EDQUOT || err->errnum == EFBIG)
+		return *SMTP_REPLY(452, "4.3.1", "Insufficient system storage, please try again later");
+	return *SMTP_REPLY(451, "4.3.0", "Local trouble, please try again later");
+}
+
+static void
+log_refusal(const struct session *s, const struct smtp_reply *reply, const char *why)
+{
+	log_as(s->listener->facts->service, "%s: reject: DATA from unknown[%s]: %u %s %.*s; %s; from=<%.*s>",
+	    s->message->intake.id.text, s->remote, reply->code, reply->status, STR_FMT(reply->text), why,
+	    STR_FMT(s->smtp.transaction.sender.text));
+}
+
+static bool
+content_is_refused(struct session *s, struct smtp_reply *reply)
+{
+	struct session_message *m = s->message;
+	struct err err;
+
+	switch (m->content.verdict) {
+	case CONTENT_FINE:
+		break;
+	case CONTENT_LOOP:
+		*reply = *SMTP_REPLY(554, "5.4.6", "Too many hops: the message seems to be in a loop");
+		log_refusal(s, reply, "too many Received fields");
+		return true;
+	case CONTENT_HEADER_TOO_LARGE:
+		*reply = *SMTP_REPLY(552, "5.3.4", "The header is too large");
+		log_refusal(s, reply, "header_limit");
+		return true;
+	}
+	if (intake_flush(&m->intake, &err))
+		return false;
+	*reply = reply_to_failure(&err);
+	log_refusal(s, reply, err.text);
+	return true;
+}
+
+void
+session_message_feed(struct session *s, struct str piece)
+{
+	struct smtp_reply reply;
+
+	if (s->message == NULL) /* refused already; the rest of it is thrown away */
+		return;
+	content_feed(&s->message->content, piece);
+	if (!content_is_refused(s, &reply))
+		return;
+	session_message_drop(s);
+	smtp_server_refuse_content(&s->smtp, &reply);
+}
+
+static void
+reply_accepted(struct session *s, const struct session_message *m)
+{
+	char text[64];
+	int n = snprintf(text, sizeof text, "Ok: queued as %s", m->intake.id.text);
+	const struct smtp_reply reply = {.code = 250, .status = "2.0.0", .text = {text, (size_t)n}};
+
+	smtp_server_answer(&s->smtp, &reply);
+}
+
+static void
+finished(struct intake_message *intake, bool ok, const struct err *err)
+{
+	struct session_message *m = container_of(intake, struct session_message, intake);
+	struct session *s = m->session;
+	struct worker *worker = m->worker;
+
+	if (ok)
+		log_as(s != NULL ? s->listener->facts->service : NULL, "%s: message-id=%s", m->intake.id.text,
+		    m->content.message_id[0] != '\0' ? m->content.message_id : "<>");
+	if (s == NULL) {
+		message_free(m);
+		worker->ncommits--;
+		worker_session_over(worker);
+		return;
+	}
+	if (ok) {
+		reply_accepted(s, m);
+	} else {
+		struct smtp_reply reply = reply_to_failure(err);
+
+		log_refusal(s, &reply, err->text);
+		smtp_server_answer(&s->smtp, &reply);
+	}
+	s->message = NULL;
+	message_free(m);
+	session_go_on(s);
+}
+
+void
+session_message_end(struct session *s)
+{
+	struct smtp_reply reply;
+
+	if (s->message == NULL)
+		return;
+	content_end(&s->message->content);
+	if (content_is_refused(s, &reply)) {
+		session_message_drop(s);
+		smtp_server_answer(&s->smtp, &reply);
+		return;
+	}
+	intake_finish(&s->message->intake, finished);
+}
+
+void
+session_message_drop(struct session *s)
+{
+	struct session_message *m = s->message;
+
+	if (m == NULL)
+		return;
+	s->message = NULL;
+	if (m->intake.done != NULL) { /* on its way to the disk: it is the queue's if it gets there */
+		m->session = NULL;
+		m->worker->ncommits++;
+		return;
+	}
+	message_free(m);
+}

@@ -1,0 +1,178 @@
+#include "smtpd/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/sandbox.h"
+#include "common/tls.h"
+#include "common/tls_key.h"
+#include "smtpd/session.h"
+
+#define COMMIT_THREADS 2
+#define MAP_TIMEOUT_MS 10000
+#define ACCEPTS_A_TURN 16
+#define DESCRIPTORS_MORE 64	/* besides those of the sessions */
+#define DESCRIPTORS_A_SESSION 2 /* connection and queue file */
+#define PATH_BYTES 128
+
+static void
+accept_on(struct worker *worker, bool on)
+{
+	if (worker->accepting == on)
+		return;
+	worker->accepting = on;
+	for (size_t i = 0; i < worker->nlisteners; i++)
+		loop_io_want(&worker->listeners[i].io, on ? LOOP_READ : 0);
+}
+
+static bool
+has_room(const struct worker *worker)
+{
+	return worker->nsessions + worker->ncommits < worker->conf->smtpd.clients_per_worker;
+}
+
+static void
+accept_ready(struct loop_io *io, unsigned events)
+{
+	struct worker_listener *listener = container_of(io, struct worker_listener, io);
+	struct worker *worker = listener->worker;
+
+	(void)events;
+	for (int i = 0; i < ACCEPTS_A_TURN && worker->accepting; i++) {
+		struct sockaddr_storage address = {0};
+		socklen_t n = sizeof address;
+		int fd = accept4(io->fd, (struct sockaddr *)(void *)&address, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0) {
+			if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+				log_warning("accept: %s", strerror(errno));
+			return;
+		}
+		session_new(listener, fd, &address);
+		if (!has_room(worker))
+			accept_on(worker, false); /* the others wait to be greeted */
+	}
+}
+
+void
+worker_session_over(struct worker *worker)
+{
+	if (!worker->draining) {
+		if (has_room(worker))
+			accept_on(worker, true);
+		return;
+	}
+	if (worker->nsessions == 0 && worker->ncommits == 0)
+		loop_stop(worker->loop);
+}
+
+static void
+sessions_drain(struct worker *worker, bool haste)
+{
+	struct session *s, *next;
+
+	worker->draining = true;
+	for (size_t i = 0; i < worker->nlisteners; i++)
+		loop_io_remove(&worker->listeners[i].io);
+	TAILQ_FOREACH_SAFE(s, &worker->sessions, link, next)
+		session_drain(s, haste);
+	worker_session_over(worker);
+}
+
+static void
+drain(struct daemon_self *self)
+{
+	sessions_drain(self->owner, false);
+}
+
+static void
+stop(struct daemon_self *self)
+{
+	sessions_drain(self->owner, true);
+}
+
+/* ---- set-up ------------------------------------------------------------------------------------------------------------ */
+
+static struct tls_context *
+tls_make(const struct conf *conf, struct tls_signer *signer, const struct listener *listener)
+{
+	struct tls_context *tls;
+	struct err err;
+
+	if (signer == NULL || listener->kind == LISTENER_SUBMIT)
+		return NULL;
+	tls = tls_server_new(conf->tls_certificate, signer, listener->name, &err);
+	if (tls == NULL)
+		fatal("%s", err.text);
+	return tls;
+}
+
+static void
+listeners_open(struct worker *worker, struct daemon_self *self)
+{
+	struct tls_signer *signer = conf_has_tls(self->conf) && self->npeers > 0 ? tls_signer_new(self->peers[0]) : NULL;
+
+	worker->listeners = calloc(self->nlisteners + 1, sizeof *worker->listeners);
+	if (worker->listeners == NULL)
+		fatal("out of memory for %zu listeners", self->nlisteners);
+	for (size_t i = 0; i < self->nlisteners; i++) {
+		const struct listener *listener = &self->listeners[i];
+		const struct listener_kind_facts *facts = listener_kind_facts(listener->kind);
+
+		if (facts->tls_at_once && signer == NULL) {
+			log_warning("listener %s is not served: there is no tls_certificate", listener->name);
+			continue;
+		}
+		worker->listeners[worker->nlisteners++] = (struct worker_listener){
+		    .worker = worker, .listener = listener, .facts = facts, .tls = tls_make(self->conf, signer, listener)};
+	}
+}
+
+static void
+confine(struct daemon_self *self, int incoming_fd)
+{
+	struct sandbox_spec spec = {
+	    .promises = SANDBOX_STDIO | SANDBOX_LOOP | SANDBOX_SERVE | SANDBOX_UNIX | SANDBOX_CREATE | SANDBOX_THREADS,
+	    .paths = {{.fd = incoming_fd, .access = SANDBOX_WRITE}},
+	    .descriptors_max = self->conf->smtpd.clients_per_worker * DESCRIPTORS_A_SESSION + DESCRIPTORS_MORE,
+	};
+
+	daemon_confine(self, &spec);
+}
+
+static void
+services_open(struct worker *worker, int incoming_fd)
+{
+	static char map_path[PATH_BYTES], poke_path[PATH_BYTES];
+
+	(void)str_copy(map_path, sizeof map_path, str_from(daemon_socket_path(worker->conf, "map")));
+	(void)str_copy(poke_path, sizeof poke_path, str_from(daemon_socket_path(worker->conf, "poke")));
+	worker->sasl = sasl_client_new(worker->loop, daemon_socket_path(worker->conf, "sasl"));
+	socketmap_client_init(&worker->map, worker->loop, map_path, MAP_TIMEOUT_MS);
+	intake_init(&worker->intake, commit_new(worker->loop, COMMIT_THREADS), incoming_fd, poke_path);
+}
+
+void
+worker_run(struct daemon_self *self, int incoming_fd)
+{
+	static struct worker worker;
+
+	worker.conf = self->conf;
+	TAILQ_INIT(&worker.sessions);
+	clients_init(&worker.clients);
+	listeners_open(&worker, self);
+	confine(self, incoming_fd);
+	worker.loop = loop_new();
+	services_open(&worker, incoming_fd);
+	for (size_t i = 0; i < worker.nlisteners; i++)
+		loop_io_add(worker.loop, &worker.listeners[i].io, worker.listeners[i].listener->fd, LOOP_READ, accept_ready);
+	worker.accepting = true;
+	self->owner = &worker;
+	self->drain = drain;
+	self->stop = stop;
+	daemon_self_open(self, worker.loop);
+	loop_run(worker.loop);
+}

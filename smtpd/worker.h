@@ -1,0 +1,49 @@
+/*
+ * One process of smtpd: its listeners, its sessions, and the connections to those whom it asks. It may create files in
+ * the drop box and do nothing else outside of its sockets.
+ */
+#ifndef SMTPD_WORKER_H
+#define SMTPD_WORKER_H
+
+#include "common/commit.h"
+#include "common/daemon.h"
+#include "common/sasl_client.h"
+#include "common/socketmap.h"
+#include "smtpd/clients.h"
+#include "smtpd/intake.h"
+
+struct session;
+struct tls_context;
+
+/* A listening socket with what its sessions have in common. */
+struct worker_listener {
+	struct loop_io io;
+	struct worker *worker;
+	const struct listener *listener;
+	const struct listener_kind_facts *facts;
+	struct tls_context *tls; /* NULL: TLS is not offered */
+};
+
+struct worker {
+	const struct conf *conf;
+	struct loop *loop;
+	struct intake intake;
+	struct sasl_client *sasl;
+	struct socketmap_client map;
+	struct worker_listener *listeners;
+	size_t nlisteners;
+	TAILQ_HEAD(worker_sessions, session) sessions;
+	size_t nsessions;
+	size_t ncommits; /* messages under way to the disk whose session has ended */
+	struct clients clients;
+	bool accepting;
+	bool draining;
+};
+
+/* The role's main: never returns before it was told to stop. incoming_fd: the drop box. */
+void worker_run(struct daemon_self *self, int incoming_fd);
+/* A session is over, or a message of a session that is over is on disk: there may be room for another, or this was the
+ * last. */
+void worker_session_over(struct worker *worker);
+
+#endif
