@@ -16,10 +16,10 @@ content_clear(struct content *c)
 static void
 message_id_note(struct content *c, struct str value)
 {
-	struct str id;
+	struct str rest = value, id;
 
 	c->has_message_id = true;
-	if (!rfc5322_message_id_next(&value, &id))
+	if (!rfc5322_message_id_next(&rest, &id))
 		id = str_trim(value);
 	(void)str_copy(c->message_id, sizeof c->message_id, str_sub(id, 0, CONTENT_MESSAGE_ID_MAX));
 }
