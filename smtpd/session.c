@@ -318,9 +318,8 @@ run(struct session *s)
 	}
 	if (s->start_tls)
 		tls_begin(s);
-	if (s->worker->draining && !smtp_server_is_waiting(&s->smtp) && s->smtp.transaction.nrecipients == 0 &&
-	    s->message == NULL)
-		session_drain(s, false);
+	if (s->worker->stopping && !smtp_server_is_waiting(&s->smtp) && s->message == NULL)
+		session_stop(s);
 	loop_timer_set(s->worker->loop, &s->idle, s->worker->conf->smtpd.timeout_ms, idle_expired);
 }
 
@@ -509,11 +508,9 @@ session_new(struct worker_listener *listener, int fd, const struct sockaddr_stor
 }
 
 void
-session_drain(struct session *s, bool haste)
+session_stop(struct session *s)
 {
 	if (s->leaving || !stream_is_open(&s->stream))
-		return;
-	if (!haste && (smtp_server_is_waiting(&s->smtp) || s->message != NULL || s->smtp.transaction.nrecipients > 0))
 		return;
 	if (s->message != NULL && s->message->intake.done != NULL)
 		return; /* worker.c comes again when the reply is out */

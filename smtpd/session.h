@@ -48,8 +48,7 @@ struct session {
 
 /* Takes the descriptor. */
 void session_new(struct worker_listener *listener, int fd, const struct sockaddr_storage *address);
-/* Idle ones leave at once; the others when their transaction is over. With haste all leave now, but a message that is
- * on its way to the disk is still answered. */
-void session_drain(struct session *s, bool haste);
+/* The session ends now; but a message that is on its way to the disk is still answered. */
+void session_stop(struct session *s);
 
 #endif

@@ -70,28 +70,32 @@ worker_session_over(struct worker *worker)
 }
 
 static void
-sessions_drain(struct worker *worker, bool haste)
+listeners_remove(struct worker *worker)
 {
-	struct session *s, *next;
-
 	worker->draining = true;
 	for (size_t i = 0; i < worker->nlisteners; i++)
 		loop_io_remove(&worker->listeners[i].io);
-	TAILQ_FOREACH_SAFE(s, &worker->sessions, link, next)
-		session_drain(s, haste);
-	worker_session_over(worker);
 }
 
+/* A reload drops nobody: each session goes on until QUIT or its time-out. */
 static void
 drain(struct daemon_self *self)
 {
-	sessions_drain(self->owner, false);
+	listeners_remove(self->owner);
+	worker_session_over(self->owner);
 }
 
 static void
 stop(struct daemon_self *self)
 {
-	sessions_drain(self->owner, true);
+	struct worker *worker = self->owner;
+	struct session *s, *next;
+
+	listeners_remove(worker);
+	worker->stopping = true;
+	TAILQ_FOREACH_SAFE(s, &worker->sessions, link, next)
+		session_stop(s);
+	worker_session_over(worker);
 }
 
 /* ---- set-up ------------------------------------------------------------------------------------------------------------ */

@@ -37,7 +37,8 @@ struct worker {
 	size_t ncommits; /* messages under way to the disk whose session has ended */
 	struct clients clients;
 	bool accepting;
-	bool draining;
+	bool draining; /* accepts nobody any more */
+	bool stopping; /* and ends the sessions that there are */
 };
 
 /* The role's main: never returns before it was told to stop. incoming_fd: the drop box. */
