@@ -134,8 +134,7 @@ choose_numbers(struct folder *folder, const struct tag_use *use, struct err *err
 	struct mailbox_state *state = &folder->state.state;
 	bool ours = use != NULL || folder->state.damaged_counter;
 
-	if (folder->inbox && state->last_uidvalidity == 0)
-		state->last_uidvalidity = store_highest_uidvalidity(folder->store);
+	state->uidvalidity = 0;
 	state->next = 1;
 	if (state->id[0] == '\0')
 		folder_make_id(state, use ? use->tag : NULL);
@@ -149,9 +148,7 @@ choose_numbers(struct folder *folder, const struct tag_use *use, struct err *err
 	}
 	state->reserved = state->next;
 	(void)str_copy(state->boot, sizeof state->boot, str_from(folder->store->host->boot));
-	if (state->taking_over != MAILBOX_ORIGIN_NONE)
-		return true;
-	return store_new_uidvalidity(folder->store, folder, &state->uidvalidity, err);
+	return store_settle_uidvalidity(folder, &state->uidvalidity, err);
 }
 
 bool

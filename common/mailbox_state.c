@@ -153,8 +153,6 @@ state_line(struct mailbox_state *state, struct str line)
 
 	if (str_equal(key, STR("uidvalidity")))
 		return number_line(value, &state->uidvalidity);
-	if (str_equal(key, STR("last-uidvalidity")))
-		return number_line(value, &state->last_uidvalidity);
 	if (str_equal(key, STR("id")))
 		return state->id[0] == '\0' && is_id(value) && str_copy(state->id, sizeof state->id, value);
 	if (str_equal(key, STR("keyword")))
@@ -221,7 +219,5 @@ mailbox_state_format(struct buf *out, const struct mailbox_state *state)
 			buf_addf(out, "use %s\n", use_names[i]);
 	if (state->taking_over != MAILBOX_ORIGIN_NONE)
 		buf_addf(out, "taking-over %s\n", origin_names[state->taking_over]);
-	if (state->last_uidvalidity != 0)
-		buf_addf(out, "last-uidvalidity %u\n", state->last_uidvalidity);
 	buf_adds(out, "end\n");
 }

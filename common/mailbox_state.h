@@ -68,7 +68,6 @@ struct mailbox_state {
 	char keywords[MAILDIR_KEYWORDS_MAX][MAILBOX_KEYWORD_MAX + 1]; /* empty: the letter is free */
 	unsigned uses;			/* of enum mailbox_use */
 	enum mailbox_origin taking_over; /* begun and not finished */
-	uint32_t last_uidvalidity; /* INBOX only: the highest that any folder of this Maildir was ever given; else 0 */
 };
 
 /*

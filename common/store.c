@@ -179,12 +179,12 @@ store_unique_name(struct store *store, struct buf *out)
 	maildir_name_unique(out, &unique);
 }
 
-struct folder *
+bool
 store_lock(struct store *store, struct err *err)
 {
 	if (store->inbox.directory < 0 && !folder_open(&store->inbox, store, ".", true, err))
-		return NULL;
-	return folder_lock(&store->inbox, err) ? &store->inbox : NULL;
+		return false;
+	return folder_lock(&store->inbox, err);
 }
 
 void
@@ -193,45 +193,74 @@ store_unlock(struct store *store)
 	folder_unlock(&store->inbox);
 }
 
-/* UIDVALIDITY is a time, for the sake of Maildirs whose state was lost altogether, but one that only grows. */
-static uint32_t
-uidvalidity_after(uint32_t last)
+static bool
+last_uidvalidity(struct store *store, uint32_t *last, struct err *err)
 {
-	time_t now = time(NULL);
-
-	if (now > (time_t)last && now <= (time_t)UINT32_MAX)
-		return (uint32_t)now;
-	return last < UINT32_MAX ? last + 1 : last;
-}
-
-bool
-store_next_uidvalidity(struct folder *inbox, uint32_t *uidvalidity, struct err *err)
-{
-	struct mailbox_state *state = &inbox->state.state;
-
-	*uidvalidity = uidvalidity_after(state->last_uidvalidity);
-	state->last_uidvalidity = *uidvalidity;
-	return state_file_write(&inbox->state, err);
-}
-
-bool
-store_new_uidvalidity(struct store *store, struct folder *folder, uint32_t *uidvalidity, struct err *err)
-{
-	struct folder *inbox;
+	struct err why = {ERR_NONE, 0, ""};
+	uint64_t number = 0;
+	struct buf text;
 	bool ok;
 
-	if (folder != NULL && folder->inbox) { /* whoever rebuilds INBOX's state writes it then */
-		struct mailbox_state *state = &folder->state.state;
+	buf_init(&text, 64);
+	ok = store_read_file(store->root, STORE_UIDVALIDITY, &text, &why) || why.errnum == ENOENT;
+	if (!ok && err != NULL)
+		*err = why;
+	if (!str_to_u64(str_trim(buf_str(&text)), UINT32_MAX, &number) || number == 0)
+		number = store_highest_uidvalidity(store);
+	buf_clear(&text);
+	*last = (uint32_t)number;
+	return ok;
+}
 
-		*uidvalidity = uidvalidity_after(state->last_uidvalidity);
-		state->last_uidvalidity = *uidvalidity;
-		return true;
-	}
-	inbox = store_lock(store, err);
-	if (inbox == NULL)
+static bool
+write_last_uidvalidity(struct store *store, uint32_t last, struct err *err)
+{
+	struct buf text;
+	bool ok;
+
+	buf_init(&text, 64);
+	buf_addf(&text, "%u\n", last);
+	ok = store_write_file(store->root, STORE_UIDVALIDITY, buf_str(&text), err);
+	buf_clear(&text);
+	return ok;
+}
+
+bool
+store_next_uidvalidity(struct store *store, uint32_t *uidvalidity, struct err *err)
+{
+	time_t now = time(NULL);
+	uint32_t last;
+
+	if (!last_uidvalidity(store, &last, err))
 		return false;
-	ok = store_next_uidvalidity(inbox, uidvalidity, err);
-	store_unlock(store);
+	if (last == UINT32_MAX)
+		return err_set(err, ERR_LIMIT, "the Maildir has used up its UIDVALIDITYs");
+	*uidvalidity = now > (time_t)last && now <= (time_t)UINT32_MAX ? (uint32_t)now : last + 1;
+	return write_last_uidvalidity(store, *uidvalidity, err);
+}
+
+bool
+store_note_uidvalidity(struct store *store, uint32_t uidvalidity, struct err *err)
+{
+	uint32_t last;
+
+	if (!last_uidvalidity(store, &last, err))
+		return false;
+	return uidvalidity <= last || write_last_uidvalidity(store, uidvalidity, err);
+}
+
+bool
+store_settle_uidvalidity(struct folder *folder, uint32_t *uidvalidity, struct err *err)
+{
+	struct store *store = folder->store;
+	bool ok;
+
+	if (!folder->inbox && !store_lock(store, err))
+		return false;
+	ok = *uidvalidity != 0 ? store_note_uidvalidity(store, *uidvalidity, err)
+			       : store_next_uidvalidity(store, uidvalidity, err);
+	if (!folder->inbox)
+		store_unlock(store);
 	return ok;
 }
 

@@ -257,13 +257,13 @@ store_list_clear(struct store_list *list)
 /* --- making --------------------------------------------------------------------------------------------------------------- */
 
 static bool
-make_state(struct store *store, struct folder *inbox, int directory, unsigned uses, struct err *err)
+make_state(struct store *store, int directory, unsigned uses, struct err *err)
 {
 	struct mailbox_state state = {.next = 1, .reserved = 1, .uses = uses};
 	struct buf text;
 	bool ok;
 
-	if (!store_next_uidvalidity(inbox, &state.uidvalidity, err))
+	if (!store_next_uidvalidity(store, &state.uidvalidity, err))
 		return false;
 	folder_make_id(&state, NULL);
 	(void)str_copy(state.boot, sizeof state.boot, str_from(store->host->boot));
@@ -276,7 +276,7 @@ make_state(struct store *store, struct folder *inbox, int directory, unsigned us
 
 /* Everything a folder has, in a directory that is not one yet. */
 static bool
-make_contents(struct store *store, struct folder *inbox, const char *made, unsigned uses, struct err *err)
+make_contents(struct store *store, const char *made, unsigned uses, struct err *err)
 {
 	static const char *const parts[] = {"tmp", "new", "cur"};
 	int directory = beneath_make_directory(store->root, made, err), part;
@@ -289,7 +289,7 @@ make_contents(struct store *store, struct folder *inbox, const char *made, unsig
 			(void)close(part);
 	}
 	ok = ok && store_write_file(directory, STORE_MAILDIR_FOLDER, STR(""), err) &&
-	     make_state(store, inbox, directory, uses, err);
+	     make_state(store, directory, uses, err);
 	if (directory >= 0)
 		(void)close(directory);
 	return ok;
@@ -343,7 +343,7 @@ below_limit(struct store *store, struct err *err)
 }
 
 static bool
-create_locked(struct store *store, struct folder *inbox, struct str name, unsigned uses, struct err *err)
+create_locked(struct store *store, struct str name, unsigned uses, struct err *err)
 {
 	char disk[MAILDIR_NAME_MAX + 1], made[MAILDIR_NAME_MAX + 1];
 	struct err why;
@@ -355,7 +355,7 @@ create_locked(struct store *store, struct folder *inbox, struct str name, unsign
 	if (!below_limit(store, err))
 		return false;
 	unique_directory(store, STORE_MADE_PREFIX, made);
-	if (make_contents(store, inbox, made, uses, err) && rename_new(store, made, disk, err))
+	if (make_contents(store, made, uses, err) && rename_new(store, made, disk, err))
 		return sync_root(store, err);
 	(void)store_remove_directory(store, made, NULL);
 	return false;
@@ -364,15 +364,13 @@ create_locked(struct store *store, struct folder *inbox, struct str name, unsign
 bool
 store_create(struct store *store, struct str name, unsigned uses, struct err *err)
 {
-	struct folder *inbox;
 	bool ok;
 
 	if (folder_name_is_inbox(name))
 		return store_refuse(err, EEXIST, "INBOX is always there");
-	inbox = store_lock(store, err);
-	if (inbox == NULL)
+	if (!store_lock(store, err))
 		return false;
-	ok = create_locked(store, inbox, name, uses, err);
+	ok = create_locked(store, name, uses, err);
 	store_unlock(store);
 	return ok;
 }
@@ -381,23 +379,19 @@ store_create(struct store *store, struct str name, unsigned uses, struct err *er
 
 /* A folder that gets this name later must not have the UIDVALIDITY of the one that has it now. */
 static bool
-note_uidvalidity(struct store *store, struct folder *inbox, const char *disk, struct err *err)
+note_uidvalidity(struct store *store, const char *disk, struct err *err)
 {
-	struct mailbox_state state, *top = &inbox->state.state;
+	struct mailbox_state state;
 
-	if (!peek_state(store, disk, &state) || state.uidvalidity <= top->last_uidvalidity)
-		return true;
-	top->last_uidvalidity = state.uidvalidity;
-	return state_file_write(&inbox->state, err);
+	return !peek_state(store, disk, &state) || store_note_uidvalidity(store, state.uidvalidity, err);
 }
 
 static bool
-delete_locked(struct store *store, struct folder *inbox, struct str name, char gone[MAILDIR_NAME_MAX + 1],
-    struct err *err)
+delete_locked(struct store *store, struct str name, char gone[MAILDIR_NAME_MAX + 1], struct err *err)
 {
 	char disk[MAILDIR_NAME_MAX + 1];
 
-	if (!store_find_directory(store, name, disk, err) || !note_uidvalidity(store, inbox, disk, err))
+	if (!store_find_directory(store, name, disk, err) || !note_uidvalidity(store, disk, err))
 		return false;
 	unique_directory(store, STORE_DELETED_PREFIX, gone);
 	return rename_new(store, disk, gone, err) && sync_root(store, err);
@@ -407,15 +401,13 @@ bool
 store_delete(struct store *store, struct str name, struct err *err)
 {
 	char gone[MAILDIR_NAME_MAX + 1];
-	struct folder *inbox;
 	bool ok;
 
 	if (folder_name_is_inbox(name))
 		return store_refuse(err, EPERM, "INBOX cannot be deleted");
-	inbox = store_lock(store, err);
-	if (inbox == NULL)
+	if (!store_lock(store, err))
 		return false;
-	ok = delete_locked(store, inbox, name, gone, err);
+	ok = delete_locked(store, name, gone, err);
 	store_unlock(store);
 	if (ok) /* deleted it is; what cannot be removed now is swept later */
 		(void)store_remove_directory(store, gone, NULL);
@@ -484,14 +476,14 @@ renamings_collect(struct renamings *r, struct store *store, struct str from, str
 }
 
 static bool
-rename_locked(struct store *store, struct folder *inbox, struct str from, struct str to, struct err *err)
+rename_locked(struct store *store, struct str from, struct str to, struct err *err)
 {
 	struct renamings r = {0};
 	size_t done = 0;
 	bool ok = renamings_collect(&r, store, from, to, err);
 
 	for (size_t i = 0; ok && i < r.n; i++)
-		ok = note_uidvalidity(store, inbox, r.list[i].from, err);
+		ok = note_uidvalidity(store, r.list[i].from, err);
 	while (ok && done < r.n) {
 		ok = rename_new(store, r.list[done].from, r.list[done].to, err);
 		done += ok;
@@ -542,7 +534,6 @@ bool
 store_rename(struct store *store, struct str from, struct str to, struct err *err)
 {
 	char disk[MAILDIR_NAME_MAX + 1];
-	struct folder *inbox;
 	bool ok;
 
 	if (folder_name_is_inbox(to))
@@ -551,10 +542,9 @@ store_rename(struct store *store, struct str from, struct str to, struct err *er
 		return store_refuse(err, EINVAL, "the folder cannot get this name");
 	if (folder_name_is_inbox(from))
 		return rename_inbox(store, to, err);
-	inbox = store_lock(store, err);
-	if (inbox == NULL)
+	if (!store_lock(store, err))
 		return false;
-	ok = rename_locked(store, inbox, from, to, err);
+	ok = rename_locked(store, from, to, err);
 	store_unlock(store);
 	return ok;
 }

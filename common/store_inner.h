@@ -10,6 +10,7 @@
 #include "common/maildir_name.h"
 #include "common/store.h"
 
+#define STORE_UIDVALIDITY "merpati-uidvalidity"
 #define STORE_MAILDIR_FOLDER "maildirfolder" /* Maildir++'s mark of a folder that is not INBOX */
 #define STORE_DELETED_PREFIX "..merpati-deleted."
 #define STORE_MADE_PREFIX "..merpati-made."
@@ -28,19 +29,22 @@ bool store_refuse(struct err *err, int errnum, const char *format, ...) __attrib
 /* Appends a new TIME.UNIQUE.HOST. */
 void store_unique_name(struct store *store, struct buf *out);
 
-/* INBOX's state is the Maildir's: locks it. NULL on failure. Not while an INBOX of this store is locked otherwise. */
-struct folder *store_lock(struct store *store, struct err *err);
+/* The lock of INBOX's state is the Maildir's too. Not to be taken while this process has INBOX locked otherwise. */
+bool store_lock(struct store *store, struct err *err);
 void store_unlock(struct store *store);
 
 /*
- * A UIDVALIDITY that no folder of this Maildir ever had, durably noted as given. folder: the one that it is for, locked;
- * NULL: none that exists yet.
+ * UIDVALIDITYs are times for the sake of Maildirs whose files were all lost, but each is greater than all that this
+ * Maildir ever gave; the highest is kept in a file of its own. All three under the Maildir's lock.
+ *
+ * next: a new one, durably noted as given. note: this one is in use and must not be given again.
+ * highest: what the folders' state files tell, in case that file is lost.
  */
-bool store_new_uidvalidity(struct store *store, struct folder *folder, uint32_t *uidvalidity, struct err *err);
-/* The same under the Maildir's lock; inbox is what store_lock gave. */
-bool store_next_uidvalidity(struct folder *inbox, uint32_t *uidvalidity, struct err *err);
-/* The highest UIDVALIDITY that any state file in this Maildir tells of. */
+bool store_next_uidvalidity(struct store *store, uint32_t *uidvalidity, struct err *err);
+bool store_note_uidvalidity(struct store *store, uint32_t uidvalidity, struct err *err);
 uint32_t store_highest_uidvalidity(struct store *store);
+/* For a folder that is locked, INBOX or not: notes `uidvalidity` if it is not 0, else sets it to a new one. */
+bool store_settle_uidvalidity(struct folder *folder, uint32_t *uidvalidity, struct err *err);
 
 /* Finds the directory of a folder that exists: *disk gets its name, NUL-terminated ("." for INBOX). */
 bool store_find_directory(struct store *store, struct str name, char disk[MAILDIR_NAME_MAX + 1], struct err *err);

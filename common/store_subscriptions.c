@@ -151,7 +151,7 @@ store_subscribe(struct store *store, struct str name, bool on, struct err *err)
 
 	if (!folder_name_is_good(name))
 		return store_refuse(err, EINVAL, "no folder can have this name");
-	if (store_lock(store, err) == NULL)
+	if (!store_lock(store, err))
 		return false;
 	ok = change(store, name, on, err);
 	store_unlock(store);
@@ -266,7 +266,7 @@ store_first_login(struct store *store, struct err *err)
 		if (!has_use(&list, standard[i].use))
 			ok = make_standard(store, str_from(standard[i].name), standard[i].use, err);
 	/* The list of subscriptions comes last: as long as there is none, this is done again. */
-	if (ok && store_lock(store, err) != NULL) {
+	if (ok && store_lock(store, err)) {
 		ok = subscribe_first(store, err);
 		store_unlock(store);
 	} else {
