@@ -7,6 +7,20 @@
 #define NAME_MAX_BYTES 40
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
+/* A table stays loaded as long as a converter that uses it is open: these are never closed. */
+void
+mime_charset_preload(void)
+{
+	static const char *const names[] = {"ISO-8859-2", "ISO-8859-3", "ISO-8859-4", "ISO-8859-5", "ISO-8859-6",
+	    "ISO-8859-7", "ISO-8859-8", "ISO-8859-9", "ISO-8859-10", "ISO-8859-11", "ISO-8859-13", "ISO-8859-14",
+	    "ISO-8859-15", "ISO-8859-16", "WINDOWS-1250", "WINDOWS-1251", "WINDOWS-1252", "WINDOWS-1253",
+	    "WINDOWS-1254", "WINDOWS-1255", "WINDOWS-1256", "WINDOWS-1257", "KOI8-R", "KOI8-U", "GB18030", "GBK",
+	    "GB2312", "BIG5", "EUC-KR", "EUC-JP", "SHIFT_JIS", "ISO-2022-JP", "UTF-16", "TIS-620"};
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		(void)iconv_open("UTF-8", names[i]);
+}
+
 /* iconv takes more than names: `//TRANSLIT`, paths. */
 static bool
 is_name(struct str name)

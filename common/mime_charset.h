@@ -19,6 +19,9 @@ struct mime_charset {
 	size_t held_n;
 };
 
+/* Loads the tables of the character sets that mail is written in, to stay: for processes that cannot open files later. */
+void mime_charset_preload(void);
+
 /* An empty name is US-ASCII. False when it is not known (and what was opened is UTF-8, so that it may be used). */
 bool mime_charset_open(struct mime_charset *c, struct str name);
 void mime_charset_close(struct mime_charset *c);

@@ -130,12 +130,11 @@ parse_expunge(struct parse_text *t, struct command *command)
 /* ---- further ----------------------------------------------------------------------------------------------------- */
 
 /* RFC 2971: "(" *(string SP nstring) ")" / NIL. What it says is of no use to us. */
-static bool
-parse_id(struct parse_text *t, struct command *command)
+bool
+command_parse_id(struct parse_text *t)
 {
 	struct str s;
 
-	(void)command;
 	if (!parse_space(t))
 		return false;
 	if (!parse_skip(t, '('))
@@ -147,6 +146,13 @@ parse_id(struct parse_text *t, struct command *command)
 			return false;
 	} while (parse_skip(t, ' '));
 	return parse_char(t, ')');
+}
+
+static bool
+parse_id(struct parse_text *t, struct command *command)
+{
+	(void)command;
+	return command_parse_id(t);
 }
 
 /* RFC 5161: 1*(SP capability). */

@@ -100,6 +100,9 @@ enum command_result {
  */
 enum command_result command_parse(struct parse_text *t, struct command *command);
 
+/* The arguments of ID, which is also a command of the time before login. */
+bool command_parse_id(struct parse_text *t);
+
 /* For tests, and for the pre-login protocol's "already logged in". */
 const struct command_row *command_rows(size_t *n);
 

@@ -43,14 +43,22 @@ end_command(struct imap *imap)
 	imap->phase = IMAP_BETWEEN;
 }
 
-static void
-add_tag(struct imap *imap)
+void
+imap_reply_begin(struct imap *imap)
 {
 	if (imap->command.tag.n > 0)
 		buf_add(imap->out, imap->command.tag);
 	else
 		buf_addc(imap->out, '*');
 	buf_addc(imap->out, ' ');
+}
+
+void
+imap_reply_end(struct imap *imap)
+{
+	buf_adds(imap->out, "\r\n");
+	imap->errors = 0;
+	end_command(imap);
 }
 
 void
@@ -62,11 +70,9 @@ imap_reply(struct imap *imap, const char *format, ...)
 	va_start(ap, format);
 	(void)vsnprintf(text, sizeof text, format, ap);
 	va_end(ap);
-	add_tag(imap);
+	imap_reply_begin(imap);
 	buf_adds(imap->out, text);
-	buf_adds(imap->out, "\r\n");
-	imap->errors = 0;
-	end_command(imap);
+	imap_reply_end(imap);
 }
 
 static enum imap_need

@@ -69,6 +69,9 @@ enum imap_need imap_next(struct imap *imap);
 
 /* Ends the command: "TAG OK ...", with what follows the tag. The text is ours, not a peer's. */
 void imap_reply(struct imap *imap, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same for a text of any length: append it to out between the two. */
+void imap_reply_begin(struct imap *imap);
+void imap_reply_end(struct imap *imap);
 /* SELECT and its opposite; only while a command runs. */
 void imap_set_state(struct imap *imap, enum imap_state state);
 /* IDLE was accepted: "+ idling". */

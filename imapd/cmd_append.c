@@ -1,0 +1,114 @@
+/*
+ * APPEND: the message goes to the disk as it comes, and is acknowledged when it is durable there, with its name.
+ */
+#include <errno.h>
+
+#include "imapd/cmd.h"
+#include "imapd/keywords.h"
+
+void
+cmd_append_abort(struct session *session)
+{
+	mailbox_file_free(session->append_file);
+	mailbox_close(session->append_to);
+	session->append_file = NULL;
+	session->append_to = NULL;
+	session->append_err = (struct err){0};
+}
+
+static const char *
+failure(struct session *session, const struct err *err, bool of_target)
+{
+	if (of_target && err->errnum == ENOENT)
+		return "NO [TRYCREATE] There is no such mailbox";
+	return session_failure(session, err);
+}
+
+static bool
+mailbox_name(struct session *session, struct str *name)
+{
+	if (session_mailbox_name(session, session->imap.command.mailbox, name))
+		return true;
+	session->reply = NULL; /* the refusal of the message is the reply */
+	return false;
+}
+
+/* The message may be refused before the client sends it. */
+void
+cmd_append_begin(struct session *session)
+{
+	struct user *user = session->user;
+	struct err err;
+	struct str name;
+
+	if (imap_append_bytes(&session->imap) > user->conf->message_size_limit_bytes) {
+		imap_append_refuse(&session->imap, "NO [TOOBIG] Message too large");
+		return;
+	}
+	if (!mailbox_name(session, &name)) {
+		imap_append_refuse(&session->imap, "NO [CANNOT] No mailbox can have this name");
+		return;
+	}
+	session->append_to = mailbox_open(user->store, name, MAILBOX_ADD, &err);
+	if (session->append_to == NULL) {
+		imap_append_refuse(&session->imap, failure(session, &err, true));
+		return;
+	}
+	session->append_file = mailbox_file_new(session->append_to, &err);
+	if (session->append_file == NULL) {
+		imap_append_refuse(&session->imap, failure(session, &err, false));
+		cmd_append_abort(session);
+		return;
+	}
+	imap_append_begin(&session->imap);
+}
+
+/* After a failure the rest is taken, and thrown away, so that the reply comes where it belongs. */
+void
+cmd_append_chunk(struct session *session)
+{
+	if (session->append_err.class == ERR_NONE)
+		(void)mailbox_file_write(session->append_file, imap_append_chunk(&session->imap), &session->append_err);
+	imap_append_go_on(&session->imap);
+}
+
+static bool
+finish_file(struct session *session, struct err *err)
+{
+	const struct command *command = &session->imap.command;
+	struct mailbox_file_attributes attributes = {.has_date = command->has_date, .date = command->date};
+	struct keyword_set set;
+
+	if (!keywords_resolve(session->append_to, &command->flags, true, &set, err))
+		return false;
+	attributes.flags = set.flags;
+	attributes.keywords = set.keywords;
+	return mailbox_file_finish(session->append_file, &attributes, err) &&
+	    mailbox_file_sync(session->append_file, err);
+}
+
+static bool
+publish(struct session *session, struct err *err)
+{
+	return finish_file(session, err) && mailbox_publish(session->append_to, &session->append_file, 1, err) &&
+	    mailbox_sync(session->append_to, err);
+}
+
+void
+cmd_append(struct session *session)
+{
+	struct err err = session->append_err;
+	struct str reply, name;
+
+	if (err.class != ERR_NONE || !publish(session, &err)) {
+		session_finish(session, failure(session, &err, false));
+		cmd_append_abort(session);
+		return;
+	}
+	reply = arena_printf(&session->imap.arena, "OK [APPENDUID %u %u] Appended",
+	    (unsigned)mailbox_uidvalidity(session->append_to), (unsigned)mailbox_file_uid(session->append_file));
+	cmd_append_abort(session);
+	if (mailbox_name(session, &name))
+		user_name_changed(session->user, name);
+	session_finish(session, reply.p != NULL ? reply.p : "OK Appended");
+}
