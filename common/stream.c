@@ -562,7 +562,7 @@ stream_pause(struct stream *stream)
 void
 stream_resume(struct stream *stream)
 {
-	if (stream->phase == STREAM_CLOSED || stream->ended)
+	if (stream->phase == STREAM_CLOSED || stream->ended || !stream->paused)
 		return;
 	stream->paused = false;
 	if (stream->in.n > 0 || has_hidden_input(stream))

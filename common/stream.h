@@ -112,7 +112,7 @@ void stream_finish(struct stream *stream);
 
 /* No more `input` until stream_resume: what comes stays in the kernel. */
 void stream_pause(struct stream *stream);
-/* `input` follows from the loop when there are bytes left in `in`. */
+/* `input` follows from the loop when there are bytes left in `in`. Harmless when it is not paused. */
 void stream_resume(struct stream *stream);
 
 /* The one deadline, from now; 0 takes it away. */

@@ -1,0 +1,57 @@
+/* Any record as a request to the key process: it answers, with a signature or a refusal, and stays. */
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/tls_key.h"
+#include "common/tls_key_request.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+
+static struct tls_key *
+key_new(void)
+{
+	char path[] = "/tmp/mkeyXXXXXX";
+	int fd = mkstemp(path);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+	EVP_PKEY *pkey = EVP_RSA_gen(2048);
+	struct tls_key *key;
+
+	if (file == NULL || pkey == NULL || PEM_write_PrivateKey(file, pkey, NULL, NULL, 0, NULL, NULL) != 1)
+		abort();
+	(void)fclose(file);
+	EVP_PKEY_free(pkey);
+	key = tls_key_load(path, NULL);
+	(void)unlink(path);
+	if (key == NULL)
+		abort();
+	return key;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
+{
+	static struct tls_key *key;
+	static int fds[2];
+	struct tls_key_answer answer;
+
+	if (key == NULL) {
+		int null = open("/dev/null", O_WRONLY);
+
+		key = key_new();
+		if (null < 0 || dup2(null, 2) < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds) != 0)
+			abort();
+	}
+	if (n == 0 || n > 2 * sizeof(struct tls_key_request) || send(fds[0], bytes, n, 0) != (ssize_t)n)
+		return 0;
+	if (!tls_key_answer(key, fds[1]) ||
+	    recv(fds[0], &answer, sizeof answer, MSG_DONTWAIT) != (ssize_t)TLS_KEY_ANSWER_SIZE(answer.n) ||
+	    answer.n > TLS_KEY_BYTES_MAX)
+		abort();
+	return 0;
+}
