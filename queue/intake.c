@@ -109,27 +109,27 @@ static void
 load(struct intake *intake, struct message *m)
 {
 	struct err err;
-	enum message_load result = message_load(m, TURN_BYTES, &err);
+	enum envelope_load result = message_load(m, TURN_BYTES, &err);
 
 	switch (result) {
-	case MESSAGE_MORE:
+	case ENVELOPE_MORE:
 		TAILQ_INSERT_TAIL(&intake->loading, m, load_link);
 		intake_wake(intake);
 		return;
-	case MESSAGE_LOADED:
+	case ENVELOPE_LOADED:
 		loaded(m);
 		return;
-	case MESSAGE_UNFINISHED:
+	case ENVELOPE_UNFINISHED:
 		/* In active/ only we write, and whoever wrote this died. */
 		if (spool_remove(&m->queue->spool, &m->id, SPOOL_ACTIVE, &err))
 			log_info("%s: an unfinished file was removed", m->id.text);
 		else
 			log_error("%s: %s", m->id.text, err.text);
 		break;
-	case MESSAGE_DAMAGED:
+	case ENVELOPE_DAMAGED:
 		move_to_corrupt(m, err.text);
 		break;
-	case MESSAGE_UNREADABLE:
+	case ENVELOPE_UNREADABLE:
 		log_error("%s: %s", m->id.text, err.text);
 		put_off(intake, &m->id);
 		break;

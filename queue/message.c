@@ -8,9 +8,6 @@
 #include "common/log.h"
 #include "queue/queue.h"
 
-/* Bytes of a file that are read at a time: most messages are one such piece. */
-#define CHUNK (64 * 1024)
-
 struct message *
 message_new(struct queue *q, const struct queue_id *id)
 {
@@ -24,7 +21,7 @@ message_new(struct queue *q, const struct queue_id *id)
 	m->record_fd = -1;
 	LIST_INIT(&m->deliveries);
 	envelope_init(&m->envelope, MESSAGE_ENVELOPE_MAX_BYTES, MESSAGE_RECIPIENTS_MAX, &q->hash_key);
-	queue_reader_init(&m->reader);
+	envelope_source_init(&m->source, -1);
 	return m;
 }
 
@@ -75,83 +72,15 @@ message_attempt(struct message *m, size_t index, const struct queue_attempt *att
 	queue_log_recipient(m->id.text, &m->envelope.recipients[index], &all);
 }
 
-/* ---- loading --------------------------------------------------------------------------------------------------- */
-
-static enum message_load
-damaged(struct err *err, const char *problem)
-{
-	/* Without words it was a limit of the envelope. */
-	(void)err_set(err, ERR_PERM, "%s", problem != NULL ? problem : "an envelope that is too large");
-	return MESSAGE_DAMAGED;
-}
-
-/* All records of a piece of the file; MORE when they are used up. *input: what is left. */
-static enum message_load
-load_records(struct message *m, struct str *input, struct err *err)
-{
-	struct queue_record record;
-	const char *problem;
-
-	for (;;)
-		switch (queue_reader_next(&m->reader, input, &record)) {
-		case QUEUE_READ_RECORD:
-			/* What comes later needs the head's offsets. */
-			m->envelope.head = m->reader.head;
-			if (!envelope_add(&m->envelope, &record, &problem))
-				return damaged(err, problem);
-			break;
-		case QUEUE_READ_MORE:
-			return MESSAGE_MORE;
-		case QUEUE_READ_UNFINISHED:
-			return MESSAGE_UNFINISHED;
-		case QUEUE_READ_BAD:
-			return damaged(err, m->reader.problem);
-		}
-}
-
-static enum message_load
-load_end(struct message *m, struct str rest, struct err *err)
-{
-	uint64_t size = m->reader.offset + rest.n, good_end;
-	const char *problem;
-
-	if (size == 0)
-		return MESSAGE_UNFINISHED;
-	if (queue_reader_finish(&m->reader, rest, &good_end) != PARSE_OK)
-		return damaged(err, m->reader.problem);
-	if (!envelope_finish(&m->envelope, &m->reader, good_end, size, &problem))
-		return damaged(err, problem);
-	m->loaded = true;
-	return MESSAGE_LOADED;
-}
-
-enum message_load
+enum envelope_load
 message_load(struct message *m, size_t budget_bytes, struct err *err)
 {
-	static char chunk[CHUNK];
-	size_t done = 0;
+	enum envelope_load result;
 
-	while (done <= budget_bytes) {
-		ssize_t n = pread(m->fd, chunk, sizeof chunk, (off_t)m->reader.offset);
-		struct str input = {chunk, n > 0 ? (size_t)n : 0};
-		enum message_load result;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			bool is_no_file = errno == ESPIPE || errno == EISDIR;
-
-			(void)err_sys(err, "cannot read %s", m->id.text);
-			return is_no_file ? MESSAGE_DAMAGED : MESSAGE_UNREADABLE;
-		}
-		result = load_records(m, &input, err);
-		if (result != MESSAGE_MORE)
-			return result;
-		if ((size_t)n < sizeof chunk)
-			return load_end(m, input, err);
-		done += (size_t)n;
-	}
-	return MESSAGE_MORE;
+	m->source.fd = m->fd;
+	result = envelope_load(&m->envelope, &m->source, budget_bytes, err);
+	m->loaded = result == ENVELOPE_LOADED;
+	return result;
 }
 
 /* ---- recording ------------------------------------------------------------------------------------------------- */

@@ -6,7 +6,7 @@
 
 #include "common/commit.h"
 #include "common/queue_id.h"
-#include "queue/envelope.h"
+#include "queue/envelope_file.h"
 #include "queue/job.h"
 #include "queue/queue_log.h"
 #include "queue/schedule.h"
@@ -57,7 +57,7 @@ struct message {
 	struct queue_id id;
 	RB_ENTRY(message) by_id;
 	struct envelope envelope;
-	struct queue_reader reader; /* until it is loaded */
+	struct envelope_source source; /* until it is loaded */
 	int fd;			    /* for reading; -1: not open */
 	bool loaded;
 	bool is_retry;
@@ -105,16 +105,8 @@ void message_close(struct message *m);
 void message_attempt(struct message *m, size_t index, const struct queue_attempt *attempt,
     const struct queue_log_times *times);
 
-enum message_load {
-	MESSAGE_LOADED,
-	MESSAGE_MORE,	    /* there is more to read: call again */
-	MESSAGE_UNFINISHED, /* its writer is not done */
-	MESSAGE_DAMAGED,
-	MESSAGE_UNREADABLE, /* an error of ours: try again later */
-};
-
 /* Reads and checks at most about `budget` bytes of the open file. On DAMAGED and UNREADABLE err says why. */
-enum message_load message_load(struct message *m, size_t budget_bytes, struct err *err);
+enum envelope_load message_load(struct message *m, size_t budget_bytes, struct err *err);
 
 /*
  * Appends what the file does not know yet, and `more` records (may be NULL), to active/ID. On success *fd is the file,

@@ -1,0 +1,173 @@
+#include "queue/listing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "queue/message.h"
+
+bool
+listing_open(struct listing *listing, const char *spool_directory, struct err *err)
+{
+	listing->key = siphash_key_new();
+	return spool_open(&listing->spool, spool_directory, err);
+}
+
+void
+listing_close(struct listing *listing)
+{
+	spool_close(&listing->spool);
+}
+
+/* False when it is not there (any more), or the visitor has seen enough: *go_on tells. */
+static bool
+visit_file(struct listing *listing, enum spool_place place, int directory_fd, const struct queue_id *id,
+    uint64_t due_s, bool *go_on)
+{
+	struct listed message = {.id = *id, .place = place, .due_s = due_s};
+	struct envelope_source source;
+	struct err err;
+	int fd = openat(directory_fd, id->text, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	*go_on = true;
+	if (fd < 0)
+		return false;
+	envelope_source_init(&source, fd);
+	source.skips_content = true;
+	source.saw = listing->saw;
+	envelope_init(&message.envelope, MESSAGE_ENVELOPE_MAX_BYTES, MESSAGE_RECIPIENTS_MAX, &listing->key);
+	message.load = envelope_load(&message.envelope, &source, SIZE_MAX - 1, &err);
+	(void)close(fd);
+	*go_on = listing->visit(listing, &message);
+	envelope_clear(&message.envelope);
+	return true;
+}
+
+static bool
+walk_directory(struct listing *listing, enum spool_place place, const struct spool_time *time, uint64_t due_s,
+    struct err *err)
+{
+	struct spool_scan scan;
+	const char *name;
+	bool go_on = true;
+
+	if (!spool_scan_open(&listing->spool, &scan, place, time, err))
+		return err->errnum == ENOENT; /* emptied and removed meanwhile */
+	while (go_on && (name = spool_scan_next(&scan)) != NULL) {
+		struct queue_id id;
+
+		if (queue_id_parse(&id, str_from(name)))
+			(void)visit_file(listing, place, dirfd(scan.dir), &id, due_s, &go_on);
+	}
+	spool_scan_close(&scan);
+	return go_on || err_set(err, ERR_NONE, "ended");
+}
+
+static int
+time_compare(const void *a, const void *b)
+{
+	const struct spool_time *x = a, *y = b;
+
+	return strcmp(x->text, y->text);
+}
+
+/* The times of deferred/, in order; the caller frees. */
+static struct spool_time *
+deferred_times(struct listing *listing, size_t *n, struct err *err)
+{
+	struct spool_time *times = NULL;
+	struct spool_scan scan;
+	const char *name;
+	size_t cap = 0;
+
+	*n = 0;
+	if (!spool_scan_open(&listing->spool, &scan, SPOOL_DEFERRED, NULL, err))
+		return NULL;
+	while ((name = spool_scan_next(&scan)) != NULL) {
+		struct spool_time time;
+		uint64_t time_s;
+
+		if (!spool_time_parse(str_from(name), &time, &time_s))
+			continue;
+		if (*n == cap) {
+			struct spool_time *more = reallocarray(times, cap + 64, sizeof *times);
+
+			if (more == NULL)
+				break;
+			times = more;
+			cap += 64;
+		}
+		times[(*n)++] = time;
+	}
+	spool_scan_close(&scan);
+	if (*n > 0)
+		qsort(times, *n, sizeof *times, time_compare);
+	return times;
+}
+
+static bool
+walk_deferred(struct listing *listing, struct err *err)
+{
+	bool good = true;
+	size_t n;
+	struct spool_time *times = deferred_times(listing, &n, err);
+
+	for (size_t i = 0; good && i < n; i++) {
+		struct spool_time time;
+		uint64_t due_s = 0;
+
+		(void)spool_time_parse(str_from(times[i].text), &time, &due_s);
+		good = walk_directory(listing, SPOOL_DEFERRED, &time, due_s, err);
+	}
+	free(times);
+	return good;
+}
+
+bool
+listing_walk(struct listing *listing, struct err *err)
+{
+	bool good = walk_directory(listing, SPOOL_ACTIVE, NULL, 0, err) &&
+	    walk_directory(listing, SPOOL_INCOMING, NULL, 0, err) && walk_deferred(listing, err) &&
+	    walk_directory(listing, SPOOL_HOLD, NULL, 0, err) && walk_directory(listing, SPOOL_CORRUPT, NULL, 0, err);
+
+	return good || err->class == ERR_NONE;
+}
+
+static bool
+find_deferred(struct listing *listing, const struct queue_id *id)
+{
+	struct spool_time time, parsed;
+	uint64_t due_s = 0;
+	bool found, go_on;
+	int fd;
+
+	if (!spool_find_deferred(&listing->spool, id, &time))
+		return false;
+	(void)spool_time_parse(str_from(time.text), &parsed, &due_s);
+	fd = openat(listing->spool.fds[SPOOL_DEFERRED], time.text, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	found = visit_file(listing, SPOOL_DEFERRED, fd, id, due_s, &go_on);
+	(void)close(fd);
+	return found;
+}
+
+bool
+listing_find(struct listing *listing, const struct queue_id *id)
+{
+	static const enum spool_place places[] = {SPOOL_ACTIVE, SPOOL_INCOMING, SPOOL_HOLD, SPOOL_CORRUPT};
+	bool go_on;
+
+	/* It may move from one that we have looked into to one that we have not yet; but not for long. */
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+			if (visit_file(listing, places[i], listing->spool.fds[places[i]], id, 0, &go_on))
+				return true;
+		if (find_deferred(listing, id))
+			return true;
+	}
+	return false;
+}

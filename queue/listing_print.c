@@ -1,0 +1,331 @@
+#include "queue/listing_print.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "common/json.h"
+#include "common/log.h"
+
+/* ---- small parts ----------------------------------------------------------------------------------------------- */
+
+/* Strangers' words on a terminal: nothing that it would obey. */
+static void
+add_escaped(struct buf *b, struct str s)
+{
+	char text[4096];
+
+	(void)log_escape(text, sizeof text, s);
+	buf_adds(b, text);
+}
+
+static void add_time(struct buf *b, uint64_t time_s, const char *format) __attribute__((format(strftime, 3, 0)));
+
+static void
+add_time(struct buf *b, uint64_t time_s, const char *format)
+{
+	char text[64] = "-";
+	time_t t = (time_t)time_s;
+	struct tm tm;
+
+	if (localtime_r(&t, &tm) != NULL)
+		(void)strftime(text, sizeof text, format, &tm);
+	buf_adds(b, text);
+}
+
+static const char *
+state_word(enum queue_state state)
+{
+	switch (state) {
+	case QUEUE_WAITING:
+		return "waiting";
+	case QUEUE_DELIVERED:
+		return "delivered";
+	case QUEUE_FAILED:
+		return "failed";
+	case QUEUE_EXPANDED_STATE:
+		break;
+	}
+	return "expanded";
+}
+
+static const char *
+place_word(const struct listed *m)
+{
+	if (m->place == SPOOL_INCOMING && m->load == ENVELOPE_UNFINISHED)
+		return "arriving";
+	return spool_place_name(m->place);
+}
+
+/* ---- a list ---------------------------------------------------------------------------------------------------- */
+
+void
+listing_print_head(struct buf *b, enum listing_format format)
+{
+	if (format == LISTING_POSTFIX)
+		buf_adds(b, "-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------\n");
+}
+
+void
+listing_print_end(struct buf *b, enum listing_format format, uint64_t messages, uint64_t bytes)
+{
+	if (format == LISTING_JSON)
+		return;
+	buf_truncate(b, messages == 0 ? 0 : b->n);
+	if (messages == 0)
+		buf_adds(b, "Mail queue is empty\n");
+	else if (format == LISTING_POSTFIX)
+		buf_addf(b, "-- %llu Kbytes in %llu Request%s.\n", (unsigned long long)((bytes + 1023) / 1024),
+		    (unsigned long long)messages, messages == 1 ? "" : "s");
+	else
+		buf_addf(b, "%llu message%s, %llu bytes\n", (unsigned long long)messages, messages == 1 ? "" : "s",
+		    (unsigned long long)bytes);
+}
+
+static void
+print_text(struct buf *b, const struct listed *m)
+{
+	const struct envelope *e = &m->envelope;
+
+	buf_addf(b, "%s  %-8s  %10llu  ", m->id.text, place_word(m), (unsigned long long)e->head.message_size);
+	add_time(b, queue_id_time_us(&m->id) / 1000000, "%Y-%m-%d %H:%M:%S");
+	buf_adds(b, "  from <");
+	add_escaped(b, e->sender);
+	buf_adds(b, ">\n");
+	if (m->due_s > 0) {
+		buf_adds(b, "    next try ");
+		add_time(b, m->due_s, "%Y-%m-%d %H:%M:%S\n");
+	}
+	for (size_t i = 0; i < e->nrecipients; i++) {
+		const struct recipient *r = &e->recipients[i];
+
+		if (r->state != QUEUE_WAITING)
+			continue;
+		buf_adds(b, "    to <");
+		add_escaped(b, r->address);
+		buf_addc(b, '>');
+		if (r->reply.n > 0) {
+			buf_adds(b, ": ");
+			add_escaped(b, r->reply);
+		}
+		buf_addc(b, '\n');
+	}
+}
+
+/* In each of the forms that Postfix uses: `*` active, `!` on hold. */
+static void
+print_postfix(struct buf *b, const struct listed *m)
+{
+	const struct envelope *e = &m->envelope;
+	char mark = m->place == SPOOL_ACTIVE ? '*' : m->place == SPOOL_HOLD ? '!' : ' ';
+
+	buf_addf(b, "%s%c %8llu ", m->id.text, mark, (unsigned long long)e->head.message_size);
+	add_time(b, queue_id_time_us(&m->id) / 1000000, "%a %b %e %H:%M:%S");
+	buf_adds(b, "  ");
+	add_escaped(b, e->sender.n > 0 ? e->sender : STR("MAILER-DAEMON"));
+	buf_addc(b, '\n');
+	for (size_t i = 0; i < e->nrecipients; i++) {
+		const struct recipient *r = &e->recipients[i];
+
+		if (r->state != QUEUE_WAITING)
+			continue;
+		if (r->reply.n > 0) {
+			buf_adds(b, "        (");
+			add_escaped(b, r->reply);
+			buf_adds(b, ")\n");
+		}
+		buf_adds(b, "                                         ");
+		add_escaped(b, r->address);
+		buf_addc(b, '\n');
+	}
+	buf_addc(b, '\n');
+}
+
+static void
+json_message(struct buf *b, const struct listed *m)
+{
+	buf_addc(b, '{');
+	json_add_member(b, "queue_name", str_from(spool_place_name(m->place)));
+	json_add_member(b, "queue_id", queue_id_str(&m->id));
+	json_add_number(b, "arrival_time", queue_id_time_us(&m->id) / 1000000);
+	json_add_number(b, "message_size", m->envelope.head.message_size);
+	json_add_member(b, "sender", m->envelope.sender);
+	if (m->due_s > 0)
+		json_add_number(b, "next_try", m->due_s);
+	if (m->load != ENVELOPE_LOADED)
+		json_add_member(b, "problem", m->load == ENVELOPE_UNFINISHED ? STR("unfinished") : STR("damaged"));
+}
+
+static void
+print_json(struct buf *b, const struct listed *m)
+{
+	const struct envelope *e = &m->envelope;
+
+	json_message(b, m);
+	json_add_key(b, "recipients");
+	buf_addc(b, '[');
+	for (size_t i = 0; i < e->nrecipients; i++) {
+		const struct recipient *r = &e->recipients[i];
+
+		if (r->state != QUEUE_WAITING)
+			continue;
+		buf_adds(b, b->p[b->n - 1] == '[' ? "{" : ", {");
+		json_add_member(b, "address", r->address);
+		if (r->reply.n > 0)
+			json_add_member(b, "delay_reason", r->reply);
+		buf_addc(b, '}');
+	}
+	buf_adds(b, "]}\n");
+}
+
+void
+listing_print(struct buf *b, enum listing_format format, const struct listed *message)
+{
+	switch (format) {
+	case LISTING_TEXT:
+		print_text(b, message);
+		return;
+	case LISTING_JSON:
+		print_json(b, message);
+		return;
+	case LISTING_POSTFIX:
+		print_postfix(b, message);
+		return;
+	}
+}
+
+/* ---- one of them ----------------------------------------------------------------------------------------------- */
+
+static void
+text_line(struct buf *b, const char *name, struct str value)
+{
+	buf_addf(b, "%-10s ", name);
+	add_escaped(b, value);
+	buf_addc(b, '\n');
+}
+
+static void
+whole_text(struct buf *b, const struct listed *m, const struct buf *history)
+{
+	const struct envelope *e = &m->envelope;
+
+	text_line(b, "id", queue_id_str(&m->id));
+	text_line(b, "state", str_from(place_word(m)));
+	if (m->load == ENVELOPE_DAMAGED)
+		text_line(b, "problem", STR("the file is damaged"));
+	buf_adds(b, "arrived    ");
+	add_time(b, e->time_ms / 1000, "%Y-%m-%d %H:%M:%S\n");
+	if (m->due_s > 0) {
+		buf_adds(b, "next try   ");
+		add_time(b, m->due_s, "%Y-%m-%d %H:%M:%S\n");
+	}
+	buf_addf(b, "size       %llu\n", (unsigned long long)e->head.message_size);
+	text_line(b, "sender", e->sender);
+	if (e->client.n > 0)
+		text_line(b, "client", e->client);
+	if (e->login.n > 0)
+		text_line(b, "login", e->login);
+	for (size_t i = 0; i < e->nrecipients; i++) {
+		const struct recipient *r = &e->recipients[i];
+
+		buf_addf(b, "recipient  %zu %-9s ", i, state_word(r->state));
+		add_escaped(b, r->address);
+		if (r->original.n > 0) {
+			buf_adds(b, " (was ");
+			add_escaped(b, r->original);
+			buf_addc(b, ')');
+		}
+		buf_addc(b, '\n');
+	}
+	buf_add(b, buf_str(history));
+}
+
+static void
+json_recipient(struct buf *b, const struct recipient *r)
+{
+	buf_addc(b, '{');
+	json_add_member(b, "address", r->address);
+	if (r->original.n > 0)
+		json_add_member(b, "original", r->original);
+	json_add_member(b, "state", str_from(state_word(r->state)));
+	if (r->code.n > 0)
+		json_add_member(b, "status", r->code);
+	if (r->relay.n > 0)
+		json_add_member(b, "relay", r->relay);
+	if (r->reply.n > 0)
+		json_add_member(b, "reply", r->reply);
+	buf_addc(b, '}');
+}
+
+static void
+whole_json(struct buf *b, const struct listed *m, const struct buf *history)
+{
+	const struct envelope *e = &m->envelope;
+
+	json_message(b, m);
+	if (e->client.n > 0)
+		json_add_member(b, "client", e->client);
+	if (e->login.n > 0)
+		json_add_member(b, "login", e->login);
+	json_add_number(b, "deferrals", e->deferrals);
+	json_add_key(b, "recipients");
+	buf_addc(b, '[');
+	for (size_t i = 0; i < e->nrecipients; i++) {
+		if (i > 0)
+			buf_adds(b, ", ");
+		json_recipient(b, &e->recipients[i]);
+	}
+	buf_addc(b, ']');
+	json_add_key(b, "attempts");
+	buf_addc(b, '[');
+	buf_add(b, buf_str(history));
+	buf_adds(b, "]}\n");
+}
+
+void
+listing_print_whole(struct buf *b, enum listing_format format, const struct listed *message,
+    const struct buf *history)
+{
+	if (format == LISTING_JSON)
+		whole_json(b, message, history);
+	else
+		whole_text(b, message, history);
+}
+
+static void
+attempt_json(struct buf *b, const struct queue_attempt *a)
+{
+	buf_adds(b, b->n == 0 ? "{" : ", {");
+	json_add_number(b, "time", a->time_ms / 1000);
+	json_add_number(b, "recipient", a->recipient);
+	json_add_member(b, "outcome", a->outcome == QUEUE_WAITING ? STR("deferred") : str_from(state_word(a->outcome)));
+	json_add_member(b, "status", a->code);
+	json_add_member(b, "relay", a->relay);
+	json_add_member(b, "reply", a->reply);
+	buf_addc(b, '}');
+}
+
+static void
+attempt_text(struct buf *b, const struct queue_attempt *a)
+{
+	buf_adds(b, "attempt    ");
+	add_time(b, a->time_ms / 1000, "%Y-%m-%d %H:%M:%S ");
+	buf_addf(b, "recipient %llu %s ", (unsigned long long)a->recipient,
+	    a->outcome == QUEUE_WAITING ? "deferred" : state_word(a->outcome));
+	add_escaped(b, a->relay);
+	buf_addf(b, " %.*s ", STR_FMT(a->code));
+	add_escaped(b, a->reply);
+	buf_addc(b, '\n');
+}
+
+void
+listing_print_record(struct buf *b, enum listing_format format, const struct queue_record *record)
+{
+	struct queue_attempt attempt;
+
+	if (record->key != QUEUE_ATTEMPT || !queue_attempt_parse(record->value, &attempt))
+		return;
+	if (format == LISTING_JSON)
+		attempt_json(b, &attempt);
+	else
+		attempt_text(b, &attempt);
+}
