@@ -62,7 +62,7 @@ struct smtp_server_facts {
 /* One reply of one line. Anything in text that is not printable ASCII leaves as `?`. */
 struct smtp_reply {
 	unsigned code;
-	const char *status; /* RFC 3463 "5.1.1"; NULL: none */
+	const char *status; /* RFC 3463 "5.1.1", a constant; NULL: none */
 	struct str text;
 };
 
@@ -155,15 +155,19 @@ struct smtp_server {
 	/* smtp_server*.c's own: */
 	enum smtp_state state;
 	unsigned mode;
+	enum smtp_event event;		    /* of the command that was just handled; READ: none */
 	const struct smtp_command *command; /* under way */
+	size_t command_index;
 	struct smtp_counters *counters;
 	struct buf *out;
 	struct line_lexer lexer;
 	struct dot_reader dot;
-	struct smtp_reply verdict; /* on content that is being thrown away; code 0: none */
+	struct smtp_reply verdict;	   /* on content that is being thrown away; code 0: none */
 	struct smtp_recipient *reply_next; /* LMTP: whose reply comes next */
-	bool abandoned;
-	bool input_left; /* behind the command under way */
+	unsigned best_code;		   /* LMTP: of the replies so far */
+	unsigned parameters;		   /* bits of those that the command under way had already */
+	bool abandoned;			   /* is still to be told */
+	bool input_left;		   /* behind the command under way */
 };
 
 /* out: where replies are appended; the owner's. counters: zeroed by the owner at the beginning of the session. */
@@ -181,7 +185,8 @@ enum smtp_event smtp_server_step(struct smtp_server *s, struct str in, size_t *t
 void smtp_server_accept(struct smtp_server *s);
 /*
  * Yes (2xx, 3xx) or no (4xx, 5xx) in the owner's words, to any question but the two of authentication. 421 ends the
- * session. To LMTP's MESSAGE it is the answer for all recipients that have none yet.
+ * session. To LMTP's MESSAGE it is the answer for all recipients that have none yet. With the answer to MESSAGE the
+ * transaction is over and its memory is gone.
  */
 void smtp_server_answer(struct smtp_server *s, const struct smtp_reply *reply);
 /* To LMTP's MESSAGE, one recipient at a time in any order; the question is answered with the last of them. The text is
@@ -197,12 +202,13 @@ enum smtp_auth {
 	SMTP_AUTH_MALFORMED,   /* 501 5.5.2: not Base64 */
 };
 
-/* To AUTHENTICATE and RESPOND: challenge is Base64, may be empty; RESPOND or CANCEL follows. */
+/* To AUTHENTICATE and RESPOND: challenge is Base64, may be empty; RESPOND or CANCEL follows. After the other two
+ * answers the exchange is over. */
 void smtp_server_challenge(struct smtp_server *s, struct str challenge);
 void smtp_server_authenticated(struct smtp_server *s, struct str user);
 void smtp_server_auth_failed(struct smtp_server *s, enum smtp_auth why);
 
-/* At any time, a question being open or not: this reply, then the end (time-out, shutdown, too many clients). */
+/* At any time, a question being open or not: this reply, then CLOSE (time-out, shutdown, too many clients). */
 void smtp_server_goodbye(struct smtp_server *s, const struct smtp_reply *reply);
 
 /* Is a question open? */

@@ -1,0 +1,421 @@
+/*
+ * The mail transaction: MAIL, RCPT, DATA with their parameters, the content, and the owner's answers.
+ */
+#include <assert.h>
+
+#include "common/smtp_server_inner.h"
+
+/* RFC 5321 4.1.1.11: no parameter's value is longer than this makes sense of. */
+#define SIZE_DIGITS_MAX 20
+
+static void
+out_of_memory(struct smtp_server *s)
+{
+	smtp_reply_own(s, 452, "4.3.1", STR("Envelope too large"));
+}
+
+/* --- parameters --------------------------------------------------------------------------------------------------------- */
+
+/* RFC 1870 6.1 */
+static bool
+parameter_size(struct smtp_server *s, struct str value)
+{
+	uint64_t size;
+
+	if (value.n > SIZE_DIGITS_MAX || !str_to_u64(value, UINT64_MAX, &size)) {
+		smtp_reply_own(s, 501, "5.5.4", STR("SIZE must be a number"));
+		return false;
+	}
+	if (size > s->facts.size_max) {
+		smtp_reply_own(s, 552, "5.3.4", STR("Message size exceeds fixed limit"));
+		return false;
+	}
+	s->transaction.size = size;
+	return true;
+}
+
+/* RFC 6152 2 */
+static bool
+parameter_body(struct smtp_server *s, struct str value)
+{
+	if (str_equal_nocase(value, STR("7BIT"))) {
+		s->transaction.body = SMTP_BODY_7BIT;
+	} else if (str_equal_nocase(value, STR("8BITMIME"))) {
+		s->transaction.body = SMTP_BODY_8BITMIME;
+	} else {
+		smtp_reply_own(s, 501, "5.5.4", STR("BODY must be 7BIT or 8BITMIME"));
+		return false;
+	}
+	return true;
+}
+
+/* RFC 4954 5: somebody else's word for who submitted the message. We give nobody's name on, and believe none. */
+static bool
+parameter_auth(struct smtp_server *s, struct str value)
+{
+	if (value.n > 0)
+		return true;
+	smtp_reply_own(s, 501, "5.5.4", STR("AUTH needs a value"));
+	return false;
+}
+
+static const struct parameter {
+	struct str keyword;
+	struct str verb; /* of which command */
+	enum smtp_extension extension;
+	/* False: the refusal was written. */
+	bool (*handler)(struct smtp_server *s, struct str value);
+	const char *reference;
+} parameters[] = {
+    {STR("SIZE"), STR("MAIL"), SMTP_EXT_SIZE, parameter_size, "RFC 1870 6.1"},
+    {STR("BODY"), STR("MAIL"), SMTP_EXT_8BITMIME, parameter_body, "RFC 6152 2"},
+    {STR("AUTH"), STR("MAIL"), SMTP_EXT_AUTH, parameter_auth, "RFC 4954 5"},
+};
+
+static bool
+take_parameter(struct smtp_server *s, struct str word)
+{
+	size_t equals = str_find(word, '=');
+	struct str keyword = str_sub(word, 0, equals);
+
+	for (unsigned i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
+		const struct parameter *p = &parameters[i];
+
+		if (!str_equal_nocase(keyword, p->keyword) || !str_equal(s->command->verb, p->verb) ||
+		    !smtp_server_offers(s, p->extension))
+			continue;
+		if (s->parameters & 1U << i) {
+			smtp_reply_own(s, 501, "5.5.4", STR("Parameter given twice"));
+			return false;
+		}
+		s->parameters |= 1U << i;
+		return p->handler(s, str_skip(word, equals + 1));
+	}
+	smtp_reply_own(s, 555, "5.5.4", STR("Parameter not recognised"));
+	return false;
+}
+
+static bool
+take_parameters(struct smtp_server *s, struct str rest)
+{
+	struct str word;
+
+	if (rest.n > 0 && !ascii_is_blank(rest.p[0])) {
+		smtp_reply_own(s, 501, "5.5.4", STR("Malformed argument"));
+		return false;
+	}
+	while (str_word(&rest, &word))
+		if (!take_parameter(s, word))
+			return false;
+	return true;
+}
+
+/* FROM: or TO:, behind which many a client leaves a blank. */
+static bool
+take_label(struct str *argument, struct str label)
+{
+	if (!str_starts_nocase(*argument, label))
+		return false;
+	*argument = str_skip(*argument, label.n);
+	while (argument->n > 0 && ascii_is_blank(argument->p[0]))
+		*argument = str_skip(*argument, 1);
+	return true;
+}
+
+/* --- MAIL ---------------------------------------------------------------------------------------------------------------- */
+
+static bool
+mail_parse(struct smtp_server *s, struct str argument)
+{
+	struct smtp_transaction *t = &s->transaction;
+	unsigned may = ADDRESS_MAY_BE_NULL | (s->facts.is_trusted ? ADDRESS_MAY_LACK_DOMAIN : 0);
+
+	if (!take_label(&argument, STR("FROM:"))) {
+		smtp_reply_own(s, 501, "5.5.4", STR("Syntax: MAIL FROM:<address>"));
+		return false;
+	}
+	if (address_path_parse(&t->arena, &argument, may, &t->sender))
+		return take_parameters(s, argument);
+	if (t->arena.failed)
+		out_of_memory(s);
+	else
+		smtp_reply_own(s, 501, "5.1.7", STR("Bad sender address syntax"));
+	return false;
+}
+
+void
+smtp_command_mail(struct smtp_server *s, struct str argument)
+{
+	if (mail_parse(s, argument))
+		smtp_ask(s, SMTP_SENDER);
+	else
+		smtp_state_set(s, SMTP_STATE_GREETED);
+}
+
+/* --- RCPT ---------------------------------------------------------------------------------------------------------------- */
+
+/* RFC 5321 4.5.1: <Postmaster> is the one recipient that needs no domain. Our own programs may say more. */
+static bool
+has_enough_domain(const struct smtp_server *s, const struct address *address)
+{
+	return address->kind != ADDRESS_LOCAL || s->facts.is_trusted ||
+	    str_equal_nocase(address->local, STR("postmaster"));
+}
+
+static struct smtp_recipient *
+rcpt_parse(struct smtp_server *s, struct str argument)
+{
+	struct arena *arena = &s->transaction.arena;
+	struct smtp_recipient *recipient;
+
+	if (!take_label(&argument, STR("TO:"))) {
+		smtp_reply_own(s, 501, "5.5.4", STR("Syntax: RCPT TO:<address>"));
+		return NULL;
+	}
+	recipient = arena_alloc(arena, sizeof *recipient);
+	if (recipient == NULL ||
+	    !address_path_parse(arena, &argument, ADDRESS_MAY_LACK_DOMAIN, &recipient->address)) {
+		if (arena->failed)
+			out_of_memory(s);
+		else
+			smtp_reply_own(s, 501, "5.1.3", STR("Bad recipient address syntax"));
+		return NULL;
+	}
+	if (!has_enough_domain(s, &recipient->address)) {
+		smtp_reply_own(s, 501, "5.1.3", STR("Recipient address needs a domain"));
+		return NULL;
+	}
+	return take_parameters(s, argument) ? recipient : NULL;
+}
+
+void
+smtp_command_rcpt(struct smtp_server *s, struct str argument)
+{
+	if (s->transaction.nrecipients >= s->facts.recipients_max) {
+		smtp_reply_own(s, 452, "4.5.3", STR("Too many recipients"));
+		return;
+	}
+	s->recipient = rcpt_parse(s, argument);
+	if (s->recipient != NULL)
+		smtp_ask(s, SMTP_RECIPIENT);
+}
+
+static void
+recipient_accepted(struct smtp_server *s)
+{
+	struct smtp_transaction *t = &s->transaction;
+
+	s->recipient->index = t->nrecipients++;
+	*t->last = s->recipient;
+	t->last = &s->recipient->next;
+	smtp_state_set(s, SMTP_STATE_RCPT);
+}
+
+/* --- DATA ---------------------------------------------------------------------------------------------------------------- */
+
+void
+smtp_command_data(struct smtp_server *s, struct str argument)
+{
+	(void)argument;
+	smtp_ask(s, SMTP_BODY);
+}
+
+/* The message is over, one way or the other. */
+static void
+message_done(struct smtp_server *s, unsigned code)
+{
+	if (code < 400) {
+		s->counters->messages++;
+		s->counters->errors = s->counters->junk = 0;
+	}
+	if (s->mode != MODE_CLOSING)
+		s->mode = MODE_COMMAND;
+	smtp_state_set(s, SMTP_STATE_GREETED);
+	smtp_count_outcome(s, code);
+}
+
+/* In the order of the recipients, as far as their replies are known (RFC 2033 4.2). */
+static void
+write_known_replies(struct smtp_server *s)
+{
+	if (s->reply_next == NULL)
+		s->reply_next = s->transaction.recipients;
+	while (s->reply_next != NULL && s->reply_next->answered) {
+		smtp_reply_write(s, &s->reply_next->reply);
+		if (s->best_code == 0 || s->reply_next->reply.code < s->best_code)
+			s->best_code = s->reply_next->reply.code;
+		s->reply_next = s->reply_next->next;
+	}
+	if (s->reply_next == NULL)
+		message_done(s, s->best_code);
+}
+
+static struct smtp_reply
+keep_reply(struct smtp_server *s, const struct smtp_reply *reply)
+{
+	struct smtp_reply kept = *reply;
+
+	kept.text = arena_copy(&s->transaction.arena, str_sub(reply->text, 0, SMTP_REPLY_TEXT_MAX));
+	if (kept.text.p == NULL)
+		kept.text = reply->code < 400 ? STR("Ok") : STR("Refused");
+	return kept;
+}
+
+void
+smtp_server_refuse_content(struct smtp_server *s, const struct smtp_reply *reply)
+{
+	assert(s->mode == MODE_CONTENT);
+	if (s->verdict.code == 0)
+		s->verdict = keep_reply(s, reply);
+}
+
+/* The content that was thrown away has ended: its verdict, once or for each recipient. */
+static void
+refuse_message(struct smtp_server *s)
+{
+	struct smtp_reply reply = s->verdict;
+	bool is_bare = s->dot.found != 0 && !s->facts.normalise;
+
+	if (s->facts.protocol == SMTP_LMTP)
+		for (struct smtp_recipient *r = s->transaction.recipients; r != NULL; r = r->next)
+			smtp_reply_write(s, &reply);
+	else
+		smtp_reply_write(s, &reply);
+	s->abandoned = true;
+	if (is_bare)
+		s->mode = MODE_CLOSING;
+	message_done(s, reply.code);
+}
+
+/* The core's own objections to content; each is told once, at the end. */
+static void
+judge_content(struct smtp_server *s)
+{
+	struct smtp_reply reply = {0};
+
+	if (s->verdict.code != 0)
+		return;
+	if (s->dot.found != 0 && !s->facts.normalise)
+		reply = (struct smtp_reply){554, "5.6.0", s->dot.found & DOT_NUL ? STR("NUL in the message") :
+		    s->dot.found & DOT_BARE_LF ? STR("Bare <LF> in the message") : STR("Bare <CR> in the message")};
+	else if (s->transaction.content_bytes > s->facts.size_max)
+		reply = (struct smtp_reply){552, "5.3.4", STR("Message size exceeds fixed limit")};
+	s->verdict = reply;
+	if (reply.code == 0)
+		return;
+	s->refusal = reply;
+	s->refused_verb = s->command->verb.p;
+}
+
+/* To be used once the whole content is there. */
+static void
+content_ended(struct smtp_server *s)
+{
+	if (s->verdict.code != 0)
+		refuse_message(s);
+	else
+		smtp_ask(s, SMTP_MESSAGE);
+}
+
+bool
+smtp_content_step(struct smtp_server *s, struct str in, size_t *taken)
+{
+	struct str piece;
+	bool ended;
+
+	*taken = dot_read(&s->dot, in, &piece, &ended);
+	s->transaction.content_bytes += piece.n;
+	judge_content(s);
+	if (ended) {
+		content_ended(s);
+	} else if (piece.n > 0 && s->verdict.code == 0) {
+		s->content = piece;
+		s->event = SMTP_CONTENT;
+	}
+	return ended || *taken > 0;
+}
+
+/* --- answers ------------------------------------------------------------------------------------------------------------- */
+
+static const struct smtp_reply usual_words[] = {
+    [SMTP_SENDER] = {250, "2.1.0", STR("Ok")},
+    [SMTP_RECIPIENT] = {250, "2.1.5", STR("Ok")},
+    [SMTP_BODY] = {354, NULL, STR("End data with <CR><LF>.<CR><LF>")},
+};
+
+static void
+answer_all_recipients(struct smtp_server *s, const struct smtp_reply *reply)
+{
+	struct smtp_reply kept = keep_reply(s, reply);
+
+	for (struct smtp_recipient *r = s->transaction.recipients; r != NULL; r = r->next) {
+		if (!r->answered)
+			r->reply = kept;
+		r->answered = true;
+	}
+	write_known_replies(s);
+}
+
+static void
+answer_message(struct smtp_server *s, const struct smtp_reply *reply)
+{
+	if (s->facts.protocol == SMTP_LMTP) {
+		answer_all_recipients(s, reply);
+		return;
+	}
+	smtp_reply_write(s, reply);
+	message_done(s, reply->code);
+}
+
+/* What follows from the answer to a question about the envelope. */
+static void
+apply_answer(struct smtp_server *s, enum smtp_event question, bool yes)
+{
+	s->mode = MODE_COMMAND;
+	if (question == SMTP_SENDER) {
+		smtp_state_set(s, yes ? SMTP_STATE_MAIL : SMTP_STATE_GREETED);
+	} else if (question == SMTP_RECIPIENT) {
+		if (yes)
+			recipient_accepted(s);
+		s->recipient = NULL;
+	} else if (yes) {
+		s->mode = MODE_CONTENT;
+	}
+}
+
+void
+smtp_server_answer(struct smtp_server *s, const struct smtp_reply *reply)
+{
+	enum smtp_event question = s->event;
+	bool yes = reply->code < 400;
+
+	assert(s->mode == MODE_QUESTION && question != SMTP_AUTHENTICATE && question != SMTP_RESPOND);
+	if (question == SMTP_MESSAGE) {
+		answer_message(s, reply);
+	} else {
+		smtp_reply_write(s, reply);
+		apply_answer(s, question, yes);
+		if (s->mode != MODE_CONTENT)
+			smtp_count_outcome(s, reply->code);
+	}
+	if (reply->code == 421)
+		s->mode = MODE_CLOSING;
+}
+
+void
+smtp_server_accept(struct smtp_server *s)
+{
+	assert(s->event == SMTP_SENDER || s->event == SMTP_RECIPIENT || s->event == SMTP_BODY);
+	smtp_server_answer(s, &usual_words[s->event]);
+}
+
+void
+smtp_server_answer_recipient(struct smtp_server *s, struct smtp_recipient *recipient, const struct smtp_reply *reply)
+{
+	assert(s->mode == MODE_QUESTION && s->event == SMTP_MESSAGE && s->facts.protocol == SMTP_LMTP);
+	if (recipient->answered)
+		return;
+	recipient->reply = keep_reply(s, reply);
+	recipient->answered = true;
+	write_known_replies(s);
+}

@@ -1,0 +1,143 @@
+/*
+ * The tables of SMTP and LMTP: commands and extensions.
+ */
+#include "common/smtp_server_inner.h"
+
+#define BOTH (1U << SMTP_ESMTP | 1U << SMTP_LMTP)
+#define ONLY_SMTP (1U << SMTP_ESMTP)
+#define ONLY_LMTP (1U << SMTP_LMTP)
+
+static const struct smtp_command commands[] = {
+    /* verb             in         legal in states                   flags                                      needs */
+    {STR("EHLO"),     ONLY_SMTP, STATE_ANY,                         SMTP_HAS_ARGUMENT | SMTP_IS_JUNK,          SMTP_EXT_NONE,
+        smtp_command_hello,    "RFC 5321 4.1.1.1"},
+    {STR("HELO"),     ONLY_SMTP, STATE_ANY,                         SMTP_HAS_ARGUMENT | SMTP_IS_JUNK,          SMTP_EXT_NONE,
+        smtp_command_hello,    "RFC 5321 4.1.1.1"},
+    {STR("LHLO"),     ONLY_LMTP, STATE_ANY,                         SMTP_HAS_ARGUMENT | SMTP_IS_JUNK,          SMTP_EXT_NONE,
+        smtp_command_hello,    "RFC 2033 4.1"},
+    {STR("MAIL"),     BOTH,      SMTP_STATE_GREETED,                SMTP_HAS_ARGUMENT | SMTP_AFTER_AUTH,       SMTP_EXT_NONE,
+        smtp_command_mail,     "RFC 5321 4.1.1.2"},
+    {STR("RCPT"),     BOTH,      SMTP_STATE_MAIL | SMTP_STATE_RCPT, SMTP_HAS_ARGUMENT,                         SMTP_EXT_NONE,
+        smtp_command_rcpt,     "RFC 5321 4.1.1.3"},
+    {STR("DATA"),     BOTH,      SMTP_STATE_RCPT,                   SMTP_NO_ARGUMENT,                          SMTP_EXT_NONE,
+        smtp_command_data,     "RFC 5321 4.1.1.4"},
+    {STR("RSET"),     BOTH,      STATE_ANY,                         SMTP_NO_ARGUMENT | SMTP_IS_JUNK,           SMTP_EXT_NONE,
+        smtp_command_rset,     "RFC 5321 4.1.1.5"},
+    {STR("NOOP"),     BOTH,      STATE_ANY,                         SMTP_IS_JUNK,                              SMTP_EXT_NONE,
+        smtp_command_noop,     "RFC 5321 4.1.1.9"},
+    {STR("VRFY"),     BOTH,      STATE_HELLO,                       SMTP_HAS_ARGUMENT | SMTP_AFTER_AUTH | SMTP_IS_JUNK, SMTP_EXT_NONE,
+        smtp_command_vrfy,     "RFC 5321 4.1.1.6"},
+    {STR("HELP"),     BOTH,      STATE_ANY,                         SMTP_IS_JUNK,                              SMTP_EXT_NONE,
+        smtp_command_help,     "RFC 5321 4.1.1.8"},
+    {STR("QUIT"),     BOTH,      STATE_ANY,                         SMTP_NO_ARGUMENT,                          SMTP_EXT_NONE,
+        smtp_command_quit,     "RFC 5321 4.1.1.10"},
+    {STR("STARTTLS"), BOTH,      SMTP_STATE_GREETED,                SMTP_NO_ARGUMENT,                          SMTP_EXT_STARTTLS,
+        smtp_command_starttls, "RFC 3207 4"},
+    {STR("AUTH"),     BOTH,      SMTP_STATE_GREETED,                SMTP_HAS_ARGUMENT | SMTP_LONG_LINE,        SMTP_EXT_AUTH,
+        smtp_command_auth,     "RFC 4954 4"},
+};
+
+#define NCOMMANDS (sizeof commands / sizeof commands[0])
+_Static_assert(NCOMMANDS <= SMTP_COMMANDS_MAX, "struct smtp_counters has a place for each command");
+
+const struct smtp_command *
+smtp_server_commands(size_t *n)
+{
+	*n = NCOMMANDS;
+	return commands;
+}
+
+const struct smtp_command *
+smtp_command_find(enum smtp_protocol protocol, struct str verb, size_t *index)
+{
+	for (size_t i = 0; i < NCOMMANDS; i++) {
+		if ((commands[i].protocols & 1U << protocol) == 0 || !str_equal_nocase(verb, commands[i].verb))
+			continue;
+		*index = i;
+		return &commands[i];
+	}
+	*index = SMTP_COMMANDS_MAX;
+	return NULL;
+}
+
+/* --- extensions -------------------------------------------------------------------------------------------------------- */
+
+static bool
+always(const struct smtp_server *s)
+{
+	(void)s;
+	return true;
+}
+
+static bool
+can_start_tls(const struct smtp_server *s)
+{
+	return s->facts.can_start_tls && !s->facts.tls;
+}
+
+static bool
+can_authenticate(const struct smtp_server *s)
+{
+	return s->facts.mechanisms.n > 0;
+}
+
+static void
+write_size(const struct smtp_server *s, struct buf *out)
+{
+	buf_addf(out, " %llu", (unsigned long long)s->facts.size_max);
+}
+
+static void
+write_mechanisms(const struct smtp_server *s, struct buf *out)
+{
+	buf_addf(out, " %.*s", STR_FMT(s->facts.mechanisms));
+}
+
+static const struct extension {
+	const char *keyword;
+	bool (*offered)(const struct smtp_server *s);
+	void (*write)(const struct smtp_server *s, struct buf *out); /* what follows the keyword; may be NULL */
+	const char *reference;
+} extensions[SMTP_EXTENSIONS] = {
+    [SMTP_EXT_PIPELINING] = {"PIPELINING", always, NULL, "RFC 2920"},
+    [SMTP_EXT_SIZE] = {"SIZE", always, write_size, "RFC 1870"},
+    [SMTP_EXT_8BITMIME] = {"8BITMIME", always, NULL, "RFC 6152"},
+    [SMTP_EXT_ENHANCEDSTATUSCODES] = {"ENHANCEDSTATUSCODES", always, NULL, "RFC 2034"},
+    [SMTP_EXT_STARTTLS] = {"STARTTLS", can_start_tls, NULL, "RFC 3207"},
+    [SMTP_EXT_AUTH] = {"AUTH", can_authenticate, write_mechanisms, "RFC 4954"},
+};
+
+bool
+smtp_server_offers(const struct smtp_server *s, enum smtp_extension extension)
+{
+	return extension == SMTP_EXT_NONE || extensions[extension].offered(s);
+}
+
+void
+smtp_extensions_write(struct smtp_server *s)
+{
+	size_t last = s->out->n;
+
+	buf_addf(s->out, "250-%.*s\r\n", STR_FMT(s->facts.hostname));
+	for (unsigned i = SMTP_EXT_NONE + 1; i < SMTP_EXTENSIONS; i++) {
+		if (!extensions[i].offered(s))
+			continue;
+		last = s->out->n;
+		buf_addf(s->out, "250-%s", extensions[i].keyword);
+		if (extensions[i].write != NULL)
+			extensions[i].write(s, s->out);
+		buf_adds(s->out, "\r\n");
+	}
+	if (buf_ok(s->out))
+		s->out->p[last + 3] = ' ';
+}
+
+void
+smtp_help_write(struct smtp_server *s)
+{
+	buf_adds(s->out, "214 2.0.0");
+	for (size_t i = 0; i < NCOMMANDS; i++)
+		if (commands[i].protocols & 1U << s->facts.protocol)
+			buf_addf(s->out, " %.*s", STR_FMT(commands[i].verb));
+	buf_adds(s->out, "\r\n");
+}

@@ -1,0 +1,813 @@
+#include "tests/unit/rows.h"
+
+#include "common/smtp_server.h"
+
+/* --- an owner that says yes to almost everything, and writes down what it was asked ----------------------------------- */
+
+struct owner {
+	struct smtp_server s;
+	struct smtp_counters counters;
+	struct buf out;
+	struct buf events;
+	struct buf content;
+	struct str challenge; /* what AUTH is answered with; .p NULL: success at once */
+	unsigned refuse_content_at; /* 0: never; else at that piece */
+	unsigned pieces;
+	bool closed, tls;
+};
+
+static const struct smtp_server_facts default_facts = {
+    .protocol = SMTP_ESMTP,
+    .hostname = STR("satu.test"),
+    .banner = STR("ESMTP Merpati"),
+    .mechanisms = STR("PLAIN LOGIN"),
+    .can_start_tls = true,
+    .size_max = 1000,
+    .recipients_max = 3,
+    .errors_max = 20,
+    .arena_max = 65536,
+};
+
+static void
+owner_open(struct owner *o, const struct smtp_server_facts *facts)
+{
+	*o = (struct owner){.closed = false};
+	buf_init(&o->out, 65536);
+	buf_init(&o->events, 65536);
+	buf_init(&o->content, 65536);
+	smtp_server_init(&o->s, facts, &o->counters, &o->out);
+}
+
+static void
+owner_close(struct owner *o)
+{
+	smtp_server_clear(&o->s);
+	buf_clear(&o->out);
+	buf_clear(&o->events);
+	buf_clear(&o->content);
+}
+
+static void
+judge_recipient(struct owner *o)
+{
+	struct address *address = &o->s.recipient->address;
+
+	buf_addf(&o->events, "rcpt:%.*s ", STR_FMT(address->text));
+	if (str_equal(address->local, STR("tiada")))
+		smtp_server_answer(&o->s, SMTP_REPLY(550, "5.1.1", "No such \r\n user"));
+	else if (str_equal(address->local, STR("nanti")))
+		smtp_server_answer(&o->s, SMTP_REPLY(451, "4.3.0", "Later"));
+	else
+		smtp_server_accept(&o->s);
+}
+
+static void
+judge_message(struct owner *o)
+{
+	buf_adds(&o->events, "message ");
+	if (o->s.facts.protocol == SMTP_ESMTP) {
+		smtp_server_answer(&o->s, SMTP_REPLY(250, "2.0.0", "Ok: queued as X"));
+		return;
+	}
+	/* The second recipient's fate is known first; the others follow together. */
+	if (o->s.transaction.nrecipients > 1)
+		smtp_server_answer_recipient(&o->s, o->s.transaction.recipients->next, SMTP_REPLY(452, "4.2.2", "Full"));
+	if (smtp_server_is_waiting(&o->s))
+		smtp_server_answer(&o->s, SMTP_REPLY(250, "2.0.0", "Saved"));
+}
+
+static void
+judge_authentication(struct owner *o)
+{
+	if (str_equal(o->s.response, STR("salah")))
+		smtp_server_auth_failed(&o->s, SMTP_AUTH_REFUSED);
+	else if (str_equal(o->s.response, STR("!")))
+		smtp_server_auth_failed(&o->s, SMTP_AUTH_MALFORMED);
+	else if (str_equal(o->s.response, STR("nanti")))
+		smtp_server_auth_failed(&o->s, SMTP_AUTH_UNAVAILABLE);
+	else if (!o->s.has_response)
+		smtp_server_challenge(&o->s, str_equal_nocase(o->s.mechanism, STR("LOGIN")) ? STR("VXNlcm5hbWU6") : STR(""));
+	else
+		smtp_server_authenticated(&o->s, STR("baru"));
+}
+
+static void
+judge_content(struct owner *o)
+{
+	buf_add(&o->content, o->s.content);
+	if (o->refuse_content_at > 0 && ++o->pieces == o->refuse_content_at)
+		smtp_server_refuse_content(&o->s, SMTP_REPLY(452, "4.3.1", "Disk full"));
+}
+
+static void
+judge(struct owner *o, enum smtp_event event)
+{
+	switch (event) {
+	case SMTP_READ:
+		break;
+	case SMTP_SENDER:
+		buf_addf(&o->events, "mail:%.*s ", STR_FMT(o->s.transaction.sender.text));
+		if (str_equal(o->s.transaction.sender.local, STR("palsu")))
+			smtp_server_answer(&o->s, SMTP_REPLY(553, "5.7.1", "Not you"));
+		else
+			smtp_server_accept(&o->s);
+		break;
+	case SMTP_RECIPIENT:
+		judge_recipient(o);
+		break;
+	case SMTP_BODY:
+		buf_adds(&o->events, "data ");
+		smtp_server_accept(&o->s);
+		break;
+	case SMTP_CONTENT:
+		judge_content(o);
+		break;
+	case SMTP_MESSAGE:
+		judge_message(o);
+		break;
+	case SMTP_ABANDONED:
+		buf_adds(&o->events, "abandoned ");
+		break;
+	case SMTP_AUTHENTICATE:
+	case SMTP_RESPOND:
+		judge_authentication(o);
+		break;
+	case SMTP_CANCEL:
+		buf_adds(&o->events, "cancel ");
+		break;
+	case SMTP_START_TLS:
+		buf_adds(&o->events, "tls ");
+		o->tls = true;
+		break;
+	case SMTP_CLOSE:
+		buf_adds(&o->events, "close ");
+		o->closed = true;
+		break;
+	}
+}
+
+/* Gives it the first bytes, then so many more at a time. Each time in memory of its own, as a moving buffer would. */
+static void
+owner_feed(struct owner *o, struct str in, size_t first, size_t step)
+{
+	size_t have = first < in.n ? first : in.n, at = 0;
+
+	while (!o->closed && !o->tls) {
+		char *copy = malloc(have - at + 1);
+		enum smtp_event event;
+		size_t taken;
+
+		memcpy(copy, in.p + at, have - at);
+		event = smtp_server_step(&o->s, (struct str){copy, have - at}, &taken);
+		assert_true(taken <= have - at);
+		judge(o, event);
+		free(copy);
+		at += taken;
+		if (event == SMTP_READ && have == in.n)
+			break;
+		if (event == SMTP_READ)
+			have = in.n - have > step ? have + step : in.n;
+	}
+}
+
+/* --- sessions ------------------------------------------------------------------------------------------------------------ */
+
+#define GREETING "220 satu.test ESMTP Merpati\r\n"
+#define HELLO                                                                                                       \
+	"250-satu.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-STARTTLS\r\n" \
+	"250 AUTH PLAIN LOGIN\r\n"
+#define GO "354 End data with <CR><LF>.<CR><LF>\r\n"
+#define BEGIN "EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\n"
+#define BEGUN GREETING HELLO "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n"
+
+static const struct session {
+	const char *title;
+	struct str in, out;
+	const char *events;
+	struct str content;
+} sessions[] = {
+    {"a letter", STR(BEGIN "DATA\r\nSubject: x\r\n\r\n..dot\r\n.\r\nQUIT\r\n"),
+        STR(BEGUN GO "250 2.0.0 Ok: queued as X\r\n221 2.0.0 Bye\r\n"), "mail:a@b.test rcpt:c@d.test data message close ",
+        STR("Subject: x\r\n\r\n.dot\r\n")},
+    {"two letters on a connection", STR(BEGIN "DATA\r\n1\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<e@f.test>\r\nDATA\r\n2\r\n.\r\n"),
+        STR(BEGUN GO "250 2.0.0 Ok: queued as X\r\n250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n" GO "250 2.0.0 Ok: queued as X\r\n"),
+        "mail:a@b.test rcpt:c@d.test data message mail: rcpt:e@f.test data message ", STR("1\r\n2\r\n")},
+    {"lower case, blanks", STR("helo x\r\nmail from: <a@B.TEST> \r\nrcpt to:\t<c@d.test>\r\nnoop x y\r\n"),
+        STR(GREETING "250 satu.test\r\n250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n250 2.0.0 Ok\r\n"), "mail:a@b.test rcpt:c@d.test ", STR("")},
+    {"nothing before EHLO", STR("MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nSTARTTLS\r\nAUTH PLAIN\r\nVRFY x\r\n"),
+        STR(GREETING "503 5.5.1 Send EHLO or HELO first\r\n503 5.5.1 Send EHLO or HELO first\r\n503 5.5.1 Send EHLO or HELO first\r\n"
+            "503 5.5.1 Send EHLO or HELO first\r\n503 5.5.1 Send EHLO or HELO first\r\n503 5.5.1 Send EHLO or HELO first\r\n"),
+        "", STR("")},
+    {"nested MAIL", STR(BEGIN "MAIL FROM:<x@y.test>\r\n"), STR(BEGUN "503 5.5.1 Not within a mail transaction\r\n"),
+        "mail:a@b.test rcpt:c@d.test ", STR("")},
+    {"RSET forgets", STR(BEGIN "RSET\r\nDATA\r\nRCPT TO:<c@d.test>\r\n"),
+        STR(BEGUN "250 2.0.0 Ok\r\n503 5.5.1 Need MAIL command\r\n503 5.5.1 Need MAIL command\r\n"),
+        "mail:a@b.test rcpt:c@d.test abandoned ", STR("")},
+    {"EHLO forgets", STR(BEGIN "EHLO y\r\nDATA\r\n"), STR(BEGUN HELLO "503 5.5.1 Need MAIL command\r\n"),
+        "mail:a@b.test rcpt:c@d.test abandoned ", STR("")},
+    {"QUIT abandons", STR(BEGIN "QUIT\r\nNOOP\r\n"), STR(BEGUN "221 2.0.0 Bye\r\n"), "mail:a@b.test rcpt:c@d.test abandoned close ",
+        STR("")},
+    {"no valid recipient", STR("EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<tiada@d.test>\r\nDATA\r\n"),
+        STR(GREETING HELLO "250 2.1.0 Ok\r\n550 5.1.1 No such ?? user\r\n503 5.5.1 No valid recipients\r\n"),
+        "mail:a@b.test rcpt:tiada@d.test ", STR("")},
+    {"a refused sender", STR("EHLO x\r\nMAIL FROM:<palsu@b.test>\r\nRCPT TO:<c@d.test>\r\nRSET\r\n"),
+        STR(GREETING HELLO "553 5.7.1 Not you\r\n503 5.5.1 Need MAIL command\r\n250 2.0.0 Ok\r\n"), "mail:palsu@b.test ", STR("")},
+    {"too many recipients", STR(BEGIN "RCPT TO:<1@x.test>\r\nRCPT TO:<2@x.test>\r\nRCPT TO:<3@x.test>\r\nDATA\r\n"),
+        STR(BEGUN "250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n452 4.5.3 Too many recipients\r\n" GO),
+        "mail:a@b.test rcpt:c@d.test rcpt:1@x.test rcpt:2@x.test data ", STR("")},
+    {"postmaster needs no domain", STR("HELO x\r\nMAIL FROM:<>\r\nRCPT TO:<PostMaster>\r\nRCPT TO:<baru>\r\n"),
+        STR(GREETING "250 satu.test\r\n250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n501 5.1.3 Recipient address needs a domain\r\n"),
+        "mail: rcpt:PostMaster ", STR("")},
+    {"parameters", STR("EHLO x\r\nMAIL FROM:<a@b.test> SIZE=1000 BODY=8BITMIME AUTH=<>\r\nRSET\r\n"
+            "MAIL FROM:<a@b.test> SIZE=1001\r\nMAIL FROM:<a@b.test> size=x\r\nMAIL FROM:<a@b.test> BODY=9\r\n"
+            "MAIL FROM:<a@b.test> X=Y\r\nMAIL FROM:<a@b.test> SIZE=1 SIZE=1\r\nMAIL FROM:<a@b.test>SIZE=1\r\n"
+            "MAIL FROM:<a@b.test> SIZE\r\n"),
+        STR(GREETING HELLO "250 2.1.0 Ok\r\n250 2.0.0 Ok\r\n552 5.3.4 Message size exceeds fixed limit\r\n"
+            "501 5.5.4 SIZE must be a number\r\n501 5.5.4 BODY must be 7BIT or 8BITMIME\r\n555 5.5.4 Parameter not recognised\r\n"
+            "501 5.5.4 Parameter given twice\r\n501 5.5.4 Malformed argument\r\n501 5.5.4 SIZE must be a number\r\n"),
+        "mail:a@b.test abandoned ", STR("")},
+    {"malformed addresses", STR("EHLO x\r\nMAIL FROM:a@b.test\r\nMAIL <a@b.test>\r\nMAIL FROM:<a@b>\r\nRCPT TO:<>\r\n"
+            "RCPT FROM:<a@b>\r\nRCPT TO:<c@d.test> NOTIFY=NEVER\r\n"),
+        STR(GREETING HELLO "501 5.1.7 Bad sender address syntax\r\n501 5.5.4 Syntax: MAIL FROM:<address>\r\n250 2.1.0 Ok\r\n"
+            "501 5.1.3 Bad recipient address syntax\r\n501 5.5.4 Syntax: RCPT TO:<address>\r\n"
+            "555 5.5.4 Parameter not recognised\r\n"),
+        "mail:a@b ", STR("")},
+    {"arguments where they belong", STR("EHLO\r\nEHLO x\r\nRSET now\r\nDATA x\r\nQUIT x\r\nVRFY\r\nEHLO <x>\r\n"),
+        STR(GREETING "501 5.5.4 Argument missing\r\n" HELLO "501 5.5.4 No argument expected\r\n503 5.5.1 Need MAIL command\r\n"
+            "501 5.5.4 No argument expected\r\n501 5.5.4 Argument missing\r\n501 5.5.4 Not a host name or address literal\r\n"),
+        "", STR("")},
+    {"unknown", STR("XYZZY\r\n\r\nLHLO x\r\nHELP\r\n"),
+        STR(GREETING "500 5.5.2 Command not recognised\r\n500 5.5.2 Command not recognised\r\n500 5.5.2 Command not recognised\r\n"
+            "214 2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT STARTTLS AUTH\r\n"),
+        "", STR("")},
+    {"VRFY tells nothing", STR("EHLO x\r\nVRFY baru\r\n"),
+        STR(GREETING HELLO "252 2.1.5 Send some mail, and I will try to deliver it\r\n"), "", STR("")},
+    {"HTTP", STR("POST / HTTP/1.1\r\nHost: x\r\n"), STR(GREETING "554 5.5.2 This is a mail server\r\n"), "close ", STR("")},
+    {"a header", STR("Subject: x\r\nEHLO x\r\n"), STR(GREETING "554 5.5.2 This is a mail server\r\n"), "close ", STR("")},
+    {"bare LF", STR("NOOP\r\nEHLO x\nNOOP\r\n"), STR(GREETING "250 2.0.0 Ok\r\n500 5.5.2 Bare <LF> in a command\r\n"), "close ", STR("")},
+    {"bare CR", STR("EHLO x\rNOOP\r\n"), STR(GREETING "500 5.5.2 Bare <CR> in a command\r\n"), "close ", STR("")},
+    {"NUL", STR("EHLO x\0\r\nNOOP\r\n"), STR(GREETING "500 5.5.2 NUL in a command\r\n"), "close ", STR("")},
+    {"too large a message", STR(BEGIN "DATA\r\n"
+            "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+            "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+            "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+            "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+            "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+            "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+            "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+            "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+            "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+            "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+            "\r\n.\r\nNOOP\r\n"),
+        STR(BEGUN GO "552 5.3.4 Message size exceeds fixed limit\r\n250 2.0.0 Ok\r\n"),
+        "mail:a@b.test rcpt:c@d.test data abandoned ", STR_NONE},
+    {"AUTH with a response", STR("EHLO x\r\nAUTH PLAIN AGJhcnUAcmFoYXNpYQ==\r\nAUTH PLAIN x\r\n"),
+        STR(GREETING HELLO "235 2.7.0 Authentication successful\r\n503 5.5.1 Already authenticated\r\n"), "", STR("")},
+    {"AUTH step by step", STR("EHLO x\r\nauth login\r\nYmFydQ==\r\n"),
+        STR(GREETING HELLO "334 VXNlcm5hbWU6\r\n235 2.7.0 Authentication successful\r\n"), "", STR("")},
+    {"AUTH given up", STR("EHLO x\r\nAUTH PLAIN\r\n*\r\nNOOP\r\n"),
+        STR(GREETING HELLO "334 \r\n501 5.7.0 Authentication cancelled\r\n250 2.0.0 Ok\r\n"), "cancel ", STR("")},
+    {"AUTH refused", STR("EHLO x\r\nAUTH PLAIN salah\r\nAUTH PLAIN nanti\r\nAUTH PLAIN !\r\nAUTH GSSAPI\r\nAUTH PLAIN a b\r\n"),
+        STR(GREETING HELLO "535 5.7.8 Authentication credentials invalid\r\n454 4.7.0 Temporary authentication failure\r\n"
+            "501 5.5.2 Not Base64\r\n504 5.5.4 Authentication mechanism not on offer\r\n501 5.5.4 Too many arguments\r\n"),
+        "", STR("")},
+    {"AUTH within a transaction", STR(BEGIN "AUTH PLAIN x\r\n"), STR(BEGUN "503 5.5.1 Not within a mail transaction\r\n"),
+        "mail:a@b.test rcpt:c@d.test ", STR("")},
+};
+
+static void
+sessions_go_the_same_way_whatever_the_pieces(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(sessions); i++) {
+		const struct session *row = &sessions[i];
+
+		for (size_t cut = 0; cut <= row->in.n; cut++) {
+			struct owner o;
+
+			owner_open(&o, &default_facts);
+			owner_feed(&o, row->in, cut, cut % 3 == 0 ? 1 : row->in.n);
+			if (!str_equal(buf_str(&o.out), row->out))
+				print_error("%s, cut at %zu\n", row->title, cut);
+			assert_str(buf_str(&o.out), row->out);
+			assert_str(buf_str(&o.events), str_from(row->events));
+			if (row->content.p != NULL)
+				assert_str(buf_str(&o.content), row->content);
+			owner_close(&o);
+		}
+	}
+}
+
+static void
+starttls_with_anything_behind_it_ends_the_session(void **state)
+{
+	struct str in = STR("EHLO x\r\nSTARTTLS\r\n");
+
+	(void)state;
+	for (size_t cut = 0; cut <= in.n; cut++) {
+		struct owner o;
+
+		owner_open(&o, &default_facts);
+		owner_feed(&o, in, cut, 1);
+		assert_true(o.tls);
+		assert_str(buf_str(&o.out), STR(GREETING HELLO "220 2.0.0 Ready to start TLS\r\n"));
+		owner_close(&o);
+	}
+	for (size_t n = 1; n <= 6; n++) {
+		struct owner o;
+		char bytes[32] = "EHLO x\r\nSTARTTLS\r\nNOOP\r\n";
+
+		owner_open(&o, &default_facts);
+		owner_feed(&o, (struct str){bytes, in.n + n}, in.n + n, 1);
+		assert_false(o.tls);
+		assert_true(o.closed);
+		assert_str(buf_str(&o.out), STR(GREETING HELLO "554 5.5.1 Commands behind STARTTLS\r\n"));
+		owner_close(&o);
+	}
+}
+
+static void
+after_starttls_a_new_core_knows_nothing(void **state)
+{
+	struct smtp_server_facts facts = default_facts;
+	struct owner o;
+
+	(void)state;
+	facts.tls = facts.is_resumed = true;
+	owner_open(&o, &facts);
+	owner_feed(&o, STR("MAIL FROM:<a@b.test>\r\nEHLO x\r\nSTARTTLS\r\n"), 0, 1);
+	assert_str(buf_str(&o.out), STR("503 5.5.1 Send EHLO or HELO first\r\n250-satu.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n"
+	                                "250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250 AUTH PLAIN LOGIN\r\n"
+	                                "503 5.5.1 Not available in this session\r\n"));
+	owner_close(&o);
+}
+
+static void
+passwords_are_not_asked_for_in_the_clear(void **state)
+{
+	struct smtp_server_facts facts = default_facts;
+	struct owner o;
+
+	(void)state;
+	facts.mechanisms = STR_NONE;
+	facts.must_authenticate = true;
+	owner_open(&o, &facts);
+	buf_reset(&o.out);
+	owner_feed(&o, STR("EHLO x\r\nAUTH PLAIN AGEAYg==\r\nMAIL FROM:<a@b.test>\r\nVRFY a\r\n"), 0, 1);
+	assert_str(buf_str(&o.out), STR("250-satu.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n"
+	                                "250 STARTTLS\r\n538 5.7.11 Encryption required: use STARTTLS first\r\n"
+	                                "530 5.7.0 Authentication required: use STARTTLS and AUTH first\r\n"
+	                                "530 5.7.0 Authentication required: use STARTTLS and AUTH first\r\n"));
+	owner_close(&o);
+}
+
+static void
+lmtp_answers_for_each_recipient_in_order(void **state)
+{
+	struct smtp_server_facts facts = default_facts;
+	struct str in = STR("EHLO x\r\nLHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<1@x.test>\r\nRCPT TO:<tiada@x.test>\r\n"
+	                    "RCPT TO:<2@x.test>\r\nRCPT TO:<3@x.test>\r\nDATA\r\ntext\r\n.\r\nQUIT\r\n");
+
+	(void)state;
+	facts.protocol = SMTP_LMTP;
+	facts.mechanisms = STR_NONE;
+	facts.can_start_tls = false;
+	for (size_t cut = 0; cut <= in.n; cut++) {
+		struct owner o;
+
+		owner_open(&o, &facts);
+		owner_feed(&o, in, cut, 1);
+		assert_str(buf_str(&o.out),
+		    STR(GREETING "500 5.5.2 Command not recognised\r\n250-satu.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n"
+		                 "250 ENHANCEDSTATUSCODES\r\n250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n550 5.1.1 No such ?? user\r\n250 2.1.5 Ok\r\n"
+		                 "250 2.1.5 Ok\r\n" GO "250 2.0.0 Saved\r\n452 4.2.2 Full\r\n250 2.0.0 Saved\r\n221 2.0.0 Bye\r\n"));
+		assert_int_equal(o.counters.messages, 1);
+		owner_close(&o);
+	}
+}
+
+static void
+content_that_the_owner_refuses_is_read_to_its_end(void **state)
+{
+	for (int lmtp = 0; lmtp < 2; lmtp++) {
+		struct smtp_server_facts facts = default_facts;
+		struct owner o;
+
+		(void)state;
+		facts.protocol = lmtp ? SMTP_LMTP : SMTP_ESMTP;
+		owner_open(&o, &facts);
+		o.refuse_content_at = 1;
+		owner_feed(&o, lmtp ? STR("LHLO x\r\n") : STR("EHLO x\r\n"), 99, 1);
+		buf_reset(&o.out);
+		owner_feed(&o, STR("MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nRCPT TO:<e@d.test>\r\nDATA\r\nfirst\r\n"), 99, 99);
+		owner_feed(&o, STR("second\r\n.\r\nNOOP\r\n"), 99, 99);
+		assert_str(buf_str(&o.content), STR("first\r\n"));
+		assert_str(buf_str(&o.out), lmtp ?
+		    STR("250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n" GO "452 4.3.1 Disk full\r\n452 4.3.1 Disk full\r\n250 2.0.0 Ok\r\n") :
+		    STR("250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n" GO "452 4.3.1 Disk full\r\n250 2.0.0 Ok\r\n"));
+		owner_close(&o);
+	}
+}
+
+/* --- smuggling ----------------------------------------------------------------------------------------------------------- */
+
+#define HIDDEN "MAIL FROM:<palsu@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nsmuggled\r\n.\r\n"
+
+static bool
+has_bare(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] == '\0' || (s.p[i] == '\r' && (i + 1 == s.n || s.p[i + 1] != '\n')) ||
+		    (s.p[i] == '\n' && (i == 0 || s.p[i - 1] != '\r')))
+			return true;
+	return false;
+}
+
+/* After any mix of CR, LF, dot and NUL that is not CRLF.CRLF, what follows is content; the letter is refused, and the
+ * session ended, when it has something bare in it, or else it is normalised. */
+static void
+smuggle(const char *mix, size_t n, size_t cut, bool normalise)
+{
+	struct smtp_server_facts facts = default_facts;
+	struct str begin = STR(BEGIN "DATA\r\ntext"), hidden = STR(HIDDEN), all;
+	char in[sizeof BEGIN "DATA\r\ntext" + sizeof HIDDEN + 8];
+	bool bare;
+	struct owner o;
+
+	if (str_search((struct str){mix, n}, STR("\r\n.\r\n")) < n)
+		return;
+	memcpy(in, begin.p, begin.n);
+	memcpy(in + begin.n, mix, n);
+	memcpy(in + begin.n + n, hidden.p, hidden.n);
+	all = (struct str){in, begin.n + n + hidden.n};
+	bare = has_bare(str_skip(all, begin.n));
+	facts.normalise = normalise;
+	owner_open(&o, &facts);
+	owner_feed(&o, all, begin.n + cut, 1000);
+	assert_int_equal(str_search(buf_str(&o.events), STR("palsu")), o.events.n);
+	assert_int_equal(o.counters.messages, bare && !normalise ? 0 : 1);
+	assert_int_equal(o.closed, bare && !normalise);
+	assert_true(o.closed || !has_bare(buf_str(&o.content)));
+	owner_close(&o);
+}
+
+static void
+only_crlf_dot_crlf_ends_data(void **state)
+{
+	static const char letters[] = {'\r', '\n', '.', '\0'};
+
+	(void)state;
+	for (size_t n = 1; n <= 5; n++) {
+		size_t count = (size_t)1 << (2 * n);
+
+		for (size_t number = 0; number < count; number++) {
+			char mix[5];
+
+			for (size_t i = 0; i < n; i++)
+				mix[i] = letters[number >> (2 * i) & 3];
+			for (size_t cut = 0; cut <= n; cut++) {
+				smuggle(mix, n, cut, false);
+				smuggle(mix, n, cut, true);
+			}
+		}
+	}
+}
+
+/* --- the matrix: every state, every verb ----------------------------------------------------------------------------------- */
+
+struct situation {
+	struct smtp_server_facts facts;
+	bool authenticated;
+};
+
+static const char *
+argument_of(const struct smtp_command *c)
+{
+	if (str_equal(c->verb, STR("MAIL")))
+		return " FROM:<x@y.test>";
+	if (str_equal(c->verb, STR("RCPT")))
+		return " TO:<x@y.test>";
+	if (str_equal(c->verb, STR("AUTH")))
+		return " PLAIN AGEAYg==";
+	return c->flags & SMTP_HAS_ARGUMENT ? " x" : "";
+}
+
+static unsigned
+good_code(const struct smtp_command *c, bool authenticated)
+{
+	static const struct {
+		struct str verb;
+		unsigned code;
+	} codes[] = {{STR("DATA"), 354}, {STR("VRFY"), 252}, {STR("HELP"), 214}, {STR("QUIT"), 221}, {STR("STARTTLS"), 220},
+	    {STR("AUTH"), 235}};
+
+	if (authenticated && str_equal(c->verb, STR("AUTH")))
+		return 503;
+	for (size_t i = 0; i < ROWS(codes); i++)
+		if (str_equal(c->verb, codes[i].verb))
+			return codes[i].code;
+	return 250;
+}
+
+static unsigned
+expected_code(const struct smtp_server *s, const struct smtp_command *c, bool authenticated)
+{
+	if ((c->protocols & 1U << s->facts.protocol) == 0)
+		return 500;
+	if ((c->states & s->state) == 0)
+		return 503;
+	if ((c->flags & SMTP_AFTER_AUTH) && s->facts.must_authenticate && !authenticated)
+		return 530;
+	if (!smtp_server_offers(s, c->extension))
+		return c->extension == SMTP_EXT_AUTH && smtp_server_offers(s, SMTP_EXT_STARTTLS) ? 538 : 503;
+	return good_code(c, authenticated);
+}
+
+static void
+reach(struct owner *o, enum smtp_state wanted, bool authenticated)
+{
+	if (wanted != SMTP_STATE_CONNECTED)
+		owner_feed(o, o->s.facts.protocol == SMTP_LMTP ? STR("LHLO x\r\n") : STR("EHLO x\r\n"), 99, 1);
+	if (authenticated)
+		(void)str_copy(o->s.user, sizeof o->s.user, STR("baru"));
+	if (wanted == SMTP_STATE_MAIL || wanted == SMTP_STATE_RCPT)
+		owner_feed(o, STR("MAIL FROM:<a@b.test>\r\n"), 99, 1);
+	if (wanted == SMTP_STATE_RCPT)
+		owner_feed(o, STR("RCPT TO:<a@b.test>\r\n"), 99, 1);
+	assert_int_equal(o->s.state, wanted);
+	buf_reset(&o->out);
+}
+
+static void
+check_cell(const struct smtp_server_facts *facts, enum smtp_state wanted, const struct smtp_command *c, bool authenticated)
+{
+	struct owner o;
+	unsigned expected;
+	uint64_t code;
+	char line[128];
+	int n = snprintf(line, sizeof line, "%.*s%s\r\n", STR_FMT(c->verb), argument_of(c));
+
+	owner_open(&o, facts);
+	reach(&o, wanted, authenticated);
+	expected = expected_code(&o.s, c, authenticated);
+	owner_feed(&o, (struct str){line, (size_t)n}, (size_t)n, 1);
+	assert_true(str_to_u64(str_sub(buf_str(&o.out), 0, 3), 999, &code));
+	if (code != expected)
+		fail_msg("state %u, %.*s: %lu instead of %u", (unsigned)wanted, STR_FMT(c->verb), (unsigned long)code, expected);
+	owner_close(&o);
+}
+
+static void
+every_verb_in_every_state_gets_the_reply_of_the_table(void **state)
+{
+	static const enum smtp_state states[] = {SMTP_STATE_CONNECTED, SMTP_STATE_GREETED, SMTP_STATE_MAIL, SMTP_STATE_RCPT};
+	size_t n, cells = 0;
+	const struct smtp_command *commands = smtp_server_commands(&n);
+
+	(void)state;
+	/* The bits: protocol, TLS, may authenticate, must authenticate, has authenticated. */
+	for (unsigned bits = 0; bits < 32; bits++) {
+		struct smtp_server_facts facts = default_facts;
+		bool authenticated = bits & 16;
+
+		facts.protocol = bits & 1 ? SMTP_LMTP : SMTP_ESMTP;
+		facts.tls = bits & 2;
+		if (!(bits & 4))
+			facts.mechanisms = STR_NONE;
+		facts.must_authenticate = bits & 8;
+		for (size_t i = 0; i < ROWS(states); i++) {
+			if (facts.must_authenticate && !authenticated && i >= 2)
+				continue; /* cannot be reached */
+			for (size_t k = 0; k < n; k++, cells++)
+				check_cell(&facts, states[i], &commands[k], authenticated);
+		}
+	}
+	assert_true(cells > 1000);
+}
+
+static void
+every_command_says_where_it_is_defined(void **state)
+{
+	size_t n;
+	const struct smtp_command *commands = smtp_server_commands(&n);
+
+	(void)state;
+	for (size_t i = 0; i < n; i++) {
+		assert_true(str_starts(str_from(commands[i].reference), STR("RFC ")));
+		assert_true(commands[i].handler != NULL && commands[i].states != 0 && commands[i].protocols != 0);
+	}
+}
+
+/* --- limits ---------------------------------------------------------------------------------------------------------------- */
+
+static void
+a_long_line_is_passed_over(void **state)
+{
+	static const size_t lengths[] = {SMTP_COMMAND_LINE_MAX - 2, SMTP_COMMAND_LINE_MAX - 1, SMTP_COMMAND_LINE_MAX, 5000, 20000};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(lengths); i++) {
+		char *in = malloc(lengths[i] + 8);
+		struct owner o;
+
+		memset(in, 'x', lengths[i]);
+		memcpy(in, "NOOP ", 5);
+		memcpy(in + lengths[i], "\r\nNOOP\r\n", 8);
+		owner_open(&o, &default_facts);
+		buf_reset(&o.out);
+		owner_feed(&o, (struct str){in, lengths[i] + 8}, 1000, 700);
+		assert_str(buf_str(&o.out), lengths[i] <= SMTP_COMMAND_LINE_MAX - 2 ? STR("250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n") :
+		    STR("500 5.5.2 Line too long\r\n250 2.0.0 Ok\r\n"));
+		owner_close(&o);
+		free(in);
+	}
+}
+
+static void
+authentication_may_use_longer_lines(void **state)
+{
+	static const struct {
+		const char *head, *reply;
+		size_t length;
+	} rows[] = {
+	    {"AUTH PLAIN ", "235 2.7.0 Authentication successful\r\n250 2.0.0 Ok\r\n", 12288},
+	    {"AUTH PLAIN ", "500 5.5.2 Line too long\r\n250 2.0.0 Ok\r\n", 12289},
+	    {"AUTH PLAIN\r\n", "334 \r\n235 2.7.0 Authentication successful\r\n250 2.0.0 Ok\r\n", 12288 + 12},
+	    {"AUTH PLAIN\r\n", "334 \r\n500 5.5.6 Line too long\r\n250 2.0.0 Ok\r\n", 12288 + 13},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		char *in = malloc(rows[i].length + 8);
+		struct owner o;
+
+		memset(in, 'A', rows[i].length);
+		memcpy(in, rows[i].head, strlen(rows[i].head));
+		memcpy(in + rows[i].length, "\r\nNOOP\r\n", 8);
+		owner_open(&o, &default_facts);
+		owner_feed(&o, STR("EHLO x\r\n"), 99, 1);
+		buf_reset(&o.out);
+		owner_feed(&o, (struct str){in, rows[i].length + 8}, 5000, 700);
+		assert_str(buf_str(&o.out), str_from(rows[i].reply));
+		assert_str(buf_str(&o.events), i == 3 ? STR("cancel ") : STR(""));
+		owner_close(&o);
+		free(in);
+	}
+}
+
+static void
+errors_and_junk_end_the_session(void **state)
+{
+	static const struct {
+		struct str line;
+		size_t times;
+		bool trusted, closed;
+	} rows[] = {
+	    {STR("XYZZY\r\n"), 19, false, false},
+	    {STR("XYZZY\r\n"), 20, false, true},
+	    {STR("XYZZY\r\n"), 200, true, false},
+	    {STR("NOOP\r\n"), 99, false, false},
+	    {STR("NOOP\r\n"), 100, false, true},
+	    {STR("NOOP\r\n"), 1000, true, false},
+	    {STR("MAIL FROM:<a@b.test>\r\nRCPT TO:<nanti@b.test>\r\nRSET\r\n"), 90, false, false},
+	    {STR("MAIL FROM:<a@b.test>\r\nRCPT TO:<tiada@b.test>\r\nRSET\r\n"), 20, false, true},
+	    {STR("MAIL FROM:<a@b.test>\r\nRCPT TO:<tiada@b.test>\r\nRCPT TO:<a@b.test>\r\nDATA\r\nx\r\n.\r\nNOOP\r\n"), 300, false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct smtp_server_facts facts = default_facts;
+		struct owner o;
+
+		facts.is_trusted = rows[i].trusted;
+		owner_open(&o, &facts);
+		if (rows[i].line.p[0] == 'M')
+			owner_feed(&o, STR("HELO x\r\n"), 99, 1);
+		for (size_t k = 0; k < rows[i].times; k++) {
+			buf_reset(&o.out);
+			assert_false(o.closed);
+			owner_feed(&o, rows[i].line, 99, 99);
+		}
+		assert_int_equal(o.closed, rows[i].closed);
+		if (o.closed)
+			assert_true(str_search(buf_str(&o.out), STR("421 4.7.0 satu.test Too many ")) < o.out.n);
+		owner_close(&o);
+	}
+}
+
+static void
+a_small_arena_refuses_for_the_time_being(void **state)
+{
+	bool refused = false, accepted = false;
+
+	(void)state;
+	for (size_t max = 0; max < 2000; max += 32) {
+		struct smtp_server_facts facts = default_facts;
+		struct owner o;
+
+		facts.arena_max = max;
+		owner_open(&o, &facts);
+		owner_feed(&o, STR(BEGIN "RCPT TO:<\"a b\"@x.test>\r\nDATA\r\nx\r\n.\r\nQUIT\r\n"), 999, 1);
+		assert_true(o.closed);
+		if (str_search(buf_str(&o.out), STR("452 4.3.1 Envelope too large")) < o.out.n)
+			refused = true;
+		else
+			accepted = true;
+		assert_false(accepted && str_search(buf_str(&o.out), STR("452 ")) < o.out.n);
+		owner_close(&o);
+	}
+	assert_true(refused && accepted);
+}
+
+static void
+counters_tell_what_was_accepted(void **state)
+{
+	struct owner o;
+	struct buf text;
+
+	(void)state;
+	owner_open(&o, &default_facts);
+	owner_feed(&o, STR(BEGIN "RCPT TO:<tiada@d.test>\r\nFOO\r\nDATA\r\nx\r\n.\r\nQUIT\r\n"), 999, 1);
+	buf_init(&text, 1000);
+	smtp_server_counters_add(&text, &o.counters);
+	assert_str(buf_str(&text), STR(" ehlo=1 mail=1 rcpt=1/2 data=1 quit=1 unknown=0/1 commands=5/7"));
+	buf_clear(&text);
+	owner_close(&o);
+}
+
+static void
+goodbye_ends_it_at_any_time(void **state)
+{
+	struct owner o;
+	size_t taken;
+
+	(void)state;
+	owner_open(&o, &default_facts);
+	owner_feed(&o, STR("EHLO x\r\n"), 99, 1);
+	buf_reset(&o.out);
+	assert_int_equal(smtp_server_step(&o.s, STR("MAIL FROM:<a@b.test>\r\n"), &taken), SMTP_SENDER);
+	smtp_server_goodbye(&o.s, SMTP_REPLY(421, "4.4.2", "Timeout exceeded"));
+	assert_false(smtp_server_is_waiting(&o.s));
+	assert_int_equal(smtp_server_step(&o.s, STR("NOOP\r\n"), &taken), SMTP_CLOSE);
+	assert_str(buf_str(&o.out), STR("421 4.4.2 satu.test Timeout exceeded\r\n"));
+	owner_close(&o);
+}
+
+static void
+the_protocol_s_name_tells_what_was_used(void **state)
+{
+	static const struct {
+		const char *hello, *name;
+		enum smtp_protocol protocol;
+		bool tls, authenticated;
+	} rows[] = {
+	    {"HELO x\r\n", "SMTP", SMTP_ESMTP, false, false},
+	    {"EHLO x\r\n", "ESMTP", SMTP_ESMTP, false, false},
+	    {"EHLO x\r\n", "ESMTPS", SMTP_ESMTP, true, false},
+	    {"HELO x\r\n", "ESMTPS", SMTP_ESMTP, true, false},
+	    {"EHLO x\r\n", "ESMTPA", SMTP_ESMTP, false, true},
+	    {"EHLO x\r\n", "ESMTPSA", SMTP_ESMTP, true, true},
+	    {"LHLO x\r\n", "LMTP", SMTP_LMTP, false, false},
+	    {"LHLO x\r\n", "LMTPSA", SMTP_LMTP, true, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct smtp_server_facts facts = default_facts;
+		struct owner o;
+
+		facts.protocol = rows[i].protocol;
+		facts.tls = rows[i].tls;
+		owner_open(&o, &facts);
+		owner_feed(&o, str_from(rows[i].hello), 99, 1);
+		if (rows[i].authenticated)
+			owner_feed(&o, STR("AUTH PLAIN x\r\n"), 99, 1);
+		assert_string_equal(smtp_server_protocol_name(&o.s), rows[i].name);
+		owner_close(&o);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(sessions_go_the_same_way_whatever_the_pieces),
+	    cmocka_unit_test(starttls_with_anything_behind_it_ends_the_session),
+	    cmocka_unit_test(after_starttls_a_new_core_knows_nothing),
+	    cmocka_unit_test(passwords_are_not_asked_for_in_the_clear),
+	    cmocka_unit_test(lmtp_answers_for_each_recipient_in_order),
+	    cmocka_unit_test(content_that_the_owner_refuses_is_read_to_its_end),
+	    cmocka_unit_test(only_crlf_dot_crlf_ends_data),
+	    cmocka_unit_test(every_verb_in_every_state_gets_the_reply_of_the_table),
+	    cmocka_unit_test(every_command_says_where_it_is_defined),
+	    cmocka_unit_test(a_long_line_is_passed_over),
+	    cmocka_unit_test(authentication_may_use_longer_lines),
+	    cmocka_unit_test(errors_and_junk_end_the_session),
+	    cmocka_unit_test(a_small_arena_refuses_for_the_time_being),
+	    cmocka_unit_test(counters_tell_what_was_accepted),
+	    cmocka_unit_test(goodbye_ends_it_at_any_time),
+	    cmocka_unit_test(the_protocol_s_name_tells_what_was_used),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
