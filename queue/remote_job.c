@@ -285,12 +285,28 @@ connect_to(struct remote_job *job, const struct endpoint *to, const char *path)
 	return false;
 }
 
+/* What would come back to us is not sent; nor is anything to the exchangers that are no better than we are. */
+static bool
+leads_back(struct remote_job *job, const struct endpoint *to)
+{
+	if (!remote_own_has(&job->jobs->own, to))
+		return false;
+	remember(job, JOB_FAILED, STR("5.4.6"), STR("mail for this domain loops back to myself"), "none");
+	job->route.list.n = job->host + 1;
+	job->address = job->addresses.n;
+	return true;
+}
+
 static void
 try_address(struct remote_job *job)
 {
 	while (job->address < job->addresses.n && job->tried < REMOTE_JOB_ADDRESSES_MAX) {
+		const struct endpoint *to = &job->addresses.list[job->address++];
+
+		if (leads_back(job, to))
+			break;
 		job->tried++;
-		if (connect_to(job, &job->addresses.list[job->address++], NULL))
+		if (connect_to(job, to, NULL))
 			return;
 	}
 	job->host++;

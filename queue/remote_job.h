@@ -5,6 +5,7 @@
 #ifndef QUEUE_REMOTE_JOB_H
 #define QUEUE_REMOTE_JOB_H
 
+#include "queue/remote_own.h"
 #include "queue/remote_pool.h"
 #include "queue/remote_route.h"
 
@@ -18,6 +19,7 @@ struct remote_jobs {
 	struct remote_context context;
 	struct dns *dns;
 	struct remote_pool pool;
+	struct remote_own own;
 	void (*result)(struct remote_jobs *jobs, uint32_t id, const struct job_result *result);
 	/* The job is over and freed after this. */
 	void (*done)(struct remote_jobs *jobs, uint32_t id, const struct job_done *done);

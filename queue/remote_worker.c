@@ -314,6 +314,7 @@ remote_worker_main(struct daemon_self *self)
 	worker.jobs.dns = resolver_new(&worker);
 	worker.jobs.result = job_result;
 	worker.jobs.done = job_done;
+	remote_own_find(&worker.jobs.own, self->conf);
 	remote_pool_init(&worker.jobs.pool);
 	daemon_confine(self, &spec);
 	self->drain = drain;

@@ -70,8 +70,9 @@ class Remote:
                   "resolvers": "%s:%d" % (dns.address, dns.port), "connect_timeout": "2s", "reply_timeout": "2s",
                   "final_reply_timeout": "2s"}
         values.update(settings)
+        sections = values.pop("sections", "")
         with open(self.conf, "w") as f:
-            f.write("".join("%s = %s\n" % item for item in values.items()))
+            f.write("".join("%s = %s\n" % item for item in values.items()) + sections)
         self.next_id = 0
         self.channel = None
 
@@ -339,6 +340,23 @@ class Exchangers(RemoteCase):
         (result,), _, _ = remote.send("backup.test", ["x@backup.test"])
         self.assertEqual((result.status, result.code), ("deferred", "4.4.1"))
         self.assertEqual(three.sessions, [])
+
+    def test_nothing_is_sent_to_where_we_listen_ourselves(self):
+        self.dns.add("dua.test", "MX", "10 mx1.dua.test", "20 mx2.dua.test", "30 mx3.dua.test")
+        self.dns.add("mx1.dua.test", "A", "127.0.0.3")
+        self.dns.add("mx2.dua.test", "A", "127.0.0.4")
+        self.dns.add("mx3.dua.test", "A", "127.0.0.5")
+        one, two, three = self.servers("127.0.0.3", "127.0.0.4", "127.0.0.5")
+        listener = "[listener mx]\nkind = mx\naddress = 127.0.0.4\nport = %d\n" % one.port
+        remote = self.remote(one.port, sections=listener, connection_reuse="0")
+        (result,), _, _ = remote.send("dua.test", ["x@dua.test"])
+        self.assertEqual(result.status, "delivered")
+        one.stop()
+        (result,), _, _ = remote.send("dua.test", ["x@dua.test"])
+        self.assertEqual((result.status, result.code), ("deferred", "4.4.1"))
+        (result,), _, _ = remote.send("[127.0.0.4]", ["x@[127.0.0.4]"])
+        self.assertEqual((result.status, result.code), ("failed", "5.4.6"))
+        self.assertEqual(two.sessions + three.sessions, [])
 
     def test_domains_with_the_same_exchangers_are_one_site(self):
         self.dns.add("a.test", "MX", "10 mx1.dua.test", "20 mx2.dua.test")
