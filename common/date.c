@@ -107,14 +107,22 @@ zone_digits(const struct civil *c)
 	return minutes / 60 * 100 + minutes % 60;
 }
 
+/* Tells the compiler what is true anyhow, so that it can see that the text fits. */
+static unsigned
+digits(int value, unsigned limit)
+{
+	return (unsigned)value % limit;
+}
+
 const char *
 date_format_rfc5322(char out[DATE_RFC5322_SIZE], struct date date)
 {
 	struct civil c = civil_of(date);
 	int64_t weekday = (date_day(date) % 7 + 11) % 7; /* day 0 was a Thursday */
 
-	(void)snprintf(out, DATE_RFC5322_SIZE, "%s, %d %s %04d %02d:%02d:%02d %c%04d", day_names[weekday], c.day,
-	    month_names[c.month - 1], c.year, c.hour, c.minute, c.second, c.zone_minutes < 0 ? '-' : '+', zone_digits(&c));
+	(void)snprintf(out, DATE_RFC5322_SIZE, "%s, %u %s %04u %02u:%02u:%02u %c%04u", day_names[weekday], digits(c.day, 100),
+	    month_names[c.month - 1], digits(c.year, 10000), digits(c.hour, 100), digits(c.minute, 100), digits(c.second, 100),
+	    c.zone_minutes < 0 ? '-' : '+', digits(zone_digits(&c), 10000));
 	return out;
 }
 
@@ -123,8 +131,9 @@ date_format_imap(char out[DATE_IMAP_SIZE], struct date date)
 {
 	struct civil c = civil_of(date);
 
-	(void)snprintf(out, DATE_IMAP_SIZE, "%2d-%s-%04d %02d:%02d:%02d %c%04d", c.day, month_names[c.month - 1], c.year,
-	    c.hour, c.minute, c.second, c.zone_minutes < 0 ? '-' : '+', zone_digits(&c));
+	(void)snprintf(out, DATE_IMAP_SIZE, "%2u-%s-%04u %02u:%02u:%02u %c%04u", digits(c.day, 100), month_names[c.month - 1],
+	    digits(c.year, 10000), digits(c.hour, 100), digits(c.minute, 100), digits(c.second, 100),
+	    c.zone_minutes < 0 ? '-' : '+', digits(zone_digits(&c), 10000));
 	return out;
 }
 
