@@ -73,6 +73,20 @@ disconnect(struct master_client *client)
 	buf_reset(&client->out);
 }
 
+void
+master_client_free(struct master_client *client)
+{
+	struct master_query *query;
+
+	while ((query = LIST_FIRST(&client->queries)) != NULL)
+		master_cancel(query);
+	disconnect(client);
+	buf_clear(&client->in);
+	buf_clear(&client->out);
+	free(client->path);
+	free(client);
+}
+
 /* What waited is answered from its timer, at the next turn. */
 static void
 client_lost(struct master_client *client)
