@@ -18,7 +18,7 @@
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS 1000
-/* One that breaks again and again for the same reason need not fill the log: after so many times it is said seldom. */
+/* One that had lived for so long is started anew at once. */
 #define LIVED_MS 5000
 #define STOP_DEADLINE_MS 10000
 #define WATCHDOG_MS 60000
