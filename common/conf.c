@@ -450,6 +450,17 @@ conf_domain_find(const struct conf *conf, struct str domain)
 	return NULL;
 }
 
+const char *
+conf_origin(const struct conf *conf)
+{
+	if (conf->ndomains == 0 || conf_domain_find(conf, str_from(conf->hostname)) != NULL)
+		return conf->hostname;
+	for (size_t i = 0; i < conf->ndomains; i++)
+		if (conf->domains[i].accounts == CONF_ACCOUNTS_SYSTEM)
+			return conf->domains[i].name;
+	return conf->domains[0].name;
+}
+
 const struct conf_listener *
 conf_listener_find(const struct conf *conf, struct str name)
 {

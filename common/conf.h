@@ -150,6 +150,9 @@ void conf_free(struct conf *conf);
 
 /* The kind of accounts of one of our domains (any case); NULL when the domain is not ours. */
 const struct conf_domain *conf_domain_find(const struct conf *conf, struct str domain);
+/* The domain of an address that was written without one (mail of cron, `sendmail root`): hostname if it is one of ours,
+ * else the first of our domains, those with system accounts before the others. */
+const char *conf_origin(const struct conf *conf);
 const struct conf_listener *conf_listener_find(const struct conf *conf, struct str name);
 bool conf_networks_contain(const struct conf_networks *networks, const struct sockaddr *address);
 /* Certificate and key are configured. */

@@ -7,7 +7,7 @@ policy_domain(const struct conf *conf, const struct address *address)
 	case ADDRESS_NULL:
 		return STR_NONE;
 	case ADDRESS_LOCAL:
-		return str_from(conf->hostname);
+		return str_from(conf_origin(conf));
 	case ADDRESS_DOMAIN:
 	case ADDRESS_LITERAL_V4:
 	case ADDRESS_LITERAL_V6:

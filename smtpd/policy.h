@@ -24,7 +24,7 @@ enum policy_verdict {
 /* *reply is set for REFUSE. */
 enum policy_verdict policy_recipient(const struct policy_facts *facts, const struct address *recipient,
     struct smtp_reply *reply);
-/* Where mail for an address without a domain goes: this host. */
+/* The address's domain; for one without, the origin. */
 struct str policy_domain(const struct conf *conf, const struct address *address);
 
 #endif

@@ -102,6 +102,11 @@ recipient_check(struct session *s)
 	    .in_networks = s->in_networks};
 	struct smtp_reply reply;
 
+	/* As everywhere: sendmail takes any address, and what cannot be delivered comes back as a notification. */
+	if (s->remote[0] == '\0') {
+		smtp_server_accept(&s->smtp);
+		return;
+	}
 	switch (policy_recipient(&facts, &s->smtp.recipient->address, &reply)) {
 	case POLICY_LOCAL:
 		recipient_ask(s);

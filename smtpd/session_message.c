@@ -218,9 +218,6 @@ finished(struct intake_message *intake, bool ok, const struct err *err)
 	struct session *s = m->session;
 	struct worker *worker = m->worker;
 
-	if (ok)
-		log_as(s != NULL ? s->listener->facts->service : NULL, "%s: message-id=%s", m->intake.id.text,
-		    m->content.message_id[0] != '\0' ? m->content.message_id : "<>");
 	if (s == NULL) {
 		message_free(m);
 		worker->ncommits--;
@@ -253,6 +250,9 @@ session_message_end(struct session *s)
 		smtp_server_answer(&s->smtp, &reply);
 		return;
 	}
+	/* Before the queue gets to know it, so that the log's lines stand in their order. */
+	log_as(s->listener->facts->service, "%s: message-id=%s", s->message->intake.id.text,
+	    s->message->content.message_id[0] != '\0' ? s->message->content.message_id : "<>");
 	intake_finish(&s->message->intake, finished);
 }
 
