@@ -1,7 +1,6 @@
 """remote by itself, between a queued that is played by the test (the messages of queue/job.h) and servers that are
 played as well: which exchanger is tried when, what becomes of each recipient, which connections are used."""
 
-import array
 import os
 import shutil
 import socket
@@ -101,9 +100,12 @@ class Remote:
         finally:
             self.listener.close()
             self.log_file.close()
+            log = self.log()
             if kind is not None:
-                print(self.log())
+                print(log)
             shutil.rmtree(self.directory, ignore_errors=True)
+        if "AddressSanitizer" in log or "runtime error" in log or "memory leaks" in log:
+            raise AssertionError(log)
 
     def log(self):
         with open(os.path.join(self.directory, "log"), errors="replace") as f:
