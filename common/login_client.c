@@ -291,6 +291,8 @@ authenticated(struct sasl_request *request, const struct sasl_answer *answer)
 {
 	struct login_client *client = container_of(request, struct login_client, request);
 
+	if (answer->result != SASL_OK)
+		stream_resume(&client->stream);
 	switch (answer->result) {
 	case SASL_CONTINUE:
 		verdict(client, LOGIN_CHALLENGE, answer->challenge);
@@ -358,6 +360,7 @@ auth_step(struct login_client *client, enum login_action action, const struct lo
 	take_input(client, step->taken);
 	take_output(client);
 	if (begun) {
+		stream_pause(&client->stream); /* what follows, the peer's end too, comes after the verdict */
 		client->state = LOGIN_AUTHENTICATING;
 		return;
 	}

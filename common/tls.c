@@ -90,6 +90,11 @@ tls_server_new(const char *certificate_path, struct tls_signer *signer, const ch
 		(void)tls_error(err, "session id context");
 		goto failed;
 	}
+	/* The key process decrypts for nobody, so no key exchange by RSA. */
+	if (SSL_CTX_set_cipher_list(context->ssl, "DEFAULT:!kRSA") != 1 || SSL_CTX_set_dh_auto(context->ssl, 1) != 1) {
+		(void)tls_error(err, "ciphers");
+		goto failed;
+	}
 	(void)SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF); /* tickets only: no memory per client */
 	return context;
 failed:

@@ -346,8 +346,9 @@ messages_copy(struct session *s)
 static void
 begin(struct session *s)
 {
-	struct pop3_maildrop maildrop = {.n = messages_copy(s), .messages = s->messages,
-	    .uidvalidity = mailbox_uidvalidity(s->mailbox), .mechanisms = str_from(s->mechanisms)};
+	size_t n = messages_copy(s);
+	struct pop3_maildrop maildrop = {.messages = s->messages, .n = n, .uidvalidity = mailbox_uidvalidity(s->mailbox),
+	    .mechanisms = str_from(s->mechanisms)};
 
 	pop3_init(&s->pop3, &s->stream.out, &maildrop);
 	pump(s);
