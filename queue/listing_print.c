@@ -18,17 +18,33 @@ add_escaped(struct buf *b, struct str s)
 	buf_adds(b, text);
 }
 
-static void add_time(struct buf *b, uint64_t time_s, const char *format) __attribute__((format(strftime, 3, 0)));
+static bool
+local_time(uint64_t time_s, struct tm *tm)
+{
+	time_t t = (time_t)time_s;
+
+	return localtime_r(&t, tm) != NULL;
+}
 
 static void
-add_time(struct buf *b, uint64_t time_s, const char *format)
+add_time(struct buf *b, uint64_t time_s)
 {
 	char text[64] = "-";
-	time_t t = (time_t)time_s;
 	struct tm tm;
 
-	if (localtime_r(&t, &tm) != NULL)
-		(void)strftime(text, sizeof text, format, &tm);
+	if (local_time(time_s, &tm))
+		(void)strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm);
+	buf_adds(b, text);
+}
+
+static void
+add_mailq_time(struct buf *b, uint64_t time_s)
+{
+	char text[64] = "-";
+	struct tm tm;
+
+	if (local_time(time_s, &tm))
+		(void)strftime(text, sizeof text, "%a %b %e %H:%M:%S", &tm);
 	buf_adds(b, text);
 }
 
@@ -87,13 +103,14 @@ print_text(struct buf *b, const struct listed *m)
 	const struct envelope *e = &m->envelope;
 
 	buf_addf(b, "%s  %-8s  %10llu  ", m->id.text, place_word(m), (unsigned long long)e->head.message_size);
-	add_time(b, queue_id_time_us(&m->id) / 1000000, "%Y-%m-%d %H:%M:%S");
+	add_time(b, queue_id_time_us(&m->id) / 1000000);
 	buf_adds(b, "  from <");
 	add_escaped(b, e->sender);
 	buf_adds(b, ">\n");
 	if (m->due_s > 0) {
 		buf_adds(b, "    next try ");
-		add_time(b, m->due_s, "%Y-%m-%d %H:%M:%S\n");
+		add_time(b, m->due_s);
+		buf_addc(b, '\n');
 	}
 	for (size_t i = 0; i < e->nrecipients; i++) {
 		const struct recipient *r = &e->recipients[i];
@@ -119,7 +136,7 @@ print_postfix(struct buf *b, const struct listed *m)
 	char mark = m->place == SPOOL_ACTIVE ? '*' : m->place == SPOOL_HOLD ? '!' : ' ';
 
 	buf_addf(b, "%s%c %8llu ", m->id.text, mark, (unsigned long long)e->head.message_size);
-	add_time(b, queue_id_time_us(&m->id) / 1000000, "%a %b %e %H:%M:%S");
+	add_mailq_time(b, queue_id_time_us(&m->id) / 1000000);
 	buf_adds(b, "  ");
 	add_escaped(b, e->sender.n > 0 ? e->sender : STR("MAILER-DAEMON"));
 	buf_addc(b, '\n');
@@ -213,10 +230,12 @@ whole_text(struct buf *b, const struct listed *m, const struct buf *history)
 	if (m->load == ENVELOPE_DAMAGED)
 		text_line(b, "problem", STR("the file is damaged"));
 	buf_adds(b, "arrived    ");
-	add_time(b, e->time_ms / 1000, "%Y-%m-%d %H:%M:%S\n");
+	add_time(b, e->time_ms / 1000);
+	buf_addc(b, '\n');
 	if (m->due_s > 0) {
 		buf_adds(b, "next try   ");
-		add_time(b, m->due_s, "%Y-%m-%d %H:%M:%S\n");
+		add_time(b, m->due_s);
+		buf_addc(b, '\n');
 	}
 	buf_addf(b, "size       %llu\n", (unsigned long long)e->head.message_size);
 	text_line(b, "sender", e->sender);
@@ -308,7 +327,8 @@ static void
 attempt_text(struct buf *b, const struct queue_attempt *a)
 {
 	buf_adds(b, "attempt    ");
-	add_time(b, a->time_ms / 1000, "%Y-%m-%d %H:%M:%S ");
+	add_time(b, a->time_ms / 1000);
+	buf_addc(b, ' ');
 	buf_addf(b, "recipient %llu %s ", (unsigned long long)a->recipient,
 	    a->outcome == QUEUE_WAITING ? "deferred" : state_word(a->outcome));
 	add_escaped(b, a->relay);

@@ -8,60 +8,18 @@
 #include <time.h>
 #include <unistd.h>
 
-static const struct {
-	const char *name;
-	mode_t mode;
-} places[SPOOL_PLACES] = {
-    /* smtpd, another user, may create and remove here, not list; what it creates belongs to our group. */
-    [SPOOL_INCOMING] = {"incoming", 02733},
-    [SPOOL_ACTIVE] = {"active", 0700},
-    [SPOOL_DEFERRED] = {"deferred", 0700},
-    [SPOOL_HOLD] = {"hold", 0700},
-    [SPOOL_CORRUPT] = {"corrupt", 0700},
+static const char *const names[SPOOL_PLACES] = {
+    [SPOOL_INCOMING] = "incoming",
+    [SPOOL_ACTIVE] = "active",
+    [SPOOL_DEFERRED] = "deferred",
+    [SPOOL_HOLD] = "hold",
+    [SPOOL_CORRUPT] = "corrupt",
 };
 
 const char *
 spool_place_name(enum spool_place place)
 {
-	return places[place].name;
-}
-
-/* ---- making and opening ---------------------------------------------------------------------------------------- */
-
-/* A directory that is there already is left as it is: the postmaster may have had a reason. */
-static bool
-directory_make(int at, const char *path, mode_t mode, uid_t uid, gid_t gid, struct err *err)
-{
-	int fd;
-	bool good;
-
-	if (mkdirat(at, path, 0700) != 0)
-		return errno == EEXIST || err_sys(err, "cannot make the directory %s", path);
-	fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, "cannot open the directory %s", path);
-	good = (geteuid() != 0 || fchown(fd, uid, gid) == 0) && fchmod(fd, mode) == 0;
-	if (!good)
-		(void)err_sys(err, "cannot set owner and mode of %s", path);
-	(void)close(fd);
-	return good;
-}
-
-bool
-spool_make(const char *path, uid_t uid, gid_t gid, struct err *err)
-{
-	bool good = directory_make(AT_FDCWD, path, 0711, uid, gid, err);
-	int root;
-
-	if (!good)
-		return false;
-	root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return err_sys(err, "cannot open %s", path);
-	for (int i = 0; good && i < SPOOL_PLACES; i++)
-		good = directory_make(root, places[i].name, places[i].mode, uid, gid, err);
-	(void)close(root);
-	return good;
+	return names[place];
 }
 
 bool
@@ -75,8 +33,8 @@ spool_open(struct spool *spool, const char *path, struct err *err)
 	if (root < 0)
 		return err_sys(err, "cannot open the spool directory %s", path);
 	for (int i = 0; good && i < SPOOL_PLACES; i++) {
-		spool->fds[i] = openat(root, places[i].name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		good = spool->fds[i] >= 0 || err_sys(err, "cannot open %s/%s", path, places[i].name);
+		spool->fds[i] = openat(root, names[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		good = spool->fds[i] >= 0 || err_sys(err, "cannot open %s/%s", path, names[i]);
 	}
 	(void)close(root);
 	if (!good)
@@ -104,7 +62,7 @@ spool_open_file(const struct spool *spool, enum spool_place place, const struct 
 	int fd = openat(spool->fds[place], id->text, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
 	if (fd < 0)
-		(void)err_sys(err, "cannot open %s/%s", places[place].name, id->text);
+		(void)err_sys(err, "cannot open %s/%s", names[place], id->text);
 	return fd;
 }
 
@@ -139,7 +97,7 @@ spool_move(const struct spool *spool, const struct queue_id *id, enum spool_plac
 {
 	if (rename_new(spool->fds[from], id->text, spool->fds[to], id->text))
 		return true;
-	return err_sys(err, "cannot move %s from %s to %s", id->text, places[from].name, places[to].name);
+	return err_sys(err, "cannot move %s from %s to %s", id->text, names[from], names[to]);
 }
 
 struct deferred_path {
@@ -184,7 +142,7 @@ spool_remove(const struct spool *spool, const struct queue_id *id, enum spool_pl
 {
 	if (unlinkat(spool->fds[place], id->text, 0) == 0)
 		return true;
-	return err_sys(err, "cannot remove %s/%s", places[place].name, id->text);
+	return err_sys(err, "cannot remove %s/%s", names[place], id->text);
 }
 
 bool
@@ -267,10 +225,10 @@ spool_scan_open(const struct spool *spool, struct spool_scan *scan, enum spool_p
 	if (time != NULL)
 		scan->time = *time;
 	if (fd < 0)
-		return err_sys(err, "cannot open %s/%s", places[place].name, name);
+		return err_sys(err, "cannot open %s/%s", names[place], name);
 	scan->dir = fdopendir(fd);
 	if (scan->dir == NULL) {
-		(void)err_sys(err, "cannot read %s/%s", places[place].name, name);
+		(void)err_sys(err, "cannot read %s/%s", names[place], name);
 		(void)close(fd);
 		return false;
 	}

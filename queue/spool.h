@@ -34,11 +34,7 @@ struct spool_time {
 
 const char *spool_place_name(enum spool_place place);
 
-/*
- * Makes the directories that are not there, with their modes; as root for that user and group. A parent directory must
- * exist.
- */
-bool spool_make(const char *path, uid_t uid, gid_t gid, struct err *err);
+/* They are made by `merpati run` or the package. */
 bool spool_open(struct spool *spool, const char *path, struct err *err);
 void spool_close(struct spool *spool);
 

@@ -1,0 +1,175 @@
+#include "queue/sendmail_text.h"
+
+#include <stdlib.h>
+
+#include "common/rfc5322.h"
+
+/* ---- lines ----------------------------------------------------------------------------------------------------- */
+
+static void
+line_end(struct sendmail_lines *lines, struct buf *out)
+{
+	if (lines->dot && !lines->ignore_dots) {
+		lines->ended = true;
+		return;
+	}
+	if (lines->dot)
+		buf_addc(out, '.');
+	buf_adds(out, "\r\n");
+	lines->inside = lines->dot = false;
+}
+
+static void
+line_byte(struct sendmail_lines *lines, char c, struct buf *out)
+{
+	if (!lines->inside && c == '.') {
+		lines->inside = lines->dot = true;
+		return;
+	}
+	if (lines->dot)
+		buf_addc(out, '.');
+	lines->inside = true;
+	lines->dot = false;
+	buf_addc(out, c);
+}
+
+void
+sendmail_lines_feed(struct sendmail_lines *lines, struct str piece, struct buf *out)
+{
+	for (size_t i = 0; i < piece.n && !lines->ended; i++) {
+		char c = piece.p[i];
+		bool after_cr = lines->cr;
+
+		lines->cr = c == '\r';
+		if (c == '\n' && after_cr)
+			continue;
+		if (c == '\r' || c == '\n')
+			line_end(lines, out);
+		else
+			line_byte(lines, c, out);
+	}
+}
+
+void
+sendmail_lines_end(struct sendmail_lines *lines, struct buf *out)
+{
+	if (!lines->ended && lines->inside)
+		line_end(lines, out);
+	lines->ended = true;
+}
+
+/* ---- recipients ------------------------------------------------------------------------------------------------ */
+
+static bool
+recipient_add(struct sendmail_recipients *r, struct str address)
+{
+	if (r->n == r->cap) {
+		size_t cap = r->cap == 0 ? 16 : r->cap * 2;
+		struct str *list = reallocarray(r->list, cap, sizeof *list);
+
+		if (list == NULL)
+			return false;
+		r->list = list;
+		r->cap = cap;
+	}
+	r->list[r->n++] = address;
+	return true;
+}
+
+bool
+sendmail_recipients_add(struct sendmail_recipients *r, struct arena *arena, struct str list, struct str domain)
+{
+	size_t bad = 0;
+
+	for (struct rfc5322_address *a = rfc5322_addresses_parse(arena, list, &bad); a != NULL; a = a->next) {
+		struct address address;
+
+		if (a->kind != RFC5322_MAILBOX)
+			continue;
+		if (!address_make(arena, a->local, a->domain.p != NULL ? a->domain : domain, ADDRESS_MAY_BE_UTF8, &address))
+			bad++;
+		else if (!recipient_add(r, address.text))
+			return false;
+	}
+	r->bad += bad;
+	return !arena->failed;
+}
+
+void
+sendmail_recipients_clear(struct sendmail_recipients *r)
+{
+	free(r->list);
+	*r = (struct sendmail_recipients){.list = NULL};
+}
+
+/* ---- header ---------------------------------------------------------------------------------------------------- */
+
+size_t
+sendmail_header_length(struct str message)
+{
+	size_t at;
+
+	if (str_starts(message, STR("\r\n")))
+		return 2;
+	at = str_search(message, STR("\r\n\r\n"));
+	return at < message.n ? at + 4 : 0;
+}
+
+static bool
+is_resent(struct str header)
+{
+	struct rfc5322_field field;
+
+	while (rfc5322_next(&header, &field))
+		if (str_starts_nocase(field.name, STR("Resent-")))
+			return true;
+	return false;
+}
+
+/* To, Cc, Bcc, or with Resent- in front if the message is resent. */
+static bool
+names_recipients(struct str name, bool resent)
+{
+	struct str prefix = STR("Resent-");
+
+	if (resent != str_starts_nocase(name, prefix))
+		return false;
+	name = resent ? str_skip(name, prefix.n) : name;
+	return str_equal_nocase(name, STR("To")) || str_equal_nocase(name, STR("Cc")) ||
+	    str_equal_nocase(name, STR("Bcc"));
+}
+
+static void
+from_add(const struct sendmail_header_rules *rules, struct buf *out)
+{
+	buf_adds(out, "From: ");
+	if (rules->full_name.n > 0) {
+		rfc5322_phrase_add(out, rules->full_name);
+		buf_addc(out, ' ');
+	}
+	buf_addf(out, "<%.*s>\r\n", STR_FMT(rules->from));
+}
+
+bool
+sendmail_header(const struct sendmail_header_rules *rules, struct str header, struct arena *arena,
+    struct sendmail_recipients *recipients, struct buf *out)
+{
+	bool resent = is_resent(header), has_from = false, good = true;
+	struct rfc5322_field field;
+
+	if (str_starts(header, STR("From ")))
+		header = str_skip(header, str_find(header, '\n') + 1);
+	while (good && rfc5322_next(&header, &field)) {
+		has_from = has_from || str_equal_nocase(field.name, STR("From"));
+		if (rules->takes_recipients && names_recipients(field.name, resent))
+			good = sendmail_recipients_add(recipients, arena, field.value, rules->domain);
+		if (!rules->takes_recipients || !str_ends_nocase(field.name, STR("Bcc")))
+			buf_add(out, field.raw);
+	}
+	if (!has_from)
+		from_add(rules, out);
+	if (!str_starts(header, STR("\r\n")))
+		buf_adds(out, "\r\n");
+	buf_add(out, header);
+	return good && buf_ok(out);
+}
