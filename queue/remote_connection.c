@@ -59,29 +59,32 @@ remote_connection_is_usable(const struct remote_connection *c)
 
 /* --- the body ------------------------------------------------------------------------------------------------------ */
 
-/* The next bytes of the message; 0 at its end, -1 when the file does not have what it should. */
-static ssize_t
-body_read(struct remote_transaction *t, char *bytes, size_t n)
+static bool
+body_is_read(struct remote_transaction *t)
 {
-	const struct queue_piece *piece;
-	ssize_t got;
-
 	while (t->piece < t->npieces && t->at == t->pieces[t->piece].length) {
 		t->piece++;
 		t->at = 0;
 	}
-	if (t->piece == t->npieces)
-		return 0;
-	piece = &t->pieces[t->piece];
+	return t->piece == t->npieces;
+}
+
+/* The next bytes of the message, before its end; 0 when the file does not have what it should. */
+static size_t
+body_read(struct remote_transaction *t, char *bytes, size_t n)
+{
+	const struct queue_piece *piece = &t->pieces[t->piece];
+	ssize_t got;
+
 	if (n > piece->length - t->at)
 		n = (size_t)(piece->length - t->at);
 	do
 		got = pread(t->fd, bytes, n, (off_t)(piece->offset + t->at));
 	while (got < 0 && errno == EINTR);
 	if (got <= 0)
-		return -1;
+		return 0;
 	t->at += (uint64_t)got;
-	return got;
+	return (size_t)got;
 }
 
 /* A message that cannot be read to its end must not be ended: the connection is given up. */
@@ -105,24 +108,24 @@ body_send(struct remote_connection *c)
 	static char chunk[CHUNK_BYTES]; /* of all connections: it is used up before the next one comes */
 
 	stream_set_deadline(&c->stream, c->context->conf->queue.reply_timeout_ms);
-	for (unsigned i = 0; i < CHUNKS_A_TURN; i++) {
-		ssize_t n;
+	for (unsigned i = 0; i < CHUNKS_A_TURN && !body_is_read(c->transaction); i++) {
+		size_t n;
 
 		stream_flush(&c->stream);
 		if (stream_pending(&c->stream) > 0)
 			return; /* `drained` goes on */
 		n = body_read(c->transaction, chunk, sizeof chunk);
-		if (n < 0) {
+		if (n == 0) {
 			body_unreadable(c);
 			return;
 		}
-		if (n == 0) {
-			smtp_client_body_end(&c->client);
-			stream_flush(&c->stream);
-			proceed(c);
-			return;
-		}
-		(void)smtp_client_body(&c->client, (struct str){chunk, (size_t)n}, CHUNK_ROOM);
+		(void)smtp_client_body(&c->client, (struct str){chunk, n}, CHUNK_ROOM);
+	}
+	if (body_is_read(c->transaction)) {
+		smtp_client_body_end(&c->client);
+		stream_flush(&c->stream);
+		proceed(c);
+		return;
 	}
 	stream_flush(&c->stream);
 	if (stream_pending(&c->stream) == 0)
