@@ -1,6 +1,7 @@
 /*
  * LIST and LSUB, with the attributes of CHILDREN (RFC 3348) and SPECIAL-USE (RFC 6154).
  */
+#include "common/folder_name.h"
 #include "common/mutf7.h"
 #include "imapd/cmd.h"
 #include "imapd/list_pattern.h"
@@ -50,35 +51,58 @@ list_folders(struct buf *out, const struct store_list *list, struct str pattern)
 	}
 }
 
-/* Is a folder below this one subscribed to? They follow it in the list. */
 static bool
-has_subscribed_below(const struct store_list *list, size_t i)
+is_subscribed(const struct store_list *list, struct str name)
 {
-	struct str name = str_from(list->folders[i].name);
-
-	for (i++; i < list->n; i++) {
-		struct str other = str_from(list->folders[i].name);
-
-		if (!str_starts(other, name))
-			return false;
-		if (other.n > name.n && other.p[name.n] == STORE_SEPARATOR && list->folders[i].subscribed)
-			return true;
-	}
+	for (size_t i = 0; i < list->n; i++)
+		if (str_equal(str_from(list->folders[i].name), name))
+			return list->folders[i].subscribed;
 	return false;
 }
 
-/* RFC 3501 6.3.9: where % hides a subscribed folder, its parent is named instead, as one that cannot be selected. */
+static bool
+is_below(struct str name, struct str parent)
+{
+	return name.n > parent.n && str_starts(name, parent) && name.p[parent.n] == STORE_SEPARATOR;
+}
+
+/*
+ * RFC 3501 6.3.9: where % hides a subscribed folder, its parent is named instead, as one that cannot be selected. The
+ * folders below a parent are neighbours in the list, so that it was named already if `before` is below it too.
+ */
+static void
+list_hiding_parents(struct buf *out, const struct store_list *list, struct str pattern, size_t i, struct str before)
+{
+	struct str name = str_from(list->folders[i].name);
+
+	for (size_t n = str_find(name, STORE_SEPARATOR); n < name.n;
+	    n += 1 + str_find(str_skip(name, n + 1), STORE_SEPARATOR)) {
+		struct str parent = str_sub(name, 0, n);
+		char text[FOLDER_NAME_MAX + 1];
+		const struct store_folder shown = {.name = text, .has_children = true};
+
+		if (!is_below(before, parent) && str_copy(text, sizeof text, parent) && matches(pattern, text) &&
+		    !is_subscribed(list, parent))
+			write_folder(out, "LSUB", &shown, false);
+	}
+}
+
 static void
 list_subscribed(struct buf *out, const struct store_list *list, struct str pattern)
 {
 	bool hides = pattern.n > 0 && pattern.p[pattern.n - 1] == '%';
+	struct str before = STR_NONE;
 
 	for (size_t i = 0; i < list->n; i++) {
 		const struct store_folder *folder = &list->folders[i];
-		bool stands_for_others = !folder->subscribed && hides && has_subscribed_below(list, i);
 
-		if ((folder->subscribed || stands_for_others) && matches(pattern, folder->name))
-			write_folder(out, "LSUB", folder, folder->subscribed);
+		if (!folder->subscribed)
+			continue;
+		if (hides)
+			list_hiding_parents(out, list, pattern, i, before);
+		if (matches(pattern, folder->name))
+			write_folder(out, "LSUB", folder, true);
+		before = str_from(folder->name);
 	}
 }
 

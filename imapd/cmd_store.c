@@ -75,14 +75,13 @@ store_one(struct session *session, struct store_job *s, struct view_entry *entry
 	return true;
 }
 
+/* Until the slice is over; others are told after each. */
 static enum job_progress
-store_step(struct session *session, struct job *job, uint64_t begin_ms)
+store_some(struct session *session, struct store_job *s, uint64_t begin_ms)
 {
-	struct store_job *s = container_of(job, struct store_job, job);
 	struct view_entry *entry;
 	struct err err;
 
-	user_folder_changed(session->user, session->folder);
 	while ((entry = session_messages_next(&s->messages)) != NULL) {
 		if (!store_one(session, s, entry, &err)) {
 			session_fail(session, &err);
@@ -94,6 +93,15 @@ store_step(struct session *session, struct job *job, uint64_t begin_ms)
 	session_finish(session, s->missing > 0 && !s->messages.uids ? "NO [EXPUNGEISSUED] Some messages are no more" :
 	    "OK Stored");
 	return JOB_DONE;
+}
+
+static enum job_progress
+store_step(struct session *session, struct job *job, uint64_t begin_ms)
+{
+	enum job_progress progress = store_some(session, container_of(job, struct store_job, job), begin_ms);
+
+	user_folder_changed(session->user, session->folder);
+	return progress;
 }
 
 static enum mailbox_how

@@ -353,6 +353,12 @@ imap_append_refuse(struct imap *imap, const char *reply)
 	(void)refuse_literal(imap, reply);
 }
 
+bool
+imap_has_chunk(const struct imap *imap)
+{
+	return imap->reader.event == READER_STREAM;
+}
+
 struct str
 imap_append_chunk(const struct imap *imap)
 {

@@ -82,6 +82,8 @@ uint64_t imap_append_bytes(const struct imap *imap);
 void imap_append_begin(struct imap *imap);
 /* reply: as of imap_reply, a constant. */
 void imap_append_refuse(struct imap *imap, const char *reply);
+/* The chunk is borrowed from what was fed last, and must be taken before that moves. */
+bool imap_has_chunk(const struct imap *imap);
 struct str imap_append_chunk(const struct imap *imap);
 void imap_append_go_on(struct imap *imap);
 

@@ -3,6 +3,7 @@
  */
 #include "common/login.h"
 #include "common/mime_charset.h"
+#include "imapd/match.h"
 #include "imapd/preauth.h"
 #include "imapd/session.h"
 #include "imapd/user.h"
@@ -58,6 +59,8 @@ main(int argc, char **argv)
 	    .session_stop = session_stop,
 	};
 
-	mime_charset_preload(); /* before any sandbox closes the files */
+	/* Before any sandbox closes the files. */
+	mime_charset_preload();
+	match_preload();
 	return login_main(argc, argv, &service);
 }

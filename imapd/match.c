@@ -8,16 +8,22 @@
 
 /* ---- folding ------------------------------------------------------------------------------------------------------ */
 
-static wint_t
-lower(wint_t c)
-{
-	static locale_t utf8;
+/* The C library's table of letters is a file. */
+static locale_t utf8;
 
+void
+match_preload(void)
+{
 	if (utf8 == (locale_t)0)
 		utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 	if (utf8 == (locale_t)0)
-		fatal("the C library does not know the locale C.UTF-8");
-	return towlower_l(c, utf8);
+		log_warning("no locale C.UTF-8: searches tell small letters from capital ones beyond ASCII");
+}
+
+static wint_t
+lower(wint_t c)
+{
+	return utf8 == (locale_t)0 ? c : towlower_l(c, utf8);
 }
 
 /* Bytes of the character that begins with c; 1 where no character does. */

@@ -8,6 +8,9 @@
 #include "common/arena.h"
 #include "common/buf.h"
 
+/* Loads what is known of letters, to stay: for processes that cannot open files later. */
+void match_preload(void);
+
 /* Appends in with every letter in lower case; bytes that are not UTF-8 stay as they are. */
 struct match_fold {
 	char held[4]; /* the beginning of a character */

@@ -313,6 +313,8 @@ take_input(struct session *session)
 	struct stream *stream = &session->stream;
 	size_t taken = imap_feed(&session->imap, buf_str(&stream->in));
 
+	if (imap_has_chunk(&session->imap)) /* it lies in the input */
+		cmd_append_chunk(session);
 	buf_consume(&stream->in, taken);
 	return taken > 0;
 }
@@ -329,9 +331,8 @@ act(struct session *session)
 	case IMAP_APPEND:
 		cmd_append_begin(session);
 		return true;
-	case IMAP_APPEND_CHUNK:
-		cmd_append_chunk(session);
-		return true;
+	case IMAP_APPEND_CHUNK: /* is taken with the input that it lies in */
+		break;
 	case IMAP_APPEND_ABORT:
 		cmd_append_abort(session);
 		return true;
