@@ -81,9 +81,9 @@ job_done(struct remote_job *job)
 void
 remote_jobs_drop(struct remote_jobs *jobs)
 {
-	struct remote_job *job;
+	struct remote_job *job, *next;
 
-	while ((job = LIST_FIRST(&jobs->list)) != NULL)
+	LIST_FOREACH_SAFE(job, &jobs->list, link, next)
 		job_free(job);
 }
 

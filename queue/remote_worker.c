@@ -64,10 +64,10 @@ lookup_free(struct lookup *lookup)
 static void
 drop_all(struct worker *w)
 {
-	struct lookup *lookup;
+	struct lookup *lookup, *next;
 
 	remote_jobs_drop(&w->jobs);
-	while ((lookup = LIST_FIRST(&w->lookups)) != NULL)
+	LIST_FOREACH_SAFE(lookup, &w->lookups, link, next)
 		lookup_free(lookup);
 }
 

@@ -188,39 +188,6 @@ hello(struct smtp_client *c, enum smtp_client_state state)
 }
 
 static void
-feature(struct smtp_features *f, struct str line)
-{
-	struct str word;
-
-	if (!str_word(&line, &word))
-		return;
-	if (str_equal_nocase(word, STR("PIPELINING")))
-		f->pipelining = true;
-	else if (str_equal_nocase(word, STR("STARTTLS")))
-		f->starttls = true;
-	else if (str_equal_nocase(word, STR("8BITMIME")))
-		f->eightbit = true;
-	else if (str_equal_nocase(word, STR("SMTPUTF8")))
-		f->smtputf8 = true;
-	else if (str_equal_nocase(word, STR("SIZE"))) {
-		f->size = true;
-		if (!str_word(&line, &word) || !str_to_u64(word, UINT64_MAX, &f->size_max))
-			f->size_max = 0;
-	}
-}
-
-static void
-features_read(struct smtp_client *c)
-{
-	struct str rest = buf_str(&c->reply.text), line;
-
-	c->features = (struct smtp_features){.esmtp = true};
-	(void)str_token(&rest, '\n', &line); /* the server's name and greeting */
-	while (str_token(&rest, '\n', &line))
-		feature(&c->features, str_skip(line, 4));
-}
-
-static void
 greeting_answered(struct smtp_client *c)
 {
 	if (c->reply.code == 220)
@@ -240,7 +207,7 @@ ehlo_answered(struct smtp_client *c)
 		over_by_reply(c);
 		return;
 	}
-	features_read(c);
+	smtp_features_read(&c->features, &c->reply);
 	c->state = SMTP_READY;
 	if (c->want_tls && !c->tls && c->features.starttls) {
 		buf_adds(c->out, "STARTTLS\r\n");

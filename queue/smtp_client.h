@@ -14,6 +14,7 @@
 
 #include "common/arena.h"
 #include "common/dot.h"
+#include "queue/smtp_features.h"
 #include "queue/smtp_reply.h"
 
 /* How many commands may be unanswered, so that output and the server's patience stay bounded. */
@@ -68,17 +69,6 @@ struct smtp_mail {
 	struct smtp_recipient *recipients; /* all PENDING */
 	size_t nrecipients;
 	struct arena *arena; /* for the words of replies; should it be full, they are shortened to the code */
-};
-
-/* What EHLO offered. */
-struct smtp_features {
-	bool esmtp;
-	bool pipelining;
-	bool starttls;
-	bool eightbit;
-	bool smtputf8;
-	bool size;
-	uint64_t size_max; /* 0: no fixed maximum */
 };
 
 enum smtp_client_state {
