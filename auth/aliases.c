@@ -10,7 +10,7 @@ struct reader {
 	const char *path;
 	struct buf *problems;
 	struct aliases *aliases;
-	struct buf targets; /* of all entries; they get their pointers when it does not move any more */
+	struct buf targets; /* and names, of all entries; as large as the text from the beginning, so it never moves */
 	struct buf logical;
 	unsigned line; /* of the logical line's first */
 };
@@ -19,8 +19,11 @@ static bool
 complain(struct reader *r, const char *what, struct str about)
 {
 	buf_addf(r->problems, "%s:%u: %s", r->path, r->line, what);
-	if (about.n > 0)
-		buf_addf(r->problems, " \"%.*s\"", STR_FMT(str_sub(about, 0, 100)));
+	if (about.n > 0) {
+		buf_adds(r->problems, " \"");
+		buf_add(r->problems, str_sub(about, 0, 100));
+		buf_addc(r->problems, '"');
+	}
 	buf_addc(r->problems, '\n');
 	return false;
 }
@@ -34,6 +37,13 @@ address_byte_is_good(char c)
 	return ascii_is_alnum(c) || (c & 0x80) != 0 || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~.", c) != NULL);
 }
 
+/* Of a domain too, and of an address literal. */
+static bool
+domain_byte_is_good(char c)
+{
+	return address_byte_is_good(c) || c == '[' || c == ']' || c == ':';
+}
+
 static bool
 address_is_good(struct str s)
 {
@@ -42,7 +52,7 @@ address_is_good(struct str s)
 	if (s.n == 0 || s.n > NAME_MAX_BYTES || at == 0 || at + 1 == s.n)
 		return false;
 	for (size_t i = 0; i < s.n; i++)
-		if (i != at && !address_byte_is_good(s.p[i]) && !(i > at && strchr("[]:", s.p[i]) != NULL))
+		if (i != at && !(i < at ? address_byte_is_good(s.p[i]) : domain_byte_is_good(s.p[i])))
 			return false;
 	return true;
 }
@@ -121,19 +131,18 @@ targets_read(struct reader *r, struct str rest, struct alias *alias)
 		good = false;
 	if (!good)
 		buf_truncate(&r->targets, begin);
-	alias->targets.n = r->targets.n - begin;
+	alias->targets = str_skip(buf_str(&r->targets), begin);
 	return good;
 }
 
-/* Entries borrow their names from the buffer of targets too; offsets are kept in .p until it rests. */
 static struct str
 name_keep(struct reader *r, struct str name)
 {
-	struct str kept = {(const char *)(uintptr_t)r->targets.n, name.n};
+	size_t begin = r->targets.n;
 
 	for (size_t i = 0; i < name.n; i++)
 		buf_addc(&r->targets, ascii_lower(name.p[i]));
-	return kept;
+	return str_skip(buf_str(&r->targets), begin);
 }
 
 static struct alias *
@@ -174,7 +183,6 @@ logical_line_read(struct reader *r)
 		(void)complain(r, "no memory", STR_NONE);
 	else {
 		alias->name = name_keep(r, name);
-		alias->targets.p = (const char *)(uintptr_t)r->targets.n;
 		whole = whole || complain(r, "too long a line", STR_NONE);
 		alias->broken = !whole || !targets_read(r, rest, alias);
 	}
@@ -213,18 +221,6 @@ physical_line_read(struct reader *r, struct str line, unsigned number)
 	}
 	logical_line_add(r, trimmed);
 	logical_line_add(r, STR(" "));
-}
-
-/* The buffer of targets rests now: offsets become pointers. */
-static void
-pointers_set(struct aliases *aliases)
-{
-	for (size_t i = 0; i < aliases->n; i++) {
-		struct alias *alias = &aliases->list[i];
-
-		alias->name.p = aliases->targets + (uintptr_t)alias->name.p;
-		alias->targets.p = aliases->targets + (uintptr_t)alias->targets.p;
-	}
 }
 
 static int
@@ -266,13 +262,16 @@ aliases_parse(struct aliases *aliases, struct str text, const char *path, struct
 
 	memset(aliases, 0, sizeof *aliases);
 	buf_init(&r.targets, text.n + 1); /* what is kept is never longer than its source */
+	if (buf_reserve(&r.targets, text.n + 1) == NULL) {
+		(void)complain(&r, "no memory", STR_NONE);
+		return;
+	}
 	buf_init(&r.logical, ALIASES_TARGETS_MAX);
 	while (str_token(&rest, '\n', &line))
 		physical_line_read(&r, line, ++number);
 	logical_line_read(&r);
 	buf_clear(&r.logical);
 	aliases->targets = r.targets.p;
-	pointers_set(aliases);
 	if (aliases->n > 1)
 		qsort(aliases->list, aliases->n, sizeof *aliases->list, alias_compare);
 	drop_duplicates(&r);

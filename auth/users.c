@@ -17,8 +17,11 @@ static bool
 complain(const struct place *place, const char *what, struct str about)
 {
 	buf_addf(place->problems, "%s:%u: %s", place->path, place->line, what);
-	if (about.n > 0)
-		buf_addf(place->problems, " \"%.*s\"", STR_FMT(about));
+	if (about.n > 0) {
+		buf_adds(place->problems, " \"");
+		buf_add(place->problems, str_sub(about, 0, 100));
+		buf_addc(place->problems, '"');
+	}
 	buf_addc(place->problems, '\n');
 	return false;
 }
