@@ -159,6 +159,8 @@ struct mailbox_file_attributes {
 bool mailbox_file_finish(struct mailbox_file *file, const struct mailbox_file_attributes *attributes, struct err *err);
 /* Blocking. */
 bool mailbox_file_sync(struct mailbox_file *file, struct err *err);
+/* Of many at once, which costs less each. Blocking. All or none counts. */
+bool mailbox_files_sync(struct mailbox_file *const *files, size_t n, struct err *err);
 /* For those who make it durable by other means; the file's own. */
 int mailbox_file_fd(const struct mailbox_file *file);
 /* A further message with the same bytes and attributes, as a hard link: after _finish, before publishing. What makes

@@ -14,6 +14,8 @@
 #include "common/mailbox_inner.h"
 
 #define PIECE_BYTES ((size_t)128 * 1024)
+/* From this many files on one syncfs costs less than syncing each. */
+#define SYNCFS_FROM 8
 
 struct mailbox_file {
 	struct mailbox *mailbox;
@@ -170,6 +172,29 @@ bool
 mailbox_file_sync(struct mailbox_file *file, struct err *err)
 {
 	return file->fd < 0 || fsync(file->fd) == 0 || err_sys(err, "cannot sync a message");
+}
+
+/* A disk's error may have been told to another process's syncfs already, but each open file remembers its own. */
+static bool
+sync_file_system(struct mailbox_file *const *files, size_t n, struct err *err)
+{
+	if (syncfs(files[0]->mailbox->folder.tmp) != 0)
+		return err_sys(err, "cannot sync the file system");
+	for (size_t i = 0; i < n; i++)
+		if (files[i]->fd >= 0 && sync_file_range(files[i]->fd, 0, 0, SYNC_FILE_RANGE_WAIT_AFTER) != 0)
+			return err_sys(err, "cannot sync a message");
+	return true;
+}
+
+bool
+mailbox_files_sync(struct mailbox_file *const *files, size_t n, struct err *err)
+{
+	if (n >= SYNCFS_FROM)
+		return sync_file_system(files, n, err);
+	for (size_t i = 0; i < n; i++)
+		if (!mailbox_file_sync(files[i], err))
+			return false;
+	return true;
 }
 
 int

@@ -123,13 +123,14 @@ store_open(const struct store_host *host, const char *home, const char *mail, bo
 {
 	int root = open_root(home, mail, make, err);
 	struct store *store;
+	struct stat st;
 
 	if (root < 0) {
 		if (!make && err != NULL && err->errnum == ENOENT)
 			err->class = ERR_PERM;
 		return NULL;
 	}
-	if (!has_inbox(root, make, err)) {
+	if (!has_inbox(root, make, err) || fstat(root, &st) != 0) {
 		(void)close(root);
 		return NULL;
 	}
@@ -138,6 +139,9 @@ store_open(const struct store_host *host, const char *home, const char *mail, bo
 		fatal("out of memory for a mail store");
 	store->host = host;
 	store->root = root;
+	store->path = str_dup(str_from(mail));
+	store->device = st.st_dev;
+	store->inode = st.st_ino;
 	store->inbox.directory = -1;
 	/* Now, because a sandbox may come. Without it nobody is told, and pollers find out. */
 	store->news = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -153,7 +157,16 @@ store_close(struct store *store)
 	if (store->news >= 0)
 		(void)close(store->news);
 	(void)close(store->root);
+	free(store->path);
 	free(store);
+}
+
+bool
+store_is_current(const struct store *store)
+{
+	struct stat st;
+
+	return stat(store->path, &st) == 0 && st.st_dev == store->device && st.st_ino == store->inode;
 }
 
 int

@@ -44,6 +44,8 @@ struct store;
 struct store *store_open(const struct store_host *host, const char *home, const char *mail, bool make, struct err *err);
 /* All mailboxes of it are closed before. */
 void store_close(struct store *store);
+/* Is the Maildir that was opened still the one at its path? Else it was moved or replaced, and must be opened anew. */
+bool store_is_current(const struct store *store);
 /* The Maildir's directory, for Landlock rules. */
 int store_directory(const struct store *store);
 

@@ -18,6 +18,8 @@
 struct store {
 	const struct store_host *host;
 	int root;	     /* the Maildir */
+	char *path;	     /* where it is */
+	uint64_t device, inode;
 	struct folder inbox; /* for the lock of the whole Maildir; .directory is -1 until it is needed */
 	int news;	     /* a socket to send with, or -1 */
 	uint32_t names;	     /* unique names made so far */
