@@ -19,7 +19,7 @@ enum {
 	SANDBOX_STDIO = 1 << 0,	  /* memory, clocks, random bytes, signals, reading and writing what is open */
 	SANDBOX_LOOP = 1 << 1,	  /* epoll, timers, eventfd */
 	SANDBOX_SERVE = 1 << 2,	  /* accept and use stream sockets; descriptor passing */
-	SANDBOX_UNIX = 1 << 3,	  /* make UNIX sockets and connect them */
+	SANDBOX_UNIX = 1 << 3,	  /* make, bind and connect UNIX sockets */
 	SANDBOX_INET = 1 << 4,	  /* make IPv4 and IPv6 sockets and connect them */
 	SANDBOX_OPEN = 1 << 5,	  /* open files for reading, look at them, list directories */
 	SANDBOX_CREATE = 1 << 6,  /* create files below an open directory, write and sync them */

@@ -104,7 +104,7 @@ format-check:
 
 # --- installing and packing -----------------------------------------------------------------------------------------------
 
-LIBEXEC_PROGRAMS := smtpd queued remote bounce deliver authd popd imapd merpati-queue merpati-user
+LIBEXEC_PROGRAMS := smtpd queued remote deliver authd popd imapd merpati-queue merpati-user
 MAN_PAGES := $(wildcard man/*.[1578])
 
 .PHONY: install

@@ -168,6 +168,8 @@ class Instance:
         self.stop()
         for s in self.sockets.values():
             s.close()
+        if kind is SystemExit:
+            kind = None
         if kind is not None and os.environ.get("MERPATI_KEEP"):
             sys.stderr.write("kept: %s\n" % self.directory)
             return
