@@ -3,6 +3,7 @@
  */
 #include "common/login.h"
 #include "common/mime_charset.h"
+#include "common/sandbox.h"
 #include "imapd/match.h"
 #include "imapd/preauth.h"
 #include "imapd/session.h"
@@ -54,6 +55,7 @@ main(int argc, char **argv)
 	    .kind_tls = LISTENER_IMAPS,
 	    .protocol = &preauth_protocol,
 	    .limits = limits,
+	    .promises = SANDBOX_UNIX, /* the socket for news of the Maildir */
 	    .session_start = session_start,
 	    .session_connection = session_connection,
 	    .session_stop = session_stop,
