@@ -4,8 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,9 +13,9 @@
 #include "common/log.h"
 #include "common/login_message.h"
 #include "common/login_parent.h"
+#include "common/owner.h"
 #include "common/sandbox.h"
 
-#define GROUPS_MAX 64
 #define DESCRIPTORS_MAX 8192
 
 static struct {
@@ -130,36 +128,6 @@ parent_said(struct daemon_self *self, struct msg *m)
 
 /* --- the beginning ------------------------------------------------------------------------------------------------- */
 
-/* The supplementary groups, if it is one of the system's users: a Maildir may be shared with a group. */
-static size_t
-groups_find(gid_t *groups)
-{
-	const struct passwd *pw = getpwnam(process.account.name);
-	int n = GROUPS_MAX;
-
-	if (pw == NULL || pw->pw_uid != process.account.uid ||
-	    getgrouplist(process.account.name, process.account.gid, groups, &n) < 0)
-		return 0;
-	return (size_t)n;
-}
-
-static bool
-become_owner(struct err *err)
-{
-	gid_t groups[GROUPS_MAX];
-	struct sandbox_spec spec = {
-	    .change_user = true,
-	    .uid = process.account.uid,
-	    .gid = process.account.gid,
-	    .groups = groups,
-	};
-
-	if (!daemon_is_privileged())
-		return true;
-	spec.ngroups = groups_find(groups);
-	return sandbox_become(&spec, err);
-}
-
 /* cache_directory/NAME, made while there is the privilege to. Without it everything works, only slower. */
 static int
 cache_open(void)
@@ -209,7 +177,7 @@ open_all(void)
 	store_host_read(&process.host, process.self->conf->hostname);
 	session->cache_directory = cache_open();
 	tzset();
-	if (!become_owner(&err))
+	if (!owner_become(&process.account, &err))
 		fatal("%s", err.text);
 	session->store = store_open(&process.host, process.account.home, process.account.mail, true, &err);
 	if (session->store == NULL)
