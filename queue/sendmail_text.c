@@ -150,26 +150,76 @@ from_add(const struct sendmail_header_rules *rules, struct buf *out)
 	buf_addf(out, "<%.*s>\r\n", STR_FMT(rules->from));
 }
 
+struct reading {
+	const struct sendmail_header_rules *rules;
+	struct arena *arena;
+	struct sendmail_recipients *recipients;
+	struct buf *out;
+	bool resent, has_from, good, ended;
+};
+
+static void
+field_take(struct reading *r, const struct rfc5322_field *field)
+{
+	r->has_from = r->has_from || str_equal_nocase(field->name, STR("From"));
+	if (r->rules->takes_recipients && names_recipients(field->name, r->resent))
+		r->good = sendmail_recipients_add(r->recipients, r->arena, field->value, r->rules->domain);
+	if (!r->rules->takes_recipients || !str_ends_nocase(field->name, STR("Bcc")))
+		buf_add(r->out, field->raw);
+}
+
+/* raw: the empty line; value: what had been taken for a part of the header. */
+static void
+header_end(struct reading *r, const struct rfc5322_field *field)
+{
+	if (!r->has_from)
+		from_add(r->rules, r->out);
+	buf_add(r->out, field->raw.n > 0 ? field->raw : STR("\r\n"));
+	buf_add(r->out, field->value);
+	r->ended = true;
+}
+
+static void
+event_take(struct reading *r, enum rfc5322_event event, const struct rfc5322_field *field)
+{
+	switch (event) {
+	case RFC5322_FIELD:
+		field_take(r, field);
+		break;
+	case RFC5322_BODY:
+		header_end(r, field);
+		break;
+	case RFC5322_TOO_LARGE:
+		r->good = false;
+		break;
+	case RFC5322_MORE:
+		break;
+	}
+}
+
 bool
 sendmail_header(const struct sendmail_header_rules *rules, struct str header, struct arena *arena,
     struct sendmail_recipients *recipients, struct buf *out)
 {
-	bool resent = is_resent(header), has_from = false, good = true;
+	struct reading r = {.rules = rules, .arena = arena, .recipients = recipients, .out = out, .good = true};
+	struct rfc5322_splitter splitter;
 	struct rfc5322_field field;
+	enum rfc5322_event event = RFC5322_FIELD;
 
 	if (str_starts(header, STR("From ")))
 		header = str_skip(header, str_find(header, '\n') + 1);
-	while (good && rfc5322_next(&header, &field)) {
-		has_from = has_from || str_equal_nocase(field.name, STR("From"));
-		if (rules->takes_recipients && names_recipients(field.name, resent))
-			good = sendmail_recipients_add(recipients, arena, field.value, rules->domain);
-		if (!rules->takes_recipients || !str_ends_nocase(field.name, STR("Bcc")))
-			buf_add(out, field.raw);
+	r.resent = is_resent(header);
+	rfc5322_splitter_init(&splitter, out->max);
+	while (r.good && !r.ended && event != RFC5322_MORE) {
+		size_t taken;
+
+		event = rfc5322_split(&splitter, header, &taken, &field);
+		header = str_skip(header, taken);
+		event_take(&r, event, &field);
 	}
-	if (!has_from)
-		from_add(rules, out);
-	if (!str_starts(header, STR("\r\n")))
-		buf_adds(out, "\r\n");
+	while (r.good && !r.ended)
+		event_take(&r, rfc5322_split_end(&splitter, &field), &field);
 	buf_add(out, header);
-	return good && buf_ok(out);
+	rfc5322_splitter_clear(&splitter);
+	return r.good && buf_ok(out);
 }
