@@ -215,6 +215,8 @@ void smtp_server_goodbye(struct smtp_server *s, const struct smtp_reply *reply);
 bool smtp_server_is_waiting(const struct smtp_server *s);
 /* For the with clause of Received (RFC 3848): SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA, LMTP ... */
 const char *smtp_server_protocol_name(const struct smtp_server *s);
+/* Where the session stands, in the words of Postfix's log: "CONNECT", "EHLO", "DATA", "END-OF-MESSAGE", "UNKNOWN" ... */
+const char *smtp_server_place(const struct smtp_server *s);
 /* Appends " ehlo=1 mail=1 rcpt=0/1 ... commands=4/5" (accepted/all where they differ). */
 void smtp_server_counters_add(struct buf *b, const struct smtp_counters *counters);
 

@@ -73,6 +73,16 @@ smtp_server_protocol_name(const struct smtp_server *s)
 	return names[s->facts.protocol][s->facts.tls][s->user[0] != '\0'];
 }
 
+const char *
+smtp_server_place(const struct smtp_server *s)
+{
+	if (s->mode == MODE_QUESTION && s->event == SMTP_MESSAGE)
+		return "END-OF-MESSAGE";
+	if (s->command != NULL)
+		return s->command->verb.p;
+	return s->counters == NULL || s->counters->commands[SMTP_COMMANDS_MAX].total == 0 ? "CONNECT" : "UNKNOWN";
+}
+
 static void
 add_lower(struct buf *b, struct str s)
 {

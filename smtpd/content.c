@@ -24,6 +24,14 @@ message_id_note(struct content *c, struct str value)
 	(void)str_copy(c->message_id, sizeof c->message_id, str_sub(id, 0, CONTENT_MESSAGE_ID_MAX));
 }
 
+/* What a user's program may have left in the header, and nobody else is to see (or to believe). */
+static bool
+is_private(struct str name)
+{
+	return str_equal_nocase(name, STR("Bcc")) || str_equal_nocase(name, STR("Resent-Bcc")) ||
+	    str_equal_nocase(name, STR("Return-Path"));
+}
+
 static void
 field_take(struct content *c, const struct rfc5322_field *field)
 {
@@ -33,7 +41,7 @@ field_take(struct content *c, const struct rfc5322_field *field)
 		c->has_date = true;
 	if (str_equal_nocase(field->name, STR("Message-ID")))
 		message_id_note(c, field->value);
-	if (c->rules.complete && str_equal_nocase(field->name, STR("Bcc")))
+	if (c->rules.complete && is_private(field->name))
 		return;
 	queue_writer_content(c->writer, field->raw);
 }

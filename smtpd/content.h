@@ -10,7 +10,7 @@
 #include "common/rfc5322.h"
 
 struct content_rules {
-	bool complete; /* from a user of ours: add Date and Message-ID where they are missing, take out Bcc */
+	bool complete; /* from a user of ours: add Date and Message-ID where they are missing, take out Bcc, Return-Path */
 	struct str date;       /* of an added Date field */
 	struct str message_id; /* of an added Message-ID field, with its brackets */
 	uint64_t received_max;

@@ -21,7 +21,11 @@
 void
 intake_init(struct intake *intake, struct commit *commit, int incoming_fd, const char *poke_path)
 {
-	*intake = (struct intake){.commit = commit, .incoming_fd = incoming_fd, .poke_path = poke_path};
+	struct stat st;
+
+	*intake = (struct intake){.commit = commit, .incoming_fd = incoming_fd, .poke_path = poke_path, .file_mode = FILE_MODE};
+	if (fstat(incoming_fd, &st) == 0 && st.st_uid == geteuid())
+		intake->file_mode = FILE_MODE_ONE_USER;
 	intake->poke_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (intake->poke_fd < 0)
 		log_warning("cannot tell queued of new messages: socket: %s", strerror(errno));
@@ -51,14 +55,10 @@ intake_begin(struct intake_message *m, struct intake *intake, uint64_t time_ms)
 static bool
 file_create(struct intake_message *m, struct err *err)
 {
-	struct stat st;
-	mode_t mode = FILE_MODE;
-
 	if (m->fd >= 0)
 		return true;
-	if (fstat(m->intake->incoming_fd, &st) == 0 && st.st_uid == geteuid())
-		mode = FILE_MODE_ONE_USER;
-	m->fd = openat(m->intake->incoming_fd, m->id.text, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	m->fd = openat(m->intake->incoming_fd, m->id.text, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+	    m->intake->file_mode);
 	if (m->fd < 0)
 		return err_sys(err, "cannot create %s in the queue", m->id.text);
 	return true;

@@ -16,6 +16,7 @@ struct intake {
 	int incoming_fd;	/* the directory */
 	int poke_fd;		/* datagrams that tell queued; -1: it looks by itself */
 	const char *poke_path;
+	unsigned file_mode; /* of new files */
 };
 
 struct intake_message {

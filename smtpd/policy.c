@@ -1,5 +1,18 @@
 #include "smtpd/policy.h"
 
+const struct policy_listener *
+policy_listener(enum listener_kind kind)
+{
+	static const struct policy_listener listeners[LISTENER_KINDS] = {
+	    [LISTENER_MX] = {.is_submission = false},
+	    [LISTENER_SUBMISSION] = {.is_submission = true, .takes_passwords = true, .must_authenticate = true},
+	    [LISTENER_SUBMISSIONS] = {.is_submission = true, .takes_passwords = true, .must_authenticate = true},
+	    [LISTENER_SUBMIT] = {.is_submission = true, .is_local = true},
+	};
+
+	return &listeners[kind];
+}
+
 struct str
 policy_domain(const struct conf *conf, const struct address *address)
 {

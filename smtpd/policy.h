@@ -9,6 +9,17 @@
 #include "common/conf.h"
 #include "common/smtp_server.h"
 
+/* What a listener of this kind expects of its clients. */
+struct policy_listener {
+	bool is_submission;	/* mail is written here: what its header lacks is added */
+	bool takes_passwords;	/* AUTH is offered, where passwords may be sent */
+	bool must_authenticate; /* no mail without it */
+	bool is_local;		/* the socket of this host's programs: the kernel says who it is */
+};
+
+/* Never NULL; for kinds that are not smtpd's the strictest. */
+const struct policy_listener *policy_listener(enum listener_kind kind);
+
 struct policy_facts {
 	const struct conf *conf;
 	bool authenticated;

@@ -1,6 +1,11 @@
 /*
  * One SMTP connection: the stream, the protocol core, and the answers to the core's questions (policy, authd, the
  * drop box). It frees itself when the connection is over.
+ *
+ *     session.c            its life: stream, TLS, time-out, the loop over the core's events
+ *     session_envelope.c   who may send to whom: policy, authd's maps, passwords
+ *     session_message.c    the content, on its way into the queue
+ *     session_log.c        its lines in the log
  */
 #ifndef SMTPD_SESSION_H
 #define SMTPD_SESSION_H
@@ -9,6 +14,7 @@
 #include "common/smtp_server.h"
 #include "common/stream.h"
 #include "smtpd/content.h"
+#include "smtpd/policy.h"
 #include "smtpd/worker.h"
 
 /* A message between 354 and its reply: on its own, because a commit that is under way outlives the session. */
@@ -24,6 +30,7 @@ struct session_message {
 struct session {
 	struct worker *worker;
 	const struct worker_listener *listener;
+	const struct policy_listener *rules;
 	TAILQ_ENTRY(session) link;
 	struct stream stream;
 	struct smtp_server smtp;
@@ -33,22 +40,46 @@ struct session {
 
 	char remote[INET6_ADDRSTRLEN]; /* empty: a program of this host, at the submit socket */
 	char local[INET6_ADDRSTRLEN];
-	char local_user[64]; /* of that program */
+	char name[INET6_ADDRSTRLEN + 16]; /* for the log: "unknown[192.0.2.1]" */
+	char local_user[64]; /* of the program at the submit socket */
 	bool is_near;	     /* of this host: passwords may come in plain */
 	bool in_networks;
 
-	struct socketmap_query query;	   /* about a recipient */
-	struct socketmap_query user_query; /* about the user of the submit socket */
+	struct socketmap_query query; /* about a recipient, or the user of the submit socket */
+	void (*local_user_known)(struct session *s);
 	struct sasl_request sasl;
 	char mechanism[21];
 	struct session_message *message;
 	bool start_tls, close; /* due when the step's input is used up */
-	bool leaving;	       /* goodbye was said */
+	bool leaving;	       /* goodbye was said, or QUIT */
 };
+
+/* --- session.c */
 
 /* Takes the descriptor. */
 void session_new(struct worker_listener *listener, int fd, const struct sockaddr_storage *address);
 /* The session ends now; but a message that is on its way to the disk is still answered. */
 void session_stop(struct session *s);
+/* Goes on after a question was answered from the loop. */
+void session_go_on(struct session *s);
+
+/* --- session_envelope.c: answers the core's question of that name, now or later */
+
+void session_sender(struct session *s);
+void session_recipient(struct session *s);
+void session_authenticate(struct session *s);
+void session_respond(struct session *s);
+/* Finds out who is at the submit socket, then calls back. */
+void session_local_user(struct session *s, int fd, void (*known)(struct session *s));
+
+/* --- session_log.c */
+
+/* "connect from unknown[192.0.2.1]" and `more`. */
+void session_log(const struct session *s, const char *what, const char *more);
+/* The connection ended, or is being ended, without QUIT: "lost connection after DATA from ..." */
+void session_log_broken(const struct session *s, const char *what);
+void session_log_reject(const struct session *s, const char *verb, const struct smtp_reply *reply, struct str recipient);
+/* "disconnect from ... ehlo=1 ..." */
+void session_log_end(const struct session *s);
 
 #endif

@@ -22,23 +22,30 @@ message_free(struct session_message *m)
 
 /* ---- the envelope -------------------------------------------------------------------------------------------------- */
 
+#define QUALIFIED_MAX (ADDRESS_TEXT_MAX + 1 + ADDRESS_DOMAIN_MAX + 1)
+
+/* The address with a domain: in buffer, if it had none. */
+static struct str
+qualified(const struct session *s, const struct address *address, char buffer[QUALIFIED_MAX])
+{
+	struct str domain = policy_domain(s->worker->conf, address);
+	int n;
+
+	if (address->kind != ADDRESS_LOCAL)
+		return address->text;
+	n = snprintf(buffer, QUALIFIED_MAX, "%.*s@%.*s", STR_FMT(address->text), STR_FMT(domain));
+	return (struct str){buffer, n < QUALIFIED_MAX ? (size_t)n : QUALIFIED_MAX - 1};
+}
+
 static void
 recipients_write(struct session *s, struct queue_writer *w)
 {
 	const struct smtp_transaction *t = &s->smtp.transaction;
+	char buffer[QUALIFIED_MAX];
 	struct err err;
 
 	for (const struct smtp_recipient *r = t->recipients; r != NULL; r = r->next) {
-		char address[ADDRESS_TEXT_MAX + 256];
-		struct str domain = policy_domain(s->worker->conf, &r->address);
-		int n;
-
-		if (r->address.kind != ADDRESS_LOCAL) {
-			queue_writer_recipient(w, r->address.text);
-		} else {
-			n = snprintf(address, sizeof address, "%.*s@%.*s", STR_FMT(r->address.text), STR_FMT(domain));
-			queue_writer_recipient(w, (struct str){address, (size_t)n});
-		}
+		queue_writer_recipient(w, qualified(s, &r->address, buffer));
 		(void)intake_flush(&s->message->intake, &err); /* a failure is kept for the first piece of content */
 	}
 }
@@ -47,10 +54,10 @@ static void
 envelope_write(struct session *s, struct queue_writer *w, uint64_t time_ms)
 {
 	const struct smtp_transaction *t = &s->smtp.transaction;
-	char client[SMTP_HELO_MAX + INET6_ADDRSTRLEN + 8];
+	char client[SMTP_HELO_MAX + INET6_ADDRSTRLEN + 8], buffer[QUALIFIED_MAX];
 	int n;
 
-	queue_writer_begin(w, time_ms, t->sender.text);
+	queue_writer_begin(w, time_ms, qualified(s, &t->sender, buffer));
 	n = s->remote[0] != '\0' ? snprintf(client, sizeof client, "%s [%s]", s->smtp.helo, s->remote)
 				 : snprintf(client, sizeof client, "%s", s->worker->conf->hostname);
 	queue_writer_record(w, QUEUE_CLIENT, (struct str){client, n < (int)sizeof client ? (size_t)n : sizeof client - 1});
@@ -99,11 +106,17 @@ date_now(const struct timespec *now)
 	return (struct date){.seconds = now->tv_sec, .zone_minutes = (int)(tm.tm_gmtoff / 60)};
 }
 
-/* Programs of this host and users who gave their password write mail; others only pass it on. */
-static bool
-is_submission(const struct session *s)
+static void
+log_client(const struct session *s)
 {
-	return s->listener->facts->service != NULL || s->remote[0] == '\0' || s->smtp.user[0] != '\0';
+	const char *service = s->listener->facts->service, *id = s->message->intake.id.text;
+
+	if (s->rules->is_local)
+		log_as(service, "%s: client=%s, user=%s", id, s->name, s->local_user);
+	else if (s->smtp.user[0] != '\0')
+		log_as(service, "%s: client=%s, sasl_method=%s, sasl_username=%s", id, s->name, s->mechanism, s->smtp.user);
+	else
+		log_as(service, "%s: client=%s", id, s->name);
 }
 
 bool
@@ -111,7 +124,7 @@ session_message_begin(struct session *s)
 {
 	const struct conf *conf = s->worker->conf;
 	struct session_message *m = calloc(1, sizeof *m);
-	struct content_rules rules = {.complete = is_submission(s), .received_max = conf->smtpd.received_limit,
+	struct content_rules rules = {.complete = s->rules->is_submission, .received_max = conf->smtpd.received_limit,
 	    .header_max = conf->smtpd.header_limit_bytes};
 	struct timespec now;
 	uint64_t time_ms;
@@ -132,13 +145,7 @@ session_message_begin(struct session *s)
 	content_init(&m->content, &rules, &m->intake.writer);
 	envelope_write(s, &m->intake.writer, time_ms);
 	received_write(s, &m->intake.writer);
-	if (s->smtp.user[0] != '\0')
-		log_as(s->listener->facts->service, "%s: client=unknown[%s], sasl_method=%s, sasl_username=%s",
-		    m->intake.id.text, s->remote, s->mechanism, s->smtp.user);
-	else if (s->remote[0] != '\0')
-		log_as(s->listener->facts->service, "%s: client=unknown[%s]", m->intake.id.text, s->remote);
-	else
-		log_as(s->listener->facts->service, "%s: client=localhost, user=%s", m->intake.id.text, s->local_user);
+	log_client(s);
 	return true;
 }
 
@@ -157,8 +164,8 @@ reply_to_failure(const struct err *err)
 static void
 log_refusal(const struct session *s, const struct smtp_reply *reply, const char *why)
 {
-	log_as(s->listener->facts->service, "%s: reject: DATA from unknown[%s]: %u %s %.*s; %s; from=<%.*s>",
-	    s->message->intake.id.text, s->remote, reply->code, reply->status, STR_FMT(reply->text), why,
+	log_as(s->listener->facts->service, "%s: reject: DATA from %s: %u %s %.*s; %s; from=<%.*s>",
+	    s->message->intake.id.text, s->name, reply->code, reply->status, STR_FMT(reply->text), why,
 	    STR_FMT(s->smtp.transaction.sender.text));
 }
 

@@ -15,7 +15,4 @@ void session_message_end(struct session *s);
 /* No message after all, or no session any more. */
 void session_message_drop(struct session *s);
 
-/* session.c: goes on after a question was answered from the loop. */
-void session_go_on(struct session *s);
-
 #endif

@@ -21,19 +21,27 @@ token_add(struct buf *out, struct str s)
 static void
 from_add(struct buf *out, const struct trace_facts *f)
 {
-	if (f->client.n == 0) {
-		buf_adds(out, "Received: from local user ");
-		token_add(out, f->local_user);
-		return;
-	}
 	buf_adds(out, "Received: from ");
 	token_add(out, f->helo);
 	buf_addf(out, " (unknown [%s%.*s])", str_find(f->client, ':') < f->client.n ? "IPv6:" : "", STR_FMT(f->client));
 }
 
+/* There was no host, and no protocol of mail's. */
+static void
+local_add(struct buf *out, const struct trace_facts *f)
+{
+	buf_addf(out, "Received: by %.*s (Merpati, from user ", STR_FMT(f->hostname));
+	token_add(out, f->local_user);
+	buf_addf(out, ")\r\n\tid %.*s; %.*s\r\n", STR_FMT(f->id), STR_FMT(f->date));
+}
+
 void
 trace_received_add(struct buf *out, const struct trace_facts *f)
 {
+	if (f->client.n == 0) {
+		local_add(out, f);
+		return;
+	}
 	from_add(out, f);
 	if (f->tls_version.n > 0)
 		buf_addf(out, "\r\n\t(using %.*s with cipher %.*s)", STR_FMT(f->tls_version), STR_FMT(f->tls_cipher));

@@ -114,7 +114,7 @@ nothing_a_client_says_can_break_the_received_field(void **state)
 	    .protocol = STR("ESMTP"), .id = STR("ID"), .recipient = STR("c@d.test"), .date = STR("DATE")};
 	trace_received_add(&out, &facts);
 	assert_str(buf_str(&out),
-	    STR("Received: from local user baru\r\n\tby h with ESMTP id ID\r\n\tfor <c@d.test>;\r\n\tDATE\r\n"));
+	    STR("Received: by h (Merpati, from user baru)\r\n\tid ID; DATE\r\n"));
 	buf_reset(&out);
 	facts.client = STR("2001:db8::1");
 	facts.helo = STR("");

@@ -1,0 +1,185 @@
+/*
+ * Answers to the core's questions about the envelope and about passwords.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/unix_socket.h"
+#include "smtpd/session.h"
+
+#define ADDRESS_SHOWN_MAX 256 /* bytes of an address in a reply */
+#define KEY_MAX (ADDRESS_TEXT_MAX + 1 + ADDRESS_DOMAIN_MAX + 1)
+
+/* Whoever may send here at all may do so under any name: the core asks for AUTH where it is needed. */
+void
+session_sender(struct session *s)
+{
+	smtp_server_accept(&s->smtp);
+}
+
+/* ---- recipients ------------------------------------------------------------------------------------------------------ */
+
+/* why: a constant. The reply names the address, as clients that pipeline need it. */
+static void
+recipient_refuse(struct session *s, unsigned code, const char *status, const char *why)
+{
+	char text[SMTP_REPLY_TEXT_MAX];
+	struct smtp_reply reply = {.code = code, .status = status};
+	int n = snprintf(text, sizeof text, "<%.*s>: %s",
+	    STR_FMT(str_sub(s->smtp.recipient->address.text, 0, ADDRESS_SHOWN_MAX)), why);
+
+	reply.text = (struct str){text, n < (int)sizeof text ? (size_t)n : sizeof text - 1};
+	session_log_reject(s, "RCPT", &reply, s->smtp.recipient->address.text);
+	smtp_server_answer(&s->smtp, &reply);
+}
+
+static void
+recipient_known(struct socketmap_query *query, enum socketmap_status status, struct str value)
+{
+	struct session *s = container_of(query, struct session, query);
+
+	(void)value;
+	switch (status) {
+	case SOCKETMAP_OK:
+		smtp_server_accept(&s->smtp);
+		break;
+	case SOCKETMAP_NOTFOUND:
+		recipient_refuse(s, 550, "5.1.1", "Recipient address rejected: User unknown");
+		break;
+	case SOCKETMAP_PERM:
+		recipient_refuse(s, 550, "5.1.3", "Recipient address rejected: Malformed address");
+		break;
+	case SOCKETMAP_TEMP:
+		recipient_refuse(s, 451, "4.3.0", "Recipient address rejected: Cannot look it up now");
+		break;
+	}
+	session_go_on(s);
+}
+
+static void
+recipient_ask(struct session *s)
+{
+	const struct address *address = &s->smtp.recipient->address;
+	struct str domain = policy_domain(s->worker->conf, address);
+	char key[KEY_MAX];
+	int n;
+
+	if (address->kind == ADDRESS_LOCAL)
+		n = snprintf(key, sizeof key, "%.*s@%.*s", STR_FMT(address->text), STR_FMT(domain));
+	else
+		n = snprintf(key, sizeof key, "%.*s", STR_FMT(address->text));
+	socketmap_ask(&s->worker->map, &s->query, STR("recipient"),
+	    (struct str){key, n < (int)sizeof key ? (size_t)n : sizeof key - 1}, recipient_known);
+}
+
+void
+session_recipient(struct session *s)
+{
+	const struct policy_facts facts = {.conf = s->worker->conf, .authenticated = s->smtp.user[0] != '\0',
+	    .in_networks = s->in_networks};
+	struct smtp_reply reply;
+
+	/* As everywhere: sendmail takes any address, and what cannot be delivered comes back as a notification. */
+	if (s->rules->is_local) {
+		smtp_server_accept(&s->smtp);
+		return;
+	}
+	switch (policy_recipient(&facts, &s->smtp.recipient->address, &reply)) {
+	case POLICY_LOCAL:
+		recipient_ask(s);
+		break;
+	case POLICY_RELAY:
+		smtp_server_accept(&s->smtp);
+		break;
+	case POLICY_REFUSE:
+		recipient_refuse(s, reply.code, reply.status, reply.text.p);
+		break;
+	}
+}
+
+/* ---- passwords ------------------------------------------------------------------------------------------------------- */
+
+static void
+sasl_refused(struct session *s, const struct sasl_answer *answer, enum smtp_auth why)
+{
+	/* In the words that fail2ban's filter for Postfix looks for. */
+	log_as(s->listener->facts->service, "warning: %s: SASL %s authentication failed: %.*s, sasl_username=%.*s", s->name,
+	    s->mechanism, STR_FMT(answer->reason), STR_FMT(answer->user));
+	smtp_server_auth_failed(&s->smtp, why);
+}
+
+static void
+sasl_answered(struct sasl_request *request, const struct sasl_answer *answer)
+{
+	struct session *s = container_of(request, struct session, sasl);
+
+	switch (answer->result) {
+	case SASL_CONTINUE:
+		smtp_server_challenge(&s->smtp, answer->challenge);
+		break;
+	case SASL_OK:
+		smtp_server_authenticated(&s->smtp, answer->user);
+		break;
+	case SASL_FAIL:
+		sasl_refused(s, answer, SMTP_AUTH_REFUSED);
+		break;
+	case SASL_TEMP:
+		sasl_refused(s, answer, SMTP_AUTH_UNAVAILABLE);
+		break;
+	}
+	session_go_on(s);
+}
+
+void
+session_authenticate(struct session *s)
+{
+	const struct sasl_peer peer = {.service = STR("smtp"), .local = str_from(s->local), .remote = str_from(s->remote),
+	    .secured = stream_is_tls(&s->stream)};
+
+	(void)str_copy(s->mechanism, sizeof s->mechanism, s->smtp.mechanism);
+	if (!sasl_start(s->worker->sasl, &s->sasl, &peer, s->smtp.mechanism,
+	        s->smtp.has_response ? &s->smtp.response : NULL, sasl_answered))
+		smtp_server_auth_failed(&s->smtp, SMTP_AUTH_MALFORMED);
+}
+
+void
+session_respond(struct session *s)
+{
+	if (sasl_continue(&s->sasl, s->smtp.response))
+		return;
+	sasl_cancel(&s->sasl);
+	smtp_server_auth_failed(&s->smtp, SMTP_AUTH_MALFORMED);
+}
+
+/* ---- programs of this host --------------------------------------------------------------------------------------------- */
+
+static void
+local_user_known(struct socketmap_query *query, enum socketmap_status status, struct str value)
+{
+	struct session *s = container_of(query, struct session, query);
+
+	if (status == SOCKETMAP_OK && value.n > 0)
+		(void)str_copy(s->local_user, sizeof s->local_user, value);
+	s->local_user_known(s);
+}
+
+/* A user without a name, or an authd that cannot tell, is no reason not to take mail: the number does as well. */
+void
+session_local_user(struct session *s, int fd, void (*known)(struct session *s))
+{
+	struct unix_peer peer;
+	struct err err;
+	char number[24];
+
+	s->local_user_known = known;
+	if (!unix_peer_get(fd, &peer, &err)) {
+		log_warning("submit socket: %s", err.text);
+		(void)str_copy(s->local_user, sizeof s->local_user, STR("unknown"));
+		known(s);
+		return;
+	}
+	(void)snprintf(number, sizeof number, "%u", (unsigned)peer.uid);
+	(void)snprintf(s->local_user, sizeof s->local_user, "uid=%s", number);
+	socketmap_ask(&s->worker->map, &s->query, STR("uid"), str_from(number), local_user_known);
+}
