@@ -274,8 +274,9 @@ connect_to(struct remote_job *job, const struct endpoint *to, const char *path)
 	struct err err;
 	char words[JOB_REPLY_MAX];
 
-	while (context->connections >= context->conf->queue.remote_connections && remote_pool_drop_one(&job->jobs->pool))
-		;
+	/* One goes for one that comes; it is still counted while it takes its leave. */
+	if (context->connections >= context->conf->queue.remote_connections)
+		(void)remote_pool_drop_one(&job->jobs->pool);
 	job->plain = false;
 	job->connection = remote_connection_open(context, &target, &job->owner, &err);
 	if (job->connection != NULL)

@@ -408,6 +408,16 @@ class Conversations(RemoteCase):
         self.assertTrue(server.sessions[0].ended.wait(5))
         self.assertEqual(server.sessions[0].commands[-1], "QUIT")
 
+    def test_idle_connections_make_room_for_new_ones(self):
+        (server,) = self.servers("127.0.0.3")
+        remote = self.remote(server.port, connection_reuse="30s", remote_connections=3)
+        for name in ("a", "b", "c", "d", "e"):
+            self.dns.add(name + ".test", "A", "127.0.0.3")
+            remote.send(name + ".test", ["x@%s.test" % name])
+        suite.wait_for(lambda: sum(s.ended.is_set() for s in server.sessions) == 2, "the end of two sessions")
+        time.sleep(0.1)
+        self.assertEqual([s.ended.is_set() for s in server.sessions], [True, True, False, False, False])
+
     def test_a_connection_is_shared_by_site(self):
         (server,) = self.servers("127.0.0.3")
         self.dns.add("b.test", "MX", "10 mx1.dua.test")
