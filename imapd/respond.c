@@ -11,7 +11,7 @@ static bool
 can_quote(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++)
-		if (!ascii_is_print(s.p[i]))
+		if (!ascii_is_print(s.p[i]) && s.p[i] != '\t')
 			return false;
 	return s.n <= QUOTED_MAX;
 }
