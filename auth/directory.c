@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "auth/password.h"
@@ -126,6 +127,23 @@ directory_refresh(struct directory *directory)
 {
 	refresh_users(directory);
 	refresh_aliases(directory);
+}
+
+/* Before it is said that something is not in the files: waits for an editor who may be in the midst of writing, and reads
+ * them once more. False when there is nothing to wait for. */
+static bool
+settle(struct directory *directory)
+{
+	unsigned users_ms = textfile_settles_ms(&directory->users_text);
+	unsigned aliases_ms = textfile_settles_ms(&directory->aliases_text);
+	unsigned wait_ms = users_ms > aliases_ms ? users_ms : aliases_ms;
+	struct timespec wait = {.tv_nsec = (long)wait_ms * 1000000};
+
+	if (wait_ms == 0)
+		return false;
+	(void)nanosleep(&wait, NULL);
+	directory_refresh(directory);
+	return true;
 }
 
 /* --- names --------------------------------------------------------------------------------------------------------- */
@@ -381,8 +399,11 @@ directory_verify(struct directory *directory, struct str login, struct str passw
 	enum found found = FOUND_NOT;
 
 	directory_refresh(directory);
-	if (name_parse(directory, login, &name))
+	if (name_parse(directory, login, &name)) {
 		found = account_find(directory, &name, &entry, account, err);
+		if (found == FOUND_NOT && settle(directory))
+			found = account_find(directory, &name, &entry, account, err);
+	}
 	if (found != FOUND) {
 		password_waste(usual_password(directory), password);
 		if (found == FOUND_NOT)
@@ -397,19 +418,30 @@ directory_verify(struct directory *directory, struct str login, struct str passw
 	return FOUND_NOT;
 }
 
-enum found
-directory_account(struct directory *directory, struct str text, struct account *account, struct err *err)
+static enum found
+account_look(struct directory *directory, struct str text, struct account *account, struct err *err)
 {
 	struct entry entry;
 	struct name name;
 	enum found found;
 
-	directory_refresh(directory);
 	if (!name_parse(directory, text, &name))
 		return FOUND_NOT;
 	found = account_find(directory, &name, &entry, account, err);
 	if (found == FOUND_NOT && name_cut_detail(directory, &name))
 		found = account_find(directory, &name, &entry, account, err);
+	return found;
+}
+
+enum found
+directory_account(struct directory *directory, struct str text, struct account *account, struct err *err)
+{
+	enum found found;
+
+	directory_refresh(directory);
+	found = account_look(directory, text, account, err);
+	if (found == FOUND_NOT && settle(directory))
+		found = account_look(directory, text, account, err);
 	return found;
 }
 
@@ -487,25 +519,30 @@ leads_back(const struct directory *directory, struct str targets, const struct n
 	return false;
 }
 
-/*
- * Names that take mail without an entry of their own: every domain's postmaster (RFC 5321 4.5.1), and root, to whom a
- * system writes but who has no mailbox. They are the postmaster of the aliases file, or that of the configuration.
- */
+/* Names that take mail without an entry of their own: every domain's postmaster, and root, to whom a system writes but
+ * who has no mailbox. */
+static bool
+is_ever_taken(const struct directory *directory, const struct name *name)
+{
+	return strcmp(name->local, "postmaster") == 0 ||
+	       (strcmp(name->local, "root") == 0 && is_local_name(directory, name));
+}
+
+/* They are the postmaster of the aliases file, or that of the configuration. */
 static enum found
-fallback_find(struct directory *directory, const struct name *name, struct buf *out, struct err *err)
+fallback_find(struct directory *directory, const struct name *name, struct buf *out)
 {
 	const struct alias *alias = aliases_find(&directory->aliases, STR("postmaster"));
 	struct str postmaster = str_from(directory->conf->postmaster);
-	bool is_root = strcmp(name->local, "root") == 0 && is_local_name(directory, name);
 
-	if (is_foreign(name) || (strcmp(name->local, "postmaster") != 0 && !is_root))
+	if (is_foreign(name) || !is_ever_taken(directory, name))
 		return FOUND_NOT;
 	if (alias != NULL && !alias->broken && !leads_back(directory, alias->targets, name))
 		targets_add(out, alias->targets, home_domain(directory->conf));
 	else if (postmaster.n > 0 && !leads_back(directory, postmaster, name))
 		targets_add(out, postmaster, home_domain(directory->conf));
 	else
-		return trouble(err, "nobody gets this mail; the aliases file or `postmaster' must say who is", name->local);
+		return FOUND_NOT;
 	return FOUND;
 }
 
@@ -522,15 +559,14 @@ alias_expand(struct directory *directory, const struct name *name, struct buf *o
 	return found;
 }
 
-enum found
-directory_alias(struct directory *directory, struct str address, struct buf *out, struct err *err)
+static enum found
+alias_look(struct directory *directory, struct str address, struct buf *out, struct err *err)
 {
 	struct account account;
 	struct entry entry;
 	struct name name;
 	enum found found;
 
-	directory_refresh(directory);
 	if (!name_parse(directory, address, &name))
 		return FOUND_NOT;
 	found = alias_expand(directory, &name, out, err);
@@ -547,7 +583,30 @@ directory_alias(struct directory *directory, struct str address, struct buf *out
 		if (found != FOUND_NOT || account_find(directory, &name, &entry, &account, err) == FOUND)
 			return found;
 	}
-	return fallback_find(directory, &name, out, err);
+	return fallback_find(directory, &name, out);
+}
+
+enum found
+directory_alias(struct directory *directory, struct str address, struct buf *out, struct err *err)
+{
+	enum found found;
+
+	directory_refresh(directory);
+	found = alias_look(directory, address, out, err);
+	if (found == FOUND_NOT && settle(directory))
+		found = alias_look(directory, address, out, err);
+	return found;
+}
+
+/* A postmaster's mail must not be refused (RFC 5321 4.5.1); as long as nobody is postmaster it waits at its sender. */
+static enum found
+nobody_found(struct directory *directory, struct str address, struct err *err)
+{
+	struct name name;
+
+	if (!name_parse(directory, address, &name) || is_foreign(&name) || !is_ever_taken(directory, &name))
+		return FOUND_NOT;
+	return trouble(err, "nobody gets such mail; the aliases file or `postmaster' must say who is", name.local);
 }
 
 enum found
@@ -561,9 +620,9 @@ directory_recipient(struct directory *directory, struct str address, bool *is_al
 	found = directory_alias(directory, address, &targets, err);
 	buf_clear(&targets);
 	*is_alias = found == FOUND;
-	if (found != FOUND_NOT)
-		return found;
-	return directory_account(directory, address, &account, err);
+	if (found == FOUND_NOT)
+		found = directory_account(directory, address, &account, err);
+	return found == FOUND_NOT ? nobody_found(directory, address, err) : found;
 }
 
 enum found

@@ -7,8 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* An editor that writes in place may be caught half way: wait until it has been done for this long. */
-#define QUIET_MS 300
+#define QUIET_MS 300 /* no editor pauses longer in the midst of writing */
 
 void
 textfile_init(struct textfile *file, const char *path)
@@ -37,18 +36,18 @@ is_same_version(const struct stat *a, const struct stat *b)
 	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-/* Written in place, and only just now. A clock that jumped back makes it look old: then it is simply read. */
-static bool
-is_in_flux(const struct stat *old, const struct stat *now)
+/* A clock that jumped back makes it look old: then it counts as whole. */
+unsigned
+textfile_settles_ms(const struct textfile *file)
 {
 	struct timespec clock;
 	int64_t age_ms;
 
-	if (old->st_ino != now->st_ino || old->st_dev != now->st_dev || clock_gettime(CLOCK_REALTIME, &clock) != 0)
-		return false;
-	age_ms = (int64_t)(clock.tv_sec - now->st_mtim.tv_sec) * 1000 +
-		 (clock.tv_nsec - now->st_mtim.tv_nsec) / 1000000;
-	return age_ms >= 0 && age_ms < QUIET_MS;
+	if (!file->rewritten || clock_gettime(CLOCK_REALTIME, &clock) != 0)
+		return 0;
+	age_ms = (int64_t)(clock.tv_sec - file->seen.st_mtim.tv_sec) * 1000 +
+		 (clock.tv_nsec - file->seen.st_mtim.tv_nsec) / 1000000;
+	return age_ms >= 0 && age_ms < QUIET_MS ? QUIET_MS - (unsigned)age_ms : 0;
 }
 
 static bool
@@ -72,6 +71,7 @@ read_whole(int fd, char *text, size_t n, const char *path, struct err *err)
 static bool
 load(struct textfile *file, int fd, struct err *err)
 {
+	bool rewritten;
 	struct stat st;
 	char *text;
 
@@ -89,7 +89,9 @@ load(struct textfile *file, int fd, struct err *err)
 		return false;
 	}
 	text[st.st_size] = '\0';
+	rewritten = file->fd < 0 || (file->seen.st_ino == st.st_ino && file->seen.st_dev == st.st_dev);
 	textfile_clear(file);
+	file->rewritten = rewritten;
 	file->fd = fd;
 	file->text = text;
 	file->n = (size_t)st.st_size;
@@ -110,7 +112,7 @@ textfile_refresh(struct textfile *file, struct err *err)
 		textfile_clear(file);
 		return TEXTFILE_MISSING;
 	}
-	if (file->text != NULL && (is_same_version(&file->seen, &st) || is_in_flux(&file->seen, &st)))
+	if (file->text != NULL && is_same_version(&file->seen, &st))
 		return TEXTFILE_SAME;
 	fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0) {

@@ -15,6 +15,7 @@ struct textfile {
 	const char *path;
 	struct stat seen; /* of the version in text */
 	int fd;		  /* of that version, or -1: while it is open its inode number belongs to no other file */
+	bool rewritten;	  /* in place, rather than renamed into its place: perhaps not quite, yet */
 	char *text;	  /* may be changed in place by its reader; NULL when there is none */
 	size_t n;
 };
@@ -28,8 +29,13 @@ enum textfile_news {
 
 void textfile_init(struct textfile *file, const char *path);
 void textfile_clear(struct textfile *file);
-/* A file that is being written in place is read once it has been quiet for a moment; one that was renamed into its
- * place, at once. err is filled when unreadable. */
+/* Reads the file if it has changed. err is filled when unreadable. */
 enum textfile_news textfile_refresh(struct textfile *file, struct err *err);
+
+/*
+ * An editor that writes in place may have been caught half way: until the file has been quiet for a moment, what is not
+ * in it may be in it soon. How long that is from now, in ms; 0: it is whole.
+ */
+unsigned textfile_settles_ms(const struct textfile *file);
 
 #endif

@@ -124,10 +124,12 @@ write_whole(int fd, struct str bytes)
 	return true;
 }
 
-/* Owner and mode as before; who is not root cannot give a file away, and needs not. */
+/* Owner and mode as before. Who is not root cannot give the file back to its owner or group; then nobody but he may read
+ * it, rather than somebody else. */
 static bool
 set_owner_and_mode(const struct edit *edit, int fd)
 {
+	mode_t mode = edit->old.st_mode & 07777;
 	struct stat st;
 
 	if (!edit->exists)
@@ -135,9 +137,12 @@ set_owner_and_mode(const struct edit *edit, int fd)
 	if (fstat(fd, &st) != 0)
 		return false;
 	if ((st.st_uid != edit->old.st_uid || st.st_gid != edit->old.st_gid) &&
-	    fchown(fd, edit->old.st_uid, edit->old.st_gid) != 0)
-		return false;
-	return fchmod(fd, edit->old.st_mode & 07777) == 0;
+	    fchown(fd, edit->old.st_uid, edit->old.st_gid) != 0) {
+		if (errno != EPERM || geteuid() == 0)
+			return false;
+		mode &= ~(mode_t)(S_IRWXG | S_IRWXO);
+	}
+	return fchmod(fd, mode) == 0;
 }
 
 /* Under the lock nobody else has a temporary file; one that is there was left by a crash. */

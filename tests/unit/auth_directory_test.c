@@ -319,12 +319,15 @@ a_postmaster_who_leads_to_nobody_else_is_trouble(void **state)
 	struct scene scene;
 	struct buf out;
 	struct err err;
+	bool is_alias;
 
 	(void)state;
 	scene_open(&scene, MIXED, USERS, "");
 	buf_init(&out, 4096);
-	assert_int_equal(directory_alias(&scene.directory, STR("postmaster@satu.test"), &out, &err), FOUND_TROUBLE);
-	assert_int_equal(directory_alias(&scene.directory, STR("postmaster@sys.test"), &out, &err), FOUND_TROUBLE);
+	assert_int_equal(directory_alias(&scene.directory, STR("postmaster@satu.test"), &out, &err), FOUND_NOT);
+	assert_int_equal(directory_recipient(&scene.directory, STR("postmaster@satu.test"), &is_alias, &err), FOUND_TROUBLE);
+	assert_int_equal(directory_recipient(&scene.directory, STR("Postmaster@sys.test"), &is_alias, &err), FOUND_TROUBLE);
+	assert_int_equal(directory_recipient(&scene.directory, STR("postmaster@else.test"), &is_alias, &err), FOUND_NOT);
 	assert_int_equal(directory_alias(&scene.directory, STR("postmaster@dua.test"), &out, &err), FOUND);
 	assert_str(buf_str(&out), STR("postmaster@satu.test"));
 	buf_clear(&out);
