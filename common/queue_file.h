@@ -33,6 +33,7 @@
 	X(QUEUE_LOGIN, "login", IN_ENVELOPE, "authenticated user, or local user of the submit socket")       \
 	X(QUEUE_BODY, "body", IN_ENVELOPE, "8BITMIME or BINARYMIME; absent: 7BIT")                           \
 	X(QUEUE_SMTPUTF8, "smtputf8", IN_ENVELOPE, "empty; present when the client asked for SMTPUTF8")      \
+	X(QUEUE_ABOUT, "about", IN_ENVELOPE, "this is a notification of ours: the queue ID of the message it is about") \
 	X(QUEUE_RET, "ret", IN_ENVELOPE, "RFC 3461: FULL or HDRS")                                           \
 	X(QUEUE_ENVID, "envid", IN_ENVELOPE, "RFC 3461 ENVID, xtext decoded")                                \
 	X(QUEUE_RECIPIENT, "recipient", IN_ENVELOPE | IN_HISTORY, "address without <>; a state before the key") \

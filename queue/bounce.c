@@ -156,6 +156,7 @@ write_notification(struct bounce *b, struct source *s)
 
 	queue_writer_reset(&b->writer);
 	queue_writer_begin(&b->writer, b->dsn.now_ms, STR_NONE);
+	queue_writer_record(&b->writer, QUEUE_ABOUT, b->dsn.queue_id);
 	queue_writer_record(&b->writer, QUEUE_BODY, STR("8BITMIME"));
 	if (b->dsn.is_utf8)
 		queue_writer_record(&b->writer, QUEUE_SMTPUTF8, STR_NONE);

@@ -226,6 +226,8 @@ envelope_add(struct envelope *e, const struct queue_record *record, const char *
 	case QUEUE_SMTPUTF8:
 		e->is_smtputf8 = true;
 		return true;
+	case QUEUE_ABOUT:
+		return keep(e, &e->about, value);
 	case QUEUE_RET:
 		return keep(e, &e->ret, value);
 	case QUEUE_ENVID:

@@ -42,7 +42,7 @@ struct envelope {
 	uint64_t end; /* where the next record of the history goes */
 	bool cut;     /* the file is longer than that: cut it off before appending */
 	uint64_t time_ms;
-	struct str sender, client, login, ret, envid;
+	struct str sender, client, login, about, ret, envid;
 	bool has_envid;
 	bool is_8bit, is_smtputf8;
 	struct recipient *recipients;

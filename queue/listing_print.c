@@ -243,6 +243,8 @@ whole_text(struct buf *b, const struct listed *m, const struct buf *history)
 		text_line(b, "client", e->client);
 	if (e->login.n > 0)
 		text_line(b, "login", e->login);
+	if (e->about.n > 0)
+		text_line(b, "about", e->about);
 	for (size_t i = 0; i < e->nrecipients; i++) {
 		const struct recipient *r = &e->recipients[i];
 
@@ -285,6 +287,8 @@ whole_json(struct buf *b, const struct listed *m, const struct buf *history)
 		json_add_member(b, "client", e->client);
 	if (e->login.n > 0)
 		json_add_member(b, "login", e->login);
+	if (e->about.n > 0)
+		json_add_member(b, "about", e->about);
 	json_add_number(b, "deferrals", e->deferrals);
 	json_add_key(b, "recipients");
 	buf_addc(b, '[');

@@ -293,12 +293,36 @@ is_due_for_notice(const struct recipient *r, enum queue_state state)
 	return r->state == state && !r->told && r->settled == QUEUE_WAITING;
 }
 
-/* Mail to the postmaster about mail to the postmaster helps nobody. */
 static bool
-double_bounce_is_useless(const struct message *m, const struct recipient *r)
+is_to_postmaster(const struct message *m, const struct recipient *r)
 {
-	return str_equal_nocase(r->address, str_from(m->queue->conf->postmaster)) ||
-	    (r->original.p != NULL && str_equal_nocase(r->original, str_from(m->queue->conf->postmaster)));
+	struct str postmaster = str_from(m->queue->conf->postmaster);
+
+	return str_equal_nocase(r->address, postmaster) ||
+	    (r->original.p != NULL && str_equal_nocase(r->original, postmaster));
+}
+
+/*
+ * Who is told that this recipient failed. Mail of the null sender is told to nobody, or two servers would write to each
+ * other for ever; but when a notification of ours cannot be delivered the postmaster gets it, unless it is that
+ * postmaster's own. Empty: nobody.
+ */
+static struct str
+whom_to_tell(const struct message *m, const struct recipient *r, enum dsn_kind *kind)
+{
+	struct str to = envelope_return_path(&m->envelope, r);
+
+	*kind = DSN_FAILED;
+	if (to.n > 0)
+		return envelope_wants(r, STR("FAILURE")) ? to : STR_NONE;
+	if (m->envelope.about.n == 0)
+		return STR_NONE;
+	if (is_to_postmaster(m, r)) {
+		log_warning("%s: undeliverable mail to the postmaster is given up", m->id.text);
+		return STR_NONE;
+	}
+	*kind = DSN_POSTMASTER;
+	return str_from(m->queue->conf->postmaster);
 }
 
 /* Begins a notification of the first failure that needs one; false when none is left. */
@@ -309,16 +333,13 @@ notify_failures(struct message *m)
 
 	for (size_t i = 0; i < e->nrecipients; i++) {
 		struct recipient *r = &e->recipients[i];
-		struct str to = envelope_return_path(e, r);
-		enum dsn_kind kind = to.n > 0 ? DSN_FAILED : DSN_POSTMASTER;
+		enum dsn_kind kind;
+		struct str to;
 
 		if (!is_due_for_notice(r, QUEUE_FAILED))
 			continue;
-		if (to.n == 0 && double_bounce_is_useless(m, r))
-			log_warning("%s: undeliverable mail to the postmaster is given up", m->id.text);
-		else if (envelope_wants(r, STR("FAILURE"))) {
-			if (to.n == 0)
-				to = str_from(m->queue->conf->postmaster);
+		to = whom_to_tell(m, r, &kind);
+		if (to.n > 0) {
 			m->noticing = true;
 			notice_send(m->queue->notices, m, kind, QUEUE_FAILED, envelope_return_path(e, r), to);
 			return true;
