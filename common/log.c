@@ -1,6 +1,7 @@
 #include "common/log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,8 @@ static struct {
 	enum log_target target;
 	int syslog_fd;
 	bool debug;
+	bool opened;
+	pid_t pid; /* after log_open: 0 is to be asked for; a fork forgets it */
 } out = {.tag = "merpati", .program = "merpati", .host = "localhost", .target = LOG_TO_STDERR, .syslog_fd = -1};
 
 static int
@@ -50,6 +53,12 @@ syslog_connect(void)
 	return fd;
 }
 
+static void
+forget_pid(void)
+{
+	out.pid = 0;
+}
+
 void
 log_open(const char *tag, const char *program, enum log_target target)
 {
@@ -59,6 +68,9 @@ log_open(const char *tag, const char *program, enum log_target target)
 		(void)str_copy(out.host, sizeof out.host, STR("localhost"));
 	out.host[strcspn(out.host, ".")] = '\0';
 	out.target = target;
+	if (!out.opened)
+		(void)pthread_atfork(NULL, NULL, forget_pid);
+	out.opened = true;
 	tzset();
 	if (target == LOG_TO_SYSLOG && out.syslog_fd < 0)
 		out.syslog_fd = syslog_connect();
@@ -161,8 +173,10 @@ line_head(char *line, size_t size, enum log_level level, const char *service)
 	}
 	if (n < 0 || (size_t)n >= size)
 		return 0;
+	if (out.pid == 0 || !out.opened)
+		out.pid = getpid();
 	n += snprintf(line + n, size - (size_t)n, "%s/%s%s%s[%d]: %s", out.tag, service ? service : "",
-	    service ? "/" : "", out.program, (int)getpid(), level_word[level]);
+	    service ? "/" : "", out.program, (int)out.pid, level_word[level]);
 	return (size_t)n < size ? (size_t)n : 0;
 }
 

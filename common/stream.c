@@ -109,9 +109,15 @@ transmit(struct stream *s, struct str bytes, size_t *sent)
 /* --- state --------------------------------------------------------------------------------------------------------- */
 
 static bool
+can_take_input(const struct stream *s)
+{
+	return s->phase == STREAM_OPEN && !s->ended && s->in.n < s->in.max && (!s->blocked || s->full_duplex);
+}
+
+static bool
 wants_input(const struct stream *s)
 {
-	return s->phase == STREAM_OPEN && !s->paused && !s->ended && s->in.n < s->in.max && (!s->blocked || s->full_duplex);
+	return can_take_input(s) && !s->paused;
 }
 
 static unsigned
@@ -125,7 +131,7 @@ wanted_events(const struct stream *s)
 	case STREAM_HANDSHAKE:
 		return SSL_want_write(s->ssl) ? LOOP_WRITE : LOOP_READ;
 	case STREAM_OPEN:
-		return (wants_input(s) ? LOOP_READ : 0) | (s->blocked ? LOOP_WRITE : 0);
+		return (can_take_input(s) && !s->deaf ? LOOP_READ : 0) | (s->blocked ? LOOP_WRITE : 0);
 	case STREAM_FINISHING:
 		return s->blocked ? LOOP_WRITE : 0;
 	case STREAM_LINGERING:
@@ -366,6 +372,8 @@ traffic(struct stream *s, unsigned events)
 		if (!s->blocked && s->phase == STREAM_OPEN && !s->ended && !tell(s, s->events->drained))
 			return false;
 	}
+	if (s->paused && (events & (LOOP_READ | LOOP_HANGUP)))
+		s->deaf = true;
 	return !(events & LOOP_READ) || read_and_tell(s);
 }
 
@@ -556,7 +564,6 @@ void
 stream_pause(struct stream *stream)
 {
 	stream->paused = true;
-	watch(stream);
 }
 
 void
@@ -564,7 +571,7 @@ stream_resume(struct stream *stream)
 {
 	if (stream->phase == STREAM_CLOSED || stream->ended || !stream->paused)
 		return;
-	stream->paused = false;
+	stream->paused = stream->deaf = false;
 	if (stream->in.n > 0 || has_hidden_input(stream))
 		loop_defer(stream->loop, &stream->later, run_later);
 	watch(stream);

@@ -64,6 +64,7 @@ struct stream {
 	enum stream_phase phase;
 	bool full_duplex;
 	bool paused;	   /* by the owner */
+	bool deaf;	   /* and not watched for input: a pause that ends before anything comes costs no system call */
 	bool blocked;	   /* output waits for the kernel, or for OpenSSL */
 	bool write_broken; /* the peer takes nothing any more; err says why, and reading will find the end */
 	bool ended;   /* `closed` is due; why and err say how */

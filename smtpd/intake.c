@@ -19,36 +19,56 @@
 #define FILE_MODE_ONE_USER (S_IRUSR | S_IWUSR)
 
 void
-intake_init(struct intake *intake, struct commit *commit, int incoming_fd, const char *poke_path)
+intake_init(struct intake *intake, struct loop *loop, struct commit *commit, int incoming_fd, const char *poke_path)
 {
 	struct stat st;
 
-	*intake = (struct intake){.commit = commit, .incoming_fd = incoming_fd, .poke_path = poke_path, .file_mode = FILE_MODE};
+	*intake = (struct intake){.loop = loop, .commit = commit, .incoming_fd = incoming_fd, .poke_path = poke_path,
+	    .file_mode = FILE_MODE};
 	if (fstat(incoming_fd, &st) == 0 && st.st_uid == geteuid())
 		intake->file_mode = FILE_MODE_ONE_USER;
+	buf_init(&intake->notice, INTAKE_NOTICE_MAX);
 	intake->poke_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (intake->poke_fd < 0)
 		log_warning("cannot tell queued of new messages: socket: %s", strerror(errno));
 }
 
 /* A lost notice costs only time: queued looks by itself as well. */
-static void
-poke(const struct intake *intake, const struct queue_id *id)
+void
+intake_flush_notice(struct intake *intake)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 
-	if (intake->poke_fd < 0 || !str_copy(to.sun_path, sizeof to.sun_path, str_from(intake->poke_path)))
-		return;
-	if (sendto(intake->poke_fd, id->text, QUEUE_ID_LENGTH, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&to,
+	if (intake->notice.n > 0 && intake->poke_fd >= 0 &&
+	    str_copy(to.sun_path, sizeof to.sun_path, str_from(intake->poke_path)) &&
+	    sendto(intake->poke_fd, intake->notice.p, intake->notice.n, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&to,
 	        sizeof to) < 0)
-		log_debug("queued was not told of %s: %s", id->text, strerror(errno));
+		log_debug("queued was not told of new messages: %s", strerror(errno));
+	buf_reset(&intake->notice);
+}
+
+static void
+notice_due(struct loop_deferred *deferred)
+{
+	intake_flush_notice(container_of(deferred, struct intake, notice_due));
+}
+
+/* One datagram for all messages that became durable in this turn of the loop. */
+static void
+notice_add(struct intake *intake, const struct queue_id *id)
+{
+	if (intake->notice.n + QUEUE_ID_LENGTH + 1 > INTAKE_NOTICE_MAX)
+		intake_flush_notice(intake);
+	buf_add(&intake->notice, queue_id_str(id));
+	buf_addc(&intake->notice, '\n');
+	loop_defer(intake->loop, &intake->notice_due, notice_due);
 }
 
 void
-intake_begin(struct intake_message *m, struct intake *intake, uint64_t time_ms)
+intake_begin(struct intake_message *m, struct intake *intake, uint64_t time_us)
 {
 	*m = (struct intake_message){.intake = intake, .fd = -1};
-	queue_id_make(&m->id, time_ms * 1000 + arc4random_uniform(1000), arc4random());
+	queue_id_make(&m->id, time_us, arc4random());
 	queue_writer_init(&m->writer, OUT_MAX);
 }
 
@@ -103,13 +123,13 @@ intake_flush(struct intake_message *m, struct err *err)
 	return false;
 }
 
+/* A file that was begun before its end was known gets its head now. */
 static bool
 head_write(struct intake_message *m, struct err *err)
 {
 	char head[QUEUE_HEAD_BYTES];
 
-	if (!queue_writer_head(&m->writer, head))
-		return true;
+	(void)queue_writer_head(&m->writer, head);
 	if (pwrite(m->fd, head, sizeof head, 0) != (ssize_t)sizeof head)
 		return err_sys(err, "cannot write the head of %s", m->id.text);
 	return true;
@@ -118,9 +138,11 @@ head_write(struct intake_message *m, struct err *err)
 static bool
 file_end(struct intake_message *m, struct err *err)
 {
-	if (!m->failed && !queue_writer_ok(&m->writer))
+	bool begun = m->writer.written > 0;
+
+	if (!queue_writer_ok(&m->writer))
 		return err_set(err, ERR_LIMIT, "%s does not fit the queue file format", m->id.text);
-	return !m->failed && write_all(m, err) && head_write(m, err);
+	return write_all(m, err) && (!begun || head_write(m, err));
 }
 
 /* A message that is refused must not look complete to queued, whatever became of its name. */
@@ -147,7 +169,7 @@ durable(struct commit_entry *entry, bool ok, const struct err *err)
 		(void)close(m->fd);
 	m->fd = -1;
 	if (ok)
-		poke(m->intake, &m->id);
+		notice_add(m->intake, &m->id);
 	m->done(m, ok, err);
 }
 

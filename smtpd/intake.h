@@ -6,17 +6,23 @@
 #ifndef SMTPD_INTAKE_H
 #define SMTPD_INTAKE_H
 
+#include "common/buf.h"
 #include "common/commit.h"
 #include "common/queue_file.h"
 #include "common/queue_id.h"
 
+#define INTAKE_NOTICE_MAX 2040 /* bytes of one notice: 120 IDs; queued takes 4096 */
+
 /* The drop box: one a process. */
 struct intake {
+	struct loop *loop;
 	struct commit *commit;
 	int incoming_fd;	/* the directory */
+	unsigned file_mode;	/* of new files */
 	int poke_fd;		/* datagrams that tell queued; -1: it looks by itself */
 	const char *poke_path;
-	unsigned file_mode; /* of new files */
+	struct buf notice; /* IDs of this turn of the loop, each with a newline */
+	struct loop_deferred notice_due;
 };
 
 struct intake_message {
@@ -32,10 +38,12 @@ struct intake_message {
 };
 
 /* Opens the socket for the notices. incoming_fd, commit and poke_path stay the caller's. */
-void intake_init(struct intake *intake, struct commit *commit, int incoming_fd, const char *poke_path);
+void intake_init(struct intake *intake, struct loop *loop, struct commit *commit, int incoming_fd, const char *poke_path);
+/* Sends what notice is due; for the end of the process. */
+void intake_flush_notice(struct intake *intake);
 
-/* A new message with a fresh ID; writes nothing yet. time_ms: since 1970. */
-void intake_begin(struct intake_message *m, struct intake *intake, uint64_t time_ms);
+/* A new message with a fresh ID; writes nothing yet. time_us: since 1970. */
+void intake_begin(struct intake_message *m, struct intake *intake, uint64_t time_us);
 /* To be called now and then while m->writer is filled: writes out what has gathered once it is much. False and err when
  * the disk does not take it; the message is lost then and the caller says so to the client (452). */
 bool intake_flush(struct intake_message *m, struct err *err);

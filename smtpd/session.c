@@ -96,12 +96,23 @@ step(struct session *s, size_t *taken)
 	return more;
 }
 
+static void
+replies_release(struct session *s)
+{
+	buf_add(&s->stream.out, buf_str(&s->replies));
+	if (!buf_ok(&s->replies))
+		s->stream.out.failed = true; /* the client does not read: the stream ends it */
+	buf_reset(&s->replies);
+}
+
 /* False: the client is to take the replies that it has before it gets more. */
 static bool
 has_room(struct session *s)
 {
-	if (stream_pending(&s->stream) >= OUT_PAUSE)
-		stream_flush(&s->stream);
+	if (s->replies.n + stream_pending(&s->stream) < OUT_PAUSE)
+		return true;
+	replies_release(s);
+	stream_flush(&s->stream);
 	return stream_pending(&s->stream) < OUT_PAUSE;
 }
 
@@ -114,9 +125,11 @@ steps(struct session *s)
 		if (!step(s, &taken))
 			break;
 	buf_consume(&s->stream.in, taken);
-	/* What a client that has closed its side said before is answered first. */
+	/* The replies to a pipelined group leave together. What a client said before it closed its side is answered. */
 	if (smtp_server_is_waiting(&s->smtp))
 		stream_pause(&s->stream);
+	else
+		replies_release(s);
 }
 
 static void
@@ -128,6 +141,7 @@ goodbye(struct session *s, const struct smtp_reply *reply)
 	/* During a handshake there is nobody to talk to. */
 	if (s->smtp.out != NULL && s->stream.phase == STREAM_OPEN)
 		smtp_server_goodbye(&s->smtp, reply);
+	replies_release(s);
 }
 
 static bool
@@ -182,7 +196,7 @@ server_init(struct session *s, bool resumed)
 	    .arena_max = conf->smtpd.recipients_per_message * ARENA_BYTES_A_RECIPIENT + ARENA_BYTES_MORE,
 	};
 
-	smtp_server_init(&s->smtp, &facts, &s->counters, &s->stream.out);
+	smtp_server_init(&s->smtp, &facts, &s->counters, &s->replies);
 }
 
 static void
@@ -264,6 +278,7 @@ on_closed(struct stream *stream, enum stream_end why, const struct err *err)
 	sasl_cancel(&s->sasl);
 	loop_timer_cancel(&s->idle);
 	smtp_server_clear(&s->smtp);
+	buf_clear(&s->replies);
 	clients_remove(&worker->clients, s->client);
 	TAILQ_REMOVE(&worker->sessions, s, link);
 	worker->nsessions--;
@@ -347,6 +362,7 @@ static void
 session_greet(struct session *s)
 {
 	server_init(s, false);
+	replies_release(s);
 	stream_resume(&s->stream);
 	stream_flush(&s->stream);
 }
@@ -360,6 +376,7 @@ session_begin(struct session *s, int fd)
 	s->worker->nsessions++;
 	session_log(s, "connect from", "");
 	stream_open(&s->stream, s->worker->loop, fd, &session_events, &limits);
+	buf_init(&s->replies, OUT_MAX);
 	idle_restart(s);
 	if (s->rules->is_local) {
 		stream_pause(&s->stream);

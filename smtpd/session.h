@@ -35,6 +35,7 @@ struct session {
 	struct stream stream;
 	struct smtp_server smtp;
 	struct smtp_counters counters;
+	struct buf replies; /* the core's; they leave when the client is to speak next */
 	struct loop_timer idle;
 	struct client *client; /* NULL: not counted */
 

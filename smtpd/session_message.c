@@ -127,23 +127,23 @@ session_message_begin(struct session *s)
 	struct content_rules rules = {.complete = s->rules->is_submission, .received_max = conf->smtpd.received_limit,
 	    .header_max = conf->smtpd.header_limit_bytes};
 	struct timespec now;
-	uint64_t time_ms;
+	uint64_t time_us;
 
 	if (m == NULL || clock_gettime(CLOCK_REALTIME, &now) != 0) {
 		free(m);
 		return false;
 	}
-	time_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	time_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 	m->session = s;
 	m->worker = s->worker;
 	s->message = m;
-	intake_begin(&m->intake, &s->worker->intake, time_ms);
+	intake_begin(&m->intake, &s->worker->intake, time_us);
 	(void)date_format_rfc5322(m->date, date_now(&now));
 	(void)snprintf(m->message_id, sizeof m->message_id, "<%s@%s>", m->intake.id.text, conf->hostname);
 	rules.date = str_from(m->date);
 	rules.message_id = str_from(m->message_id);
 	content_init(&m->content, &rules, &m->intake.writer);
-	envelope_write(s, &m->intake.writer, time_ms);
+	envelope_write(s, &m->intake.writer, time_us / 1000);
 	received_write(s, &m->intake.writer);
 	log_client(s);
 	return true;

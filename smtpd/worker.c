@@ -156,7 +156,7 @@ services_open(struct worker *worker, int incoming_fd)
 	(void)str_copy(poke_path, sizeof poke_path, str_from(daemon_socket_path(worker->conf, "poke")));
 	worker->sasl = sasl_client_new(worker->loop, daemon_socket_path(worker->conf, "sasl"));
 	socketmap_client_init(&worker->map, worker->loop, map_path, MAP_TIMEOUT_MS);
-	intake_init(&worker->intake, commit_new(worker->loop, COMMIT_THREADS), incoming_fd, poke_path);
+	intake_init(&worker->intake, worker->loop, commit_new(worker->loop, COMMIT_THREADS), incoming_fd, poke_path);
 }
 
 void
@@ -179,4 +179,5 @@ worker_run(struct daemon_self *self, int incoming_fd)
 	self->stop = stop;
 	daemon_self_open(self, worker.loop);
 	loop_run(worker.loop);
+	intake_flush_notice(&worker.intake);
 }
