@@ -3,7 +3,7 @@
 import os
 import re
 import socket
-import ssl
+import subprocess
 import threading
 import time
 import unittest
@@ -660,6 +660,89 @@ class Limits(ImapCase):
             other.ok("NOOP")
             other.ok("STATUS INBOX (MESSAGES)")
         self.assertLess(time.monotonic() - begin, 2)
+
+
+class Life(ImapCase):
+    """What happens around a session: deliveries, signals, a killed process, a full disk."""
+
+    def session_processes(self):
+        return [pid for pid, words in self.server.processes().items() if "session" in words and self.user in words]
+
+    def test_an_idle_client_hears_of_a_delivery(self):
+        c = self.selected()
+        c.send(b"i IDLE\r\n")
+        self.assertEqual(c.response(), b"+ idling")
+        begin = time.monotonic()
+        with self.server.smtp() as smtp:
+            smtp.sendmail("baru@dua.test", [self.user], SIMPLE)
+        self.assertEqual(c.response(), b"* 1 EXISTS")
+        self.assertEqual(c.response(), b"* 1 RECENT")
+        self.assertLess(time.monotonic() - begin, 5)
+        c.send(b"DONE\r\n")
+        c.until(b"i")
+        self.assertTrue(c.ok("FETCH 1 BODY.PEEK[]")[0].endswith(SIMPLE + b")"))
+
+    def test_a_killed_process_is_replaced(self):
+        c = self.selected(SIMPLE)
+        uids = c.ok("FETCH 1 UID")
+        (pid,) = self.session_processes()
+        os.kill(pid, 9)
+        with self.assertRaises((EOFError, ConnectionError)):
+            c.command("NOOP")
+        again = self.connect()
+        again.ok("SELECT INBOX")
+        self.assertEqual(again.ok("FETCH 1 UID"), uids)
+
+    def test_a_reload_drops_no_session(self):
+        c, tls = self.selected(SIMPLE), self.connect("imaps")
+        os.kill(self.server.process.pid, 1)
+        time.sleep(0.5)
+        self.assertEqual(c.ok("FETCH 1 UID"), [b"* 1 FETCH (UID 1)"])
+        tls.ok("SELECT INBOX")
+        self.connect().ok("SELECT INBOX")
+
+    def test_the_end_is_told_to_all(self):
+        idle, other = self.selected(SIMPLE), self.connect("imaps")
+        idle.send(b"i IDLE\r\n")
+        self.assertEqual(idle.response(), b"+ idling")
+        self.server.stop()
+        try:
+            for c in (idle, other):
+                self.assertEqual(c.response(), b"* BYE [UNAVAILABLE] The server is being restarted")
+        finally:
+            self.server.start()
+
+    @unittest.skipUnless(os.getuid() == 0, "skipped: mounting needs root")
+    def test_a_full_disk_loses_nothing(self):
+        c = self.connect()
+        c.append(SIMPLE)
+        home = os.path.dirname(os.path.dirname(self.maildir("")))
+        c.ok("LOGOUT")
+        for pid in self.session_processes():
+            os.kill(pid, 9)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k,mode=0700,uid=%d,gid=%d" % (
+            os.stat(home).st_uid, os.stat(home).st_gid), "none", home], check=True)
+        try:
+            c = self.connect()
+            kept, reply = 0, b"OK"
+            while reply.startswith(b"OK") and kept < 100:
+                reply = c.append(b"Subject: %d\r\n\r\n" % kept + b"x" * 20000)
+                kept += reply.startswith(b"OK")
+            self.assertEqual(reply, b"NO [OVERQUOTA] No space left for mail")
+            c.ok("SELECT INBOX")
+            self.assertGreater(kept, 3)
+            self.assertEqual(len(c.ok("FETCH 1:* BODY.PEEK[]")), kept)
+            self.assertEqual(os.listdir(os.path.join(self.maildir(""), "tmp")), [])
+            # Room is made with the same connection.
+            c.ok("STORE 1:3 +FLAGS.SILENT (\\Deleted)")
+            c.ok("EXPUNGE")
+            self.assertRegex(c.append(SIMPLE), rb"^OK \[APPENDUID")
+        finally:
+            for connection in self.connections:
+                connection.close()
+            for pid in self.session_processes():
+                os.kill(pid, 9)
+            wait_for(lambda: subprocess.run(["umount", home], stderr=subprocess.DEVNULL).returncode == 0, "umount")
 
 
 class Slices(ImapCase):
