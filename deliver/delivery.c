@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/rfc5322.h"
 
+#define MESSAGE_ID_MAX 250
 #define HEAD_MAX_BYTES ((size_t)(HANDOFF_RECIPIENTS_MAX + 1) * (HANDOFF_ADDRESS_MAX + 32))
 
 bool
@@ -41,14 +42,25 @@ delivery_status_of(const struct err *err)
 	}
 }
 
+/* The log's readers split its lines at blanks and commas, so an id with these does not appear there. */
+static bool
+is_loggable(struct str id)
+{
+	for (size_t i = 0; i < id.n; i++)
+		if (!ascii_is_print(id.p[i]) || id.p[i] == ' ' || id.p[i] == ',')
+			return false;
+	return id.n <= MESSAGE_ID_MAX;
+}
+
 static char *
 message_id_of(struct str content)
 {
 	struct rfc5322_field field;
+	struct str id;
 
 	while (rfc5322_next(&content, &field))
 		if (str_equal_nocase(field.name, STR("Message-ID")))
-			return str_dup(str_sub(str_trim(field.value), 0, 256));
+			return rfc5322_message_id_next(&field.value, &id) && is_loggable(id) ? str_dup(id) : NULL;
 	return NULL;
 }
 
