@@ -288,7 +288,7 @@ main(int argc, char **argv)
 {
 	struct options options = {.conf_path = conf_default_path(), .scheme = PASSWORD_YESCRYPT};
 	struct err err;
-	int left;
+	int left, status;
 
 	if (!options_read(&options, argc, argv))
 		return usage();
@@ -301,7 +301,9 @@ main(int argc, char **argv)
 		if (!conf_load(options.conf_path, &options.conf, &err))
 			return fail(EX_CONFIG, err.text);
 		log_open(options.conf->syslog_tag, "user", LOG_TO_STDERR);
-		return commands[i].run(&options, str_from(argv[optind + 1]));
+		status = commands[i].run(&options, str_from(argv[optind + 1]));
+		conf_free(options.conf);
+		return status;
 	}
 	return usage();
 }

@@ -20,7 +20,10 @@ struct handover {
 	uint32_t worker_id;	 /* the worker's number for it */
 	uint32_t id;		 /* ours, towards the session */
 	int fd;
-	bool retried;
+	bool retried;		 /* a session died before it took it */
+	uint32_t exchange;	 /* of authd, and */
+	char cookie[LOGIN_COOKIE_MAX + 1];
+	struct master_client *fresh; /* a further connection to authd, after the first knew nothing */
 	struct buf message;	 /* LOGIN_CONNECTION */
 	struct session *session; /* once it was sent there */
 	TAILQ_ENTRY(handover) link; /* in the session's list, or in `asking` */
@@ -53,6 +56,7 @@ static struct {
 	const struct login_service *service;
 	const struct daemon_role *session_role;
 	struct master_client *master;
+	struct master_client *stale; /* to be freed, but not from its own callback */
 	struct handovers asking;
 	struct session_tree sessions;
 	LIST_HEAD(, session) all;
@@ -73,12 +77,31 @@ login_parent_init(struct daemon *daemon, const struct login_service *service, co
 	buf_init(&parent.message, MSG_MAX_BYTES);
 }
 
+/* --- authd --------------------------------------------------------------------------------------------------------- */
+
+static struct master_client *
+master_new(void)
+{
+	return master_client_new(parent.daemon->loop, daemon_socket_path(parent.daemon->conf, "master"));
+}
+
+static void
+master_drop(struct master_client *client)
+{
+	if (client == NULL)
+		return;
+	if (parent.stale != NULL)
+		master_client_free(parent.stale);
+	parent.stale = client;
+}
+
 /* --- hand-overs ---------------------------------------------------------------------------------------------------- */
 
 static void
 handover_free(struct handover *handover)
 {
 	master_cancel(&handover->query);
+	master_drop(handover->fresh);
 	TAILQ_REMOVE(handover->session != NULL ? &handover->session->handovers : &parent.asking, handover, link);
 	(void)close(handover->fd);
 	buf_clear(&handover->message);
@@ -193,23 +216,67 @@ session_for(const struct account *account, struct err *err)
 
 /* --- the way of a connection --------------------------------------------------------------------------------------- */
 
-static void
-handover_send(struct handover *handover, const struct account *account)
+/* False when its process has just died: then another one may do. */
+static bool
+handover_give(struct handover *handover, struct session *session)
 {
-	struct session *session;
-	struct err err;
-
-	session = session_for(account, &err);
-	if (session == NULL || !daemon_child_send(&session->child, &handover->message, handover->fd)) {
-		log_warning("login of %s: %s", account->name, session == NULL ? err.text : "its process does not read");
-		handover_end(handover, LOGIN_NOT_HANDED);
-		return;
+	if (!daemon_child_send(&session->child, &handover->message, handover->fd)) {
+		session_retire(session);
+		return false;
 	}
 	TAILQ_REMOVE(&parent.asking, handover, link);
 	handover->session = session;
 	TAILQ_INSERT_TAIL(&session->handovers, handover, link);
 	session->sent++;
 	session->open++;
+	return true;
+}
+
+static void
+handover_send(struct handover *handover, const struct account *account)
+{
+	struct err err = {.text = "its process does not read"};
+	struct session *session = session_for(account, &err);
+
+	if (session != NULL && handover_give(handover, session))
+		return;
+	if (session != NULL)
+		session = session_for(account, &err);
+	if (session != NULL && handover_give(handover, session))
+		return;
+	log_warning("login of %s: %s", account->name, err.text);
+	handover_end(handover, LOGIN_NOT_HANDED);
+}
+
+static void master_answered(struct master_query *query, enum master_result result, const struct account *account);
+
+static void
+handover_ask(struct handover *handover, struct master_client *master)
+{
+	master_ask(master, &handover->query, (uint64_t)handover->worker_pid, handover->exchange,
+	    str_from(handover->cookie), master_answered);
+}
+
+/*
+ * When authd was reloaded, its old front keeps our connection for as long as it has successes to tell of, while workers
+ * may be connected to the new one. So what is not known here is asked about once more, on a new connection.
+ */
+static void
+handover_ask_again(struct handover *handover)
+{
+	handover->fresh = master_new();
+	handover_ask(handover, handover->fresh);
+}
+
+/* The new connection knew more: it takes the old one's place. */
+static void
+master_renew(struct handover *handover)
+{
+	if (handover->fresh == NULL || !master_client_is_idle(parent.master))
+		return;
+	master_drop(parent.master);
+	parent.master = handover->fresh;
+	handover->fresh = NULL;
 }
 
 static void
@@ -219,9 +286,14 @@ master_answered(struct master_query *query, enum master_result result, const str
 
 	switch (result) {
 	case MASTER_FOUND:
+		master_renew(handover);
 		handover_send(handover, account);
 		break;
 	case MASTER_NOTFOUND:
+		if (handover->fresh == NULL) {
+			handover_ask_again(handover);
+			break;
+		}
 		log_warning("process %ld says that somebody has logged in, of which authd knows nothing",
 		    (long)handover->worker_pid);
 		handover_end(handover, LOGIN_NOT_HANDED);
@@ -233,7 +305,8 @@ master_answered(struct master_query *query, enum master_result result, const str
 }
 
 static struct handover *
-handover_new(struct daemon_child *worker, uint32_t worker_id, const struct login_connection *connection)
+handover_new(struct daemon_child *worker, uint32_t worker_id, const struct login_claim *claim,
+    const struct login_connection *connection)
 {
 	struct handover *handover = parent.nhandovers < HANDOVERS_MAX ? calloc(1, sizeof *handover) : NULL;
 
@@ -244,6 +317,8 @@ handover_new(struct daemon_child *worker, uint32_t worker_id, const struct login
 	handover->worker_id = worker_id;
 	handover->id = ++parent.last_id;
 	handover->fd = connection->fd;
+	handover->exchange = claim->exchange;
+	(void)str_copy(handover->cookie, sizeof handover->cookie, claim->cookie);
 	buf_init(&handover->message, MSG_MAX_BYTES);
 	login_connection_write(&handover->message, handover->id, connection);
 	TAILQ_INSERT_TAIL(&parent.asking, handover, link);
@@ -263,16 +338,15 @@ login_parent_worker_received(struct daemon_child *worker, struct msg *m)
 		worker_tell(worker, worker->pid, m->id, LOGIN_NOT_HANDED);
 		return;
 	}
-	handover = handover_new(worker, m->id, &connection);
+	handover = handover_new(worker, m->id, &claim, &connection);
 	if (handover == NULL) {
 		(void)close(connection.fd);
 		worker_tell(worker, worker->pid, m->id, LOGIN_NOT_HANDED);
 		return;
 	}
 	if (parent.master == NULL)
-		parent.master = master_client_new(parent.daemon->loop, daemon_socket_path(parent.daemon->conf, "master"));
-	master_ask(parent.master, &handover->query, (uint64_t)worker->pid, claim.exchange, claim.cookie,
-	    master_answered);
+		parent.master = master_new();
+	handover_ask(handover, parent.master);
 }
 
 /* Its plain connections live on without it. */

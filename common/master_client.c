@@ -175,6 +175,12 @@ master_cancel(struct master_query *query)
 	query->client = NULL;
 }
 
+bool
+master_client_is_idle(const struct master_client *client)
+{
+	return LIST_EMPTY(&client->queries);
+}
+
 /* --- answers ------------------------------------------------------------------------------------------------------- */
 
 /* USER id NAME uid= gid= home= mail=: the line of common/account.h, but for its beginning. */

@@ -30,12 +30,13 @@ struct master_query {
 
 /* path: copied. Fatal when memory is out. */
 struct master_client *master_client_new(struct loop *loop, const char *path);
-/* Queries under way are forgotten without a call. */
+/* Queries under way are forgotten without a call. Not from inside a callback of this client. */
 void master_client_free(struct master_client *client);
 /* The login that process `pid` was granted as exchange `exchange` on its connection with this cookie (hexadecimal;
  * anything else is TEMP without asking). */
 void master_ask(struct master_client *client, struct master_query *query, uint64_t pid, uint64_t exchange,
     struct str cookie, void (*answered)(struct master_query *, enum master_result, const struct account *));
+bool master_client_is_idle(const struct master_client *client);
 /* Harmless when nothing is asked. */
 void master_cancel(struct master_query *query);
 
