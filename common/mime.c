@@ -46,7 +46,7 @@ mime_field_next(struct str *header, struct str *name, struct str *value)
 	return false;
 }
 
-/* ---- spans ------------------------------------------------------------------------------------------------------- */
+/* ---- spans ----------------------------------------------------------------------------------------------------- */
 
 static void
 span_open(struct mime_span *span, struct mime_position at)
@@ -72,7 +72,7 @@ end_before_line(const struct mime_parser *p)
 	return p->line_end.offset >= begin ? p->line_end : p->line_start;
 }
 
-/* ---- parts ------------------------------------------------------------------------------------------------------- */
+/* ---- parts ----------------------------------------------------------------------------------------------------- */
 
 static void
 open_part(struct mime_parser *p, struct mime_part *parent, struct mime_position at)
@@ -176,7 +176,8 @@ set_boundary(struct mime_parser *p)
 	return true;
 }
 
-/* A multipart without a boundary is no multipart. A composite type that stays unparsed would mislead: it is shown as what it then is. */
+/* A multipart without a boundary is no multipart. A composite type that stays unparsed would mislead: it is shown as what
+ * it then is. */
 static void
 classify(struct mime_parser *p)
 {
@@ -242,7 +243,7 @@ add_empty_part(struct mime_parser *p, struct mime_part *parent, struct mime_posi
 		close_parts(p, parent, at);
 }
 
-/* ---- lines ------------------------------------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------------------------------------- */
 
 enum boundary {
 	BOUNDARY_NONE,
@@ -377,7 +378,7 @@ pass_line_end(struct mime_parser *p)
 	p->line_start = p->now;
 }
 
-/* ---- the parser -------------------------------------------------------------------------------------------------- */
+/* ---- the parser ------------------------------------------------------------------------------------------------ */
 
 void
 mime_init(struct mime_parser *p, struct arena *a)

@@ -18,7 +18,7 @@ mime_decoder_init(struct mime_decoder *d, enum mime_encoding encoding)
 	*d = (struct mime_decoder){.encoding = encoding};
 }
 
-/* ---- Base64 ------------------------------------------------------------------------------------------------------ */
+/* ---- Base64 ---------------------------------------------------------------------------------------------------- */
 
 static int
 base64_value(char c)
@@ -64,7 +64,7 @@ decode_base64(struct mime_decoder *d, struct str in, char *out)
 	return (size_t)(to - out);
 }
 
-/* ---- quoted-printable -------------------------------------------------------------------------------------------- */
+/* ---- quoted-printable ------------------------------------------------------------------------------------------ */
 
 static char *
 put_held(struct mime_decoder *d, char *to)
@@ -125,7 +125,7 @@ decode_quoted_printable(struct mime_decoder *d, struct str in, char *out)
 	return (size_t)(to - out);
 }
 
-/* ---- all --------------------------------------------------------------------------------------------------------- */
+/* ---- all ------------------------------------------------------------------------------------------------------- */
 
 size_t
 mime_decode(struct mime_decoder *d, struct str in, char *out)

@@ -257,7 +257,7 @@ mime_unfold(struct arena *a, struct str value)
 	return (struct str){c.p, (size_t)(to - c.p)};
 }
 
-/* ---- RFC 2231 ---------------------------------------------------------------------------------------------------- */
+/* ---- RFC 2231 -------------------------------------------------------------------------------------------------- */
 
 /* The piece `name*index` or `name*index*`; index < 0: `name*`. */
 static const struct mime_param *

@@ -74,7 +74,7 @@ fail(struct fetch_job *f, const struct err *err)
 	f->failure = session_failure(f->session, err);
 }
 
-/* ---- items ------------------------------------------------------------------------------------------------------- */
+/* ---- items ----------------------------------------------------------------------------------------------------- */
 
 static void
 write_internal_date(struct fetch_job *f, struct buf *out)
@@ -164,7 +164,7 @@ begin_response(struct fetch_job *f, const struct mailbox_record *record)
 	f->phase = FETCH_SECTION;
 }
 
-/* ---- sections ---------------------------------------------------------------------------------------------------- */
+/* ---- sections -------------------------------------------------------------------------------------------------- */
 
 /* <start.count> of a section of so many octets. */
 static void
@@ -288,7 +288,7 @@ stream_piece(struct fetch_job *f)
 	return true;
 }
 
-/* ---- messages ---------------------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------------------------- */
 
 /* RFC 3501 6.4.5: fetching a text sets \Seen, and the change is told with it. */
 static bool

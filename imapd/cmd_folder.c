@@ -81,7 +81,7 @@ cmd_namespace(struct session *session)
 	session_finish(session, "OK Namespaces told");
 }
 
-/* ---- STATUS ------------------------------------------------------------------------------------------------------ */
+/* ---- STATUS ---------------------------------------------------------------------------------------------------- */
 
 static void
 write_item(struct buf *out, bool *first, const char *name, size_t n)

@@ -38,13 +38,12 @@ search_stop(struct job *job)
 	search_content_clear(&s->content);
 }
 
-/* ---- what the records know ---------------------------------------------------------------------------------------- */
+/* ---- what the records know ------------------------------------------------------------------------------------- */
 
 static bool
 has_keyword(const struct search_facts *facts, struct str keyword)
 {
-	const struct search_job *s =
-	    (const void *)((const char *)facts - offsetof(struct search_job, facts));
+	const struct search_job *s = (const void *)((const char *)facts - offsetof(struct search_job, facts));
 	int i;
 
 	if (str_equal_nocase(keyword, STR("$Forwarded")))
@@ -83,7 +82,7 @@ find_day(struct search_job *s)
 	s->facts.has_day = true;
 }
 
-/* ---- one message -------------------------------------------------------------------------------------------------- */
+/* ---- one message ----------------------------------------------------------------------------------------------- */
 
 static void
 next_message(struct search_job *s)
@@ -215,7 +214,7 @@ read_part(struct search_job *s, struct err *err)
 	return true;
 }
 
-/* ---- all messages ------------------------------------------------------------------------------------------------- */
+/* ---- all messages ---------------------------------------------------------------------------------------------- */
 
 static bool
 advance(struct search_job *s, struct err *err)
@@ -255,7 +254,7 @@ search_step(struct session *session, struct job *job, uint64_t begin_ms)
 	return JOB_DONE;
 }
 
-/* ---- the command -------------------------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------------------------- */
 
 static bool
 is_charset(struct str name)
@@ -295,7 +294,8 @@ convert_all(struct session *session, struct search *search)
 	if (search->charset.n == 0)
 		return true;
 	if (!is_charset(search->charset) || !mime_charset_open(&conversion.charset, search->charset)) {
-		session_finish(session, "NO [BADCHARSET (UTF-8 US-ASCII ISO-8859-1 ISO-8859-2 ISO-8859-15)] Unknown charset");
+		session_finish(session,
+		    "NO [BADCHARSET (UTF-8 US-ASCII ISO-8859-1 ISO-8859-2 ISO-8859-15)] Unknown charset");
 		return false;
 	}
 	search_walk(search->root, convert, &conversion);

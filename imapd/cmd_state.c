@@ -54,7 +54,7 @@ cmd_idle(struct session *session)
 	imap_idle(&session->imap);
 }
 
-/* ---- SELECT, EXAMINE --------------------------------------------------------------------------------------------- */
+/* ---- SELECT, EXAMINE ------------------------------------------------------------------------------------------- */
 
 static uint32_t
 first_unseen(const struct view *view)

@@ -10,7 +10,7 @@ parse_nothing(struct parse_text *t, struct command *command)
 	return true;
 }
 
-/* ---- mailboxes --------------------------------------------------------------------------------------------------- */
+/* ---- mailboxes ------------------------------------------------------------------------------------------------- */
 
 static bool
 parse_mailbox(struct parse_text *t, struct command *command)
@@ -79,7 +79,7 @@ parse_append(struct parse_text *t, struct command *command)
 	return parse_date_time(t, &command->date) && parse_space(t);
 }
 
-/* ---- messages ---------------------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------------------------- */
 
 static bool
 parse_set(struct parse_text *t, struct command *command)
@@ -127,7 +127,7 @@ parse_expunge(struct parse_text *t, struct command *command)
 	return !command->uid || parse_set(t, command);
 }
 
-/* ---- further ----------------------------------------------------------------------------------------------------- */
+/* ---- further --------------------------------------------------------------------------------------------------- */
 
 /* RFC 2971: "(" *(string SP nstring) ")" / NIL. What it says is of no use to us. */
 bool
@@ -169,40 +169,40 @@ parse_enable(struct parse_text *t, struct command *command)
 	return true;
 }
 
-/* ---- the table --------------------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------------------------- */
 
 #define BOTH COMMAND_IN_BOTH
 #define SELECTED COMMAND_IN_SELECTED
 
 static const struct command_row rows[] = {
-    /* verb	      legal in	command		     arguments	     UID form  reference */
-    {STR("APPEND"), BOTH, COMMAND_APPEND, parse_append, false, "RFC 3501 6.3.11"},
-    {STR("CAPABILITY"), BOTH, COMMAND_CAPABILITY, parse_nothing, false, "RFC 3501 6.1.1"},
-    {STR("CHECK"), SELECTED, COMMAND_CHECK, parse_nothing, false, "RFC 3501 6.4.1"},
-    {STR("CLOSE"), SELECTED, COMMAND_CLOSE, parse_nothing, false, "RFC 3501 6.4.2"},
-    {STR("COPY"), SELECTED, COMMAND_COPY, parse_copy, true, "RFC 3501 6.4.7"},
-    {STR("CREATE"), BOTH, COMMAND_CREATE, parse_mailbox, false, "RFC 3501 6.3.3"},
-    {STR("DELETE"), BOTH, COMMAND_DELETE, parse_mailbox, false, "RFC 3501 6.3.4"},
-    {STR("ENABLE"), BOTH, COMMAND_ENABLE, parse_enable, false, "RFC 5161 3.1"},
-    {STR("EXAMINE"), BOTH, COMMAND_EXAMINE, parse_mailbox, false, "RFC 3501 6.3.2"},
-    {STR("EXPUNGE"), SELECTED, COMMAND_EXPUNGE, parse_expunge, true, "RFC 3501 6.4.3, RFC 4315 2.1"},
-    {STR("FETCH"), SELECTED, COMMAND_FETCH, parse_fetch, true, "RFC 3501 6.4.5"},
-    {STR("ID"), BOTH, COMMAND_ID, parse_id, false, "RFC 2971 3.1"},
-    {STR("IDLE"), BOTH, COMMAND_IDLE, parse_nothing, false, "RFC 2177 3"},
-    {STR("LIST"), BOTH, COMMAND_LIST, parse_list, false, "RFC 3501 6.3.8"},
-    {STR("LOGOUT"), BOTH, COMMAND_LOGOUT, parse_nothing, false, "RFC 3501 6.1.3"},
-    {STR("LSUB"), BOTH, COMMAND_LSUB, parse_list, false, "RFC 3501 6.3.9"},
-    {STR("MOVE"), SELECTED, COMMAND_MOVE, parse_copy, true, "RFC 6851 3.1"},
-    {STR("NAMESPACE"), BOTH, COMMAND_NAMESPACE, parse_nothing, false, "RFC 2342 5"},
-    {STR("NOOP"), BOTH, COMMAND_NOOP, parse_nothing, false, "RFC 3501 6.1.2"},
-    {STR("RENAME"), BOTH, COMMAND_RENAME, parse_rename, false, "RFC 3501 6.3.5"},
-    {STR("SEARCH"), SELECTED, COMMAND_SEARCH, parse_search, true, "RFC 3501 6.4.4"},
-    {STR("SELECT"), BOTH, COMMAND_SELECT, parse_mailbox, false, "RFC 3501 6.3.1"},
-    {STR("STATUS"), BOTH, COMMAND_STATUS, parse_status, false, "RFC 3501 6.3.10"},
-    {STR("STORE"), SELECTED, COMMAND_STORE, parse_store, true, "RFC 3501 6.4.6"},
-    {STR("SUBSCRIBE"), BOTH, COMMAND_SUBSCRIBE, parse_mailbox, false, "RFC 3501 6.3.6"},
-    {STR("UNSELECT"), SELECTED, COMMAND_UNSELECT, parse_nothing, false, "RFC 3691 2"},
-    {STR("UNSUBSCRIBE"), BOTH, COMMAND_UNSUBSCRIBE, parse_mailbox, false, "RFC 3501 6.3.7"},
+    /* verb, legal in, command, arguments, has a UID form, keeps sequence numbers, reference */
+    {STR("APPEND"), BOTH, COMMAND_APPEND, parse_append, false, false, "RFC 3501 6.3.11"},
+    {STR("CAPABILITY"), BOTH, COMMAND_CAPABILITY, parse_nothing, false, false, "RFC 3501 6.1.1"},
+    {STR("CHECK"), SELECTED, COMMAND_CHECK, parse_nothing, false, false, "RFC 3501 6.4.1"},
+    {STR("CLOSE"), SELECTED, COMMAND_CLOSE, parse_nothing, false, false, "RFC 3501 6.4.2"},
+    {STR("COPY"), SELECTED, COMMAND_COPY, parse_copy, true, false, "RFC 3501 6.4.7"},
+    {STR("CREATE"), BOTH, COMMAND_CREATE, parse_mailbox, false, false, "RFC 3501 6.3.3"},
+    {STR("DELETE"), BOTH, COMMAND_DELETE, parse_mailbox, false, false, "RFC 3501 6.3.4"},
+    {STR("ENABLE"), BOTH, COMMAND_ENABLE, parse_enable, false, false, "RFC 5161 3.1"},
+    {STR("EXAMINE"), BOTH, COMMAND_EXAMINE, parse_mailbox, false, false, "RFC 3501 6.3.2"},
+    {STR("EXPUNGE"), SELECTED, COMMAND_EXPUNGE, parse_expunge, true, false, "RFC 3501 6.4.3, RFC 4315 2.1"},
+    {STR("FETCH"), SELECTED, COMMAND_FETCH, parse_fetch, true, true, "RFC 3501 6.4.5"},
+    {STR("ID"), BOTH, COMMAND_ID, parse_id, false, false, "RFC 2971 3.1"},
+    {STR("IDLE"), BOTH, COMMAND_IDLE, parse_nothing, false, false, "RFC 2177 3"},
+    {STR("LIST"), BOTH, COMMAND_LIST, parse_list, false, false, "RFC 3501 6.3.8"},
+    {STR("LOGOUT"), BOTH, COMMAND_LOGOUT, parse_nothing, false, false, "RFC 3501 6.1.3"},
+    {STR("LSUB"), BOTH, COMMAND_LSUB, parse_list, false, false, "RFC 3501 6.3.9"},
+    {STR("MOVE"), SELECTED, COMMAND_MOVE, parse_copy, true, false, "RFC 6851 3.1"},
+    {STR("NAMESPACE"), BOTH, COMMAND_NAMESPACE, parse_nothing, false, false, "RFC 2342 5"},
+    {STR("NOOP"), BOTH, COMMAND_NOOP, parse_nothing, false, false, "RFC 3501 6.1.2"},
+    {STR("RENAME"), BOTH, COMMAND_RENAME, parse_rename, false, false, "RFC 3501 6.3.5"},
+    {STR("SEARCH"), SELECTED, COMMAND_SEARCH, parse_search, true, true, "RFC 3501 6.4.4"},
+    {STR("SELECT"), BOTH, COMMAND_SELECT, parse_mailbox, false, false, "RFC 3501 6.3.1"},
+    {STR("STATUS"), BOTH, COMMAND_STATUS, parse_status, false, false, "RFC 3501 6.3.10"},
+    {STR("STORE"), SELECTED, COMMAND_STORE, parse_store, true, true, "RFC 3501 6.4.6"},
+    {STR("SUBSCRIBE"), BOTH, COMMAND_SUBSCRIBE, parse_mailbox, false, false, "RFC 3501 6.3.6"},
+    {STR("UNSELECT"), SELECTED, COMMAND_UNSELECT, parse_nothing, false, false, "RFC 3691 2"},
+    {STR("UNSUBSCRIBE"), BOTH, COMMAND_UNSUBSCRIBE, parse_mailbox, false, false, "RFC 3501 6.3.7"},
 };
 
 const struct command_row *

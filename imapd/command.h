@@ -84,6 +84,7 @@ struct command_row {
 	enum command_verb command;
 	bool (*parse)(struct parse_text *t, struct command *command); /* what follows the verb */
 	bool has_uid_form;
+	bool keeps_numbers; /* sequence numbers stay as they are until its reply (RFC 3501 7.4.1) */
 	const char *reference;
 };
 

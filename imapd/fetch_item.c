@@ -28,7 +28,7 @@ add_section(struct parse_text *t, struct collector *c)
 	return section;
 }
 
-/* ---- BODY[section]<partial> -------------------------------------------------------------------------------------- */
+/* ---- BODY[section]<partial> ------------------------------------------------------------------------------------ */
 
 static size_t
 count_levels(struct str s)
@@ -145,7 +145,7 @@ parse_section(struct parse_text *t, struct fetch_section *section)
 	return parse_char(t, ']') && parse_partial(t, section);
 }
 
-/* ---- items ------------------------------------------------------------------------------------------------------- */
+/* ---- items ----------------------------------------------------------------------------------------------------- */
 
 static bool
 parse_body(struct parse_text *t, struct collector *c, bool peek)

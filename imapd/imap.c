@@ -26,7 +26,7 @@ imap_feed(struct imap *imap, struct str bytes)
 	return reader_feed(&imap->reader, bytes);
 }
 
-/* ---- ending a command -------------------------------------------------------------------------------------------- */
+/* ---- ending a command ------------------------------------------------------------------------------------------ */
 
 /* Large commands are rare: what one needed is not kept for the next. */
 static void
@@ -103,7 +103,7 @@ refuse_bad(struct imap *imap, const char *problem)
 	return refuse(imap, reply);
 }
 
-/* ---- commands ---------------------------------------------------------------------------------------------------- */
+/* ---- commands -------------------------------------------------------------------------------------------------- */
 
 static bool
 is_legal(const struct imap *imap)
@@ -201,7 +201,7 @@ take_line(struct imap *imap)
 	return take_command(imap);
 }
 
-/* ---- literals ---------------------------------------------------------------------------------------------------- */
+/* ---- literals -------------------------------------------------------------------------------------------------- */
 
 /* Refuses the command whose literal was announced: at once when the client waits, else at the command's end. */
 static enum imap_need
@@ -287,7 +287,7 @@ take_announcement(struct imap *imap)
 	return IMAP_MORE;
 }
 
-/* ---- what is to be done ------------------------------------------------------------------------------------------ */
+/* ---- what is to be done ---------------------------------------------------------------------------------------- */
 
 enum imap_need
 imap_next(struct imap *imap)

@@ -6,7 +6,7 @@
 
 #include "common/log.h"
 
-/* ---- folding ------------------------------------------------------------------------------------------------------ */
+/* ---- folding --------------------------------------------------------------------------------------------------- */
 
 /* The C library's table of letters is a file. */
 static locale_t utf8;
@@ -107,7 +107,7 @@ match_fold_end(struct match_fold *f, struct buf *out)
 	f->held_n = 0;
 }
 
-/* ---- matching ----------------------------------------------------------------------------------------------------- */
+/* ---- matching -------------------------------------------------------------------------------------------------- */
 
 /* fallback[n]: how much of the needle is still matched when n bytes were and the next one does not fit (Knuth, Morris,
  * Pratt). */

@@ -52,7 +52,7 @@ parse_space(struct parse_text *t)
 	return parse_skip(t, ' ') || parse_fail(t, parse_at_end(t) ? "Missing argument" : "Syntax error");
 }
 
-/* ---- atoms ------------------------------------------------------------------------------------------------------- */
+/* ---- atoms ----------------------------------------------------------------------------------------------------- */
 
 enum atom_class {
 	TAG_CHAR = 1,
@@ -113,7 +113,7 @@ parse_keyword(struct parse_text *t, const char *keyword)
 	return true;
 }
 
-/* ---- strings ----------------------------------------------------------------------------------------------------- */
+/* ---- strings --------------------------------------------------------------------------------------------------- */
 
 static bool
 unescape(struct parse_text *t, struct str quoted, struct str *out)
@@ -215,7 +215,7 @@ parse_nstring(struct parse_text *t, struct str *s)
 	return parse_string(t, s);
 }
 
-/* ---- numbers and dates ------------------------------------------------------------------------------------------- */
+/* ---- numbers and dates ----------------------------------------------------------------------------------------- */
 
 static bool
 take_digits(struct parse_text *t, size_t min, size_t max, uint64_t limit, uint64_t *n)
@@ -307,7 +307,7 @@ parse_date_time(struct parse_text *t, int64_t *seconds)
 	return true;
 }
 
-/* ---- flags ------------------------------------------------------------------------------------------------------- */
+/* ---- flags ----------------------------------------------------------------------------------------------------- */
 
 static bool
 add_system_flag(struct parse_text *t, struct parse_flags *flags, struct str name)

@@ -1,5 +1,7 @@
 #include "imapd/preauth.h"
 
+#include <string.h>
+
 #include "common/arena.h"
 #include "imapd/capability.h"
 #include "imapd/command.h"
@@ -63,7 +65,7 @@ reply(struct preauth *p, const char *text, enum login_action action)
 	return action;
 }
 
-/* ---- commands ---------------------------------------------------------------------------------------------------- */
+/* ---- commands -------------------------------------------------------------------------------------------------- */
 
 static enum login_action
 cmd_capability(struct preauth *p, struct parse_text *t, struct login_step *step)
@@ -121,6 +123,16 @@ refuse_plain_text(struct preauth *p)
 	return reply(p, "NO [PRIVACYREQUIRED] Passwords are accepted under TLS only", LOGIN_ERROR);
 }
 
+/* The password may lie in the arena, unescaped, where nothing else would wipe it. */
+static bool
+take_password(struct preauth *p, struct str name, struct str password)
+{
+	bool taken = login_plain(&p->response, name, password);
+
+	explicit_bzero((void *)(uintptr_t)password.p, password.n);
+	return taken;
+}
+
 static enum login_action
 cmd_login(struct preauth *p, struct parse_text *t, struct login_step *step)
 {
@@ -131,7 +143,7 @@ cmd_login(struct preauth *p, struct parse_text *t, struct login_step *step)
 		return reply(p, "BAD LOGIN wants a name and a password", LOGIN_ERROR);
 	if (!p->core.facts.plain_text)
 		return refuse_plain_text(p);
-	if (!login_plain(&p->response, name, password))
+	if (!take_password(p, name, password))
 		return reply(p, "NO [AUTHENTICATIONFAILED] Name or password cannot be right", LOGIN_ERROR);
 	step->mechanism = STR("PLAIN");
 	step->has_initial = true;
@@ -230,7 +242,7 @@ run_command(struct preauth *p, struct login_step *step)
 	return run_verb(p, &t, verb, step);
 }
 
-/* ---- the exchange after AUTHENTICATE ------------------------------------------------------------------------------ */
+/* ---- the exchange after AUTHENTICATE --------------------------------------------------------------------------- */
 
 static enum login_action
 take_response(struct preauth *p, struct login_step *step)
@@ -267,7 +279,7 @@ preauth_verdict(struct login_core *core, enum login_verdict verdict, struct str 
 	}
 }
 
-/* ---- input ------------------------------------------------------------------------------------------------------- */
+/* ---- input ----------------------------------------------------------------------------------------------------- */
 
 static enum login_action
 take_literal(struct preauth *p)

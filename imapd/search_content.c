@@ -5,7 +5,7 @@
 
 #define TEXT_MAX_BYTES (4 * MIME_HEADER_MAX) /* of a decoded field, or of a piece of a body */
 
-/* ---- the keys ----------------------------------------------------------------------------------------------------- */
+/* ---- the keys -------------------------------------------------------------------------------------------------- */
 
 static void
 collect(struct search_key *key, void *context)
@@ -53,7 +53,7 @@ search_content_begin(struct search_content *c)
 	}
 }
 
-/* ---- texts -------------------------------------------------------------------------------------------------------- */
+/* ---- texts ----------------------------------------------------------------------------------------------------- */
 
 static bool
 is_asked(const struct search_content *c, size_t i, bool of_body)
@@ -84,7 +84,7 @@ restart(struct search_content *c)
 		match_restart(&c->matches[i]);
 }
 
-/* ---- header fields ------------------------------------------------------------------------------------------------ */
+/* ---- header fields --------------------------------------------------------------------------------------------- */
 
 static void
 find_in_field(struct search_content *c, size_t i, struct str name)
@@ -159,7 +159,7 @@ search_content_header(struct search_content *c, struct str header)
 			c->truths[i] = SEARCH_NO;
 }
 
-/* ---- bodies ------------------------------------------------------------------------------------------------------- */
+/* ---- bodies ---------------------------------------------------------------------------------------------------- */
 
 static void
 look_at_inner_header(struct search_content *c, struct str header)

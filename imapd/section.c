@@ -142,7 +142,7 @@ section_find(const struct mime_part *root, const struct fetch_section *section, 
 	return find_in_message(part->first, section, span, bytes);
 }
 
-/* ---- names ------------------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------------------------- */
 
 static void
 write_field_names(struct buf *out, const struct fetch_section *section)

@@ -109,7 +109,7 @@ seqset_greatest(const struct seqset *set)
 	return set->n == 0 ? 0 : set->ranges[set->n - 1].last;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------------------------- */
 
 void
 seqset_writer_init(struct seqset_writer *w, struct buf *out)

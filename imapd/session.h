@@ -59,7 +59,7 @@ void session_abort(struct session *session);
 /* The folder has changed: tells the client if it idles. */
 void session_push(struct session *session);
 
-/* ---- for commands ------------------------------------------------------------------------------------------------ */
+/* ---- for commands ---------------------------------------------------------------------------------------------- */
 
 /* The job's steps follow. */
 void session_start_job(struct session *session, struct job *job);
@@ -87,7 +87,7 @@ bool session_mailbox_name(struct session *session, struct str written, struct st
 /* Leaves the selected mailbox, saying nothing. */
 void session_unselect(struct session *session);
 
-/* ---- the messages that a command names ------------------------------------------------------------------------------ */
+/* ---- the messages that a command names ------------------------------------------------------------------------- */
 
 struct session_messages {
 	const struct view *view;

@@ -3,7 +3,7 @@
 #include "common/log.h"
 #include "imapd/session.h"
 
-/* ---- news -------------------------------------------------------------------------------------------------------- */
+/* ---- news ------------------------------------------------------------------------------------------------------ */
 
 static void
 push(struct loop_deferred *pushing)
@@ -53,8 +53,10 @@ on_poll(struct loop_timer *timer)
 void
 user_folder_changed(struct user *user, struct folder *folder)
 {
-	struct folder *other = folder->name.p == NULL ? NULL : folder_find(&user->folders, folder->name, !folder->writable);
+	struct folder *other = NULL;
 
+	if (folder->name.p != NULL)
+		other = folder_find(&user->folders, folder->name, !folder->writable);
 	folder_changed(folder);
 	if (other != NULL)
 		(void)folder_look(other);
@@ -74,7 +76,7 @@ user_name_changed(struct user *user, struct str name)
 	store_news_send(user->store);
 }
 
-/* ---- slices ------------------------------------------------------------------------------------------------------ */
+/* ---- slices ---------------------------------------------------------------------------------------------------- */
 
 uint64_t
 user_slice_begin(struct user *user)
@@ -90,7 +92,7 @@ user_slice_is_over(struct user *user, uint64_t begin_ms)
 	return loop_now_ms(user->loop) - begin_ms >= USER_SLICE_MS;
 }
 
-/* ---- life -------------------------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------------------------ */
 
 static void
 listen_for_news(struct user *user)

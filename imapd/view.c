@@ -51,7 +51,7 @@ view_close(struct view *view)
 	*view = (struct view){0};
 }
 
-/* ---- looking ----------------------------------------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------------------------------------- */
 
 struct view_entry *
 view_find(const struct view *view, uint32_t uid)
@@ -103,7 +103,7 @@ view_write_flags(const struct view_entry *entry, const struct view_source *sourc
 	buf_addc(out, ')');
 }
 
-/* ---- telling ----------------------------------------------------------------------------------------------------- */
+/* ---- telling --------------------------------------------------------------------------------------------------- */
 
 struct walk {
 	struct view *view;
@@ -124,16 +124,17 @@ say_flags(struct walk *w, const struct view_entry *entry)
 	buf_adds(w->out, ")\r\n");
 }
 
-/* One entry beside its record, if it has one still. What was said before about smaller numbers is taken into account. */
+/* One entry beside its record, if it has one still. Its number takes into account what was said before. */
 static void
 sync_entry(struct walk *w, struct view_entry entry)
 {
 	const struct view_source *source = w->source;
-	const struct mailbox_record *record;
+	const struct mailbox_record *record = NULL;
 
 	while (w->record < source->n && source->records[w->record].uid < entry.uid)
 		w->record++;
-	record = w->record < source->n && source->records[w->record].uid == entry.uid ? &source->records[w->record] : NULL;
+	if (w->record < source->n && source->records[w->record].uid == entry.uid)
+		record = &source->records[w->record];
 	w->view->gone -= entry.gone;
 	entry.gone = record == NULL;
 	if (entry.gone && (w->manner & VIEW_EXPUNGE) != 0) {
