@@ -18,6 +18,7 @@ static unsigned fsyncs, syncfses;
 static int failing_fd = -1, failing_errno, syncfs_errno;
 static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
 static bool held; /* every call waits */
+static unsigned syncfs_us;
 
 static int
 counted(unsigned *counter, int errnum)
@@ -42,6 +43,7 @@ syncfs(int fd)
 {
 	struct statfs st;
 
+	usleep(syncfs_us);
 	return counted(&syncfses, fstatfs(fd, &st) != 0 ? EBADF : syncfs_errno);
 }
 
@@ -61,6 +63,7 @@ reset(void **state)
 	fsyncs = syncfses = 0;
 	failing_fd = -1;
 	failing_errno = syncfs_errno = 0;
+	syncfs_us = 0;
 	return 0;
 }
 
@@ -121,10 +124,11 @@ wait_for_all(struct loop *loop, struct commit *commit)
 
 /* Submits one letter and waits until a thread is in the midst of it; what comes next has to wait, and is a group. */
 static void
-occupy(struct commit *commit, struct letter *letter, int directory_fd)
+occupy(struct loop *loop, struct commit *commit, struct letter *letter, int directory_fd)
 {
 	hold(true);
 	commit_submit(commit, &letter->entry, letter->fd, directory_fd, told);
+	loop_once(loop, 0);
 	for (int i = 0; i < 1000; i++) {
 		bool begun;
 
@@ -155,10 +159,11 @@ run_group(size_t n)
 		failing_fd = letters[2].fd;
 	if (failing_fd == -3)
 		failing_fd = directory_fd;
-	occupy(commit, &letters[0], directory_fd);
+	occupy(loop, commit, &letters[0], directory_fd);
 	for (size_t i = 1; i < n; i++)
 		commit_submit(commit, &letters[i].entry, letters[i].fd, directory_fd, told);
 	assert_int_equal(commit_waiting(commit), n);
+	loop_once(loop, 0);
 	hold(false);
 	wait_for_all(loop, commit);
 	letters_drop(letters, n);
@@ -238,6 +243,33 @@ a_syncfs_that_fails_fails_the_whole_group(void **state)
 		assert_false(letters[i].ok);
 }
 
+/* Somebody else writes a lot to the same file system. */
+static void
+a_syncfs_that_takes_too_long_is_given_up_for_a_while(void **state)
+{
+	struct loop *loop = loop_new();
+	struct commit *commit = commit_new(loop, 1);
+	int directory_fd = open(directory, O_RDONLY | O_DIRECTORY);
+
+	(void)state;
+	syncfs_us = 300000;
+	letters_make(letters, MANY);
+	for (int group = 0; group < 3; group++) {
+		for (size_t i = 0; i < MANY; i++)
+			commit_submit(commit, &letters[i].entry, letters[i].fd, directory_fd, told);
+		wait_for_all(loop, commit);
+		for (size_t i = 0; i < MANY; i++)
+			letters[i].told = false;
+	}
+	/* the first group is measured, the second has a slow syncfs, the third has none */
+	assert_int_equal(syncfses, 1);
+	assert_int_equal(fsyncs, 2 * (MANY + 1));
+	letters_drop(letters, MANY);
+	close(directory_fd);
+	commit_free(commit);
+	loop_free(loop);
+}
+
 static void
 only_the_directory_can_be_committed(void **state)
 {
@@ -264,9 +296,10 @@ a_directory_that_is_none_is_an_error_and_not_a_promise(void **state)
 
 	(void)state;
 	letters_make(letters, 20);
-	occupy(commit, &letters[0], 9999);
+	occupy(loop, commit, &letters[0], 9999);
 	for (size_t i = 1; i < 20; i++)
 		commit_submit(commit, &letters[i].entry, letters[i].fd, 9999, told);
+	loop_once(loop, 0);
 	hold(false);
 	wait_for_all(loop, commit);
 	for (size_t i = 0; i < 20; i++)
@@ -319,6 +352,7 @@ main(void)
 	    cmocka_unit_test_setup(a_file_that_cannot_be_synced_fails_alone, reset),
 	    cmocka_unit_test_setup(a_directory_that_cannot_be_synced_fails_all_its_letters, reset),
 	    cmocka_unit_test_setup(a_syncfs_that_fails_fails_the_whole_group, reset),
+	    cmocka_unit_test_setup(a_syncfs_that_takes_too_long_is_given_up_for_a_while, reset),
 	    cmocka_unit_test_setup(only_the_directory_can_be_committed, reset),
 	    cmocka_unit_test_setup(a_directory_that_is_none_is_an_error_and_not_a_promise, reset),
 	    cmocka_unit_test_setup(the_end_waits_for_what_is_under_way, reset),
