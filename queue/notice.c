@@ -80,7 +80,7 @@ is_in(const struct notice *n, const struct recipient *r)
 {
 	return r->state == n->state && !r->told && r->settled == QUEUE_WAITING &&
 	    str_equal(envelope_return_path(&n->message->envelope, r), n->return_path) &&
-	    (n->kind == DSN_POSTMASTER || envelope_wants(r, n->kind == DSN_DELAYED ? STR("DELAY") : STR("FAILURE")));
+	    envelope_wants(r, n->kind == DSN_DELAYED ? STR("DELAY") : STR("FAILURE"));
 }
 
 static const char *

@@ -303,25 +303,24 @@ is_to_postmaster(const struct message *m, const struct recipient *r)
 }
 
 /*
- * Who is told that this recipient failed. Mail of the null sender is told to nobody, or two servers would write to each
- * other for ever; but when a notification of ours cannot be delivered the postmaster gets it, unless it is that
- * postmaster's own. Empty: nobody.
+ * Who is told that this recipient failed. Mail of the null sender, which is what notifications are, is told to no
+ * sender, or two servers would write to each other for ever: the postmaster gets it, unless it is that postmaster's own.
+ * Empty: nobody.
  */
 static struct str
 whom_to_tell(const struct message *m, const struct recipient *r, enum dsn_kind *kind)
 {
 	struct str to = envelope_return_path(&m->envelope, r);
 
-	*kind = DSN_FAILED;
-	if (to.n > 0)
-		return envelope_wants(r, STR("FAILURE")) ? to : STR_NONE;
-	if (m->envelope.about.n == 0)
+	*kind = to.n > 0 ? DSN_FAILED : DSN_POSTMASTER;
+	if (!envelope_wants(r, STR("FAILURE")))
 		return STR_NONE;
+	if (to.n > 0)
+		return to;
 	if (is_to_postmaster(m, r)) {
 		log_warning("%s: undeliverable mail to the postmaster is given up", m->id.text);
 		return STR_NONE;
 	}
-	*kind = DSN_POSTMASTER;
 	return str_from(m->queue->conf->postmaster);
 }
 

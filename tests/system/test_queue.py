@@ -401,14 +401,6 @@ class Queued(unittest.TestCase):
         self.assertIn("550 5.1.1 <tak@dua.test>: not here?", fields[1]["Diagnostic-Code"])
         self.assertEqual(original.get_content()["Subject"], "Halo")
 
-    def test_the_null_sender_is_told_nothing(self):
-        q = self.queue()
-        worker = q.worker(lambda a: (FAILED, "5.1.1", "550 no"))
-        name = q.put("", ["tak@dua.test"])
-        q.wait_gone(name)
-        self.assertEqual(len(worker.jobs), 1)
-        self.assertNotIn("notification", q.log())
-
     def test_an_undeliverable_notification_goes_to_the_postmaster_and_that_one_nowhere(self):
         q = self.queue("postmaster = pm@satu.test\n")
         worker = q.worker(lambda a: (FAILED, "5.1.1", "550 no"))
