@@ -88,8 +88,9 @@ mailbox_uses(const struct mailbox *mailbox)
 }
 
 const struct mailbox_record *
-mailbox_records(const struct mailbox *mailbox, size_t *n)
+mailbox_records(struct mailbox *mailbox, size_t *n)
 {
+	mailbox_squeeze(mailbox);
 	*n = mailbox->n;
 	return mailbox->records;
 }
@@ -105,17 +106,21 @@ uid_compare(const void *key, const void *record)
 struct mailbox_record *
 mailbox_record(struct mailbox *mailbox, uint32_t uid)
 {
-	if (mailbox->n == 0)
-		return NULL;
-	return bsearch(&uid, mailbox->records, mailbox->n, sizeof mailbox->records[0], uid_compare);
+	struct mailbox_record *record = NULL;
+
+	if (mailbox->n > 0)
+		record = bsearch(&uid, mailbox->records, mailbox->n, sizeof mailbox->records[0], uid_compare);
+	return record != NULL && !record->removed ? record : NULL;
 }
 
 const struct mailbox_record *
 mailbox_find(const struct mailbox *mailbox, uint32_t uid)
 {
-	if (mailbox->n == 0)
-		return NULL;
-	return bsearch(&uid, mailbox->records, mailbox->n, sizeof mailbox->records[0], uid_compare);
+	const struct mailbox_record *record = NULL;
+
+	if (mailbox->n > 0)
+		record = bsearch(&uid, mailbox->records, mailbox->n, sizeof mailbox->records[0], uid_compare);
+	return record != NULL && !record->removed ? record : NULL;
 }
 
 const char *

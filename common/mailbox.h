@@ -38,6 +38,7 @@ struct mailbox_record {
 	bool in_new;
 	bool has_date;
 	bool seen_now;
+	bool removed;
 	unsigned short name_bytes;
 	size_t name;
 	int64_t date;
@@ -56,7 +57,7 @@ const char *mailbox_id(const struct mailbox *mailbox);
 unsigned mailbox_uses(const struct mailbox *mailbox);
 
 /* Ascending by UID. Borrowed until the next call with a mailbox that is not const. */
-const struct mailbox_record *mailbox_records(const struct mailbox *mailbox, size_t *n);
+const struct mailbox_record *mailbox_records(struct mailbox *mailbox, size_t *n);
 /* NULL when it is not there (any more). */
 const struct mailbox_record *mailbox_find(const struct mailbox *mailbox, uint32_t uid);
 

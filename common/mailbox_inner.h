@@ -38,6 +38,7 @@ struct mailbox {
 
 	struct mailbox_record *records; /* ascending by UID */
 	size_t n, max;
+	size_t nremoved; /* of them: by this handle; they are taken out all at once, later */
 	struct names names;
 
 	struct mailbox_changes pending; /* not yet fetched by mailbox_rescan */
@@ -69,6 +70,7 @@ bool mailbox_look(struct mailbox *mailbox, struct err *err);
 struct mailbox_record *mailbox_find_again(struct mailbox *mailbox, uint32_t uid, bool *failed, struct err *err);
 /* Takes a record out that this handle removed. */
 void mailbox_drop_record(struct mailbox *mailbox, struct mailbox_record *record);
+void mailbox_squeeze(struct mailbox *mailbox);
 void mailbox_set_name(struct mailbox *mailbox, struct mailbox_record *record, struct str name);
 
 /* --- mailbox.c */

@@ -342,6 +342,7 @@ look_now(struct mailbox *mailbox, struct err *err)
 	uint32_t next;
 
 	pending_sort(&mailbox->pending);
+	mailbox_squeeze(mailbox);
 	if (!scan_and_number(mailbox, &next, err))
 		return false;
 	if (count_missing(mailbox) > 0 && !mailbox_scan(mailbox, err))
@@ -381,17 +382,30 @@ mailbox_find_again(struct mailbox *mailbox, uint32_t uid, bool *failed, struct e
 	return *failed ? NULL : mailbox_record(mailbox, uid);
 }
 
+/* Moving up all that follow, at each of many removals, would take time that grows with the square. */
 void
 mailbox_drop_record(struct mailbox *mailbox, struct mailbox_record *record)
 {
-	size_t behind = mailbox->n - (size_t)(record - mailbox->records) - 1;
-
 	pending_sort(&mailbox->pending);
 	(void)uids_remove(&mailbox->pending.added, record->uid);
 	(void)uids_remove(&mailbox->pending.changed, record->uid);
 	mailbox->names.dead += record->name_bytes;
-	memmove(record, record + 1, behind * sizeof *record);
-	mailbox->n--;
+	record->removed = true;
+	mailbox->nremoved++;
+}
+
+void
+mailbox_squeeze(struct mailbox *mailbox)
+{
+	size_t kept = 0;
+
+	if (mailbox->nremoved == 0)
+		return;
+	for (size_t i = 0; i < mailbox->n; i++)
+		if (!mailbox->records[i].removed)
+			mailbox->records[kept++] = mailbox->records[i];
+	mailbox->n = kept;
+	mailbox->nremoved = 0;
 }
 
 bool
