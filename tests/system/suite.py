@@ -10,7 +10,7 @@ ordinary user with that user's own.
 """
 
 import contextlib
-import email.message
+import ctypes
 import fcntl
 import imaplib
 import json
@@ -240,7 +240,7 @@ class Instance:
         mail = os.path.join(self.directory, "mail")
         os.makedirs(mail, exist_ok=True)
         if self.user:
-            subprocess.run(["chown", "-R", self.user, self.directory], check=True)
+            subprocess.run(["chown", "-R", self.user + ":", self.directory], check=True)
         elif os.getuid() == 0 and have_suite_users():
             shutil.chown(mail, "_vmail")
 
@@ -282,6 +282,8 @@ class Instance:
         os.chmod(notify_path, 0o666)
 
         def pass_sockets():
+            # PR_SET_PDEATHSIG: nothing stays behind when the tests are killed
+            ctypes.CDLL(None).prctl(1, signal.SIGTERM)
             high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 200) for fd in fds]
             for i, fd in enumerate(high):
                 os.dup2(fd, 3 + i, inheritable=True)
@@ -358,9 +360,9 @@ class Instance:
             return smtplib.SMTP_SSL(self.address, self.ports[kind], timeout=timeout, context=self.tls_context())
         return smtplib.SMTP(self.address, self.ports[kind], timeout=timeout)
 
-    def submit(self, sender, recipients, message, password=PASSWORD):
+    def submit(self, sender, recipients, message, password=PASSWORD, login=None):
         with self.smtp("submissions") as client:
-            client.login(sender, password)
+            client.login(login or sender, password)
             return client.sendmail(sender, recipients, message)
 
     def pop(self, user, password=PASSWORD):

@@ -7,7 +7,7 @@ import re
 import subprocess
 import unittest
 
-from suite import BIN, Case, Instance, letter, needs_root, wait_for
+from suite import BIN, Case, Dns, Instance, letter, needs_root, wait_for
 
 TRY_OPEN = os.path.join(os.path.dirname(BIN), "system", "try_open")
 
@@ -21,13 +21,16 @@ def status_of(pid):
 class Sandbox(Case):
     @classmethod
     def setUpClass(cls):
-        cls.server = Instance("satu.test", "127.0.0.2", settings={"retry": "1h"})
+        cls.dns = Dns()
+        cls.dns.__enter__()
+        cls.dns.add("antah.test", "A", "127.0.0.9")  # nobody listens there
+        cls.server = Instance("satu.test", "127.0.0.2", cls.dns, settings={"retry": "1h", "relay_port": 1})
         cls.server.__enter__()
         cls.lama = cls.server.add_user("lama")
         # a letter that stays in the queue, a Maildir, and sessions that are logged in
         with cls.server.smtp() as client:
             client.sendmail(cls.lama, [cls.lama], letter(cls.lama, cls.lama))
-            client.sendmail(cls.lama, ["x@antah.invalid"], letter(cls.lama, "x@antah.invalid"))
+            client.sendmail(cls.lama, ["x@antah.test"], letter(cls.lama, "x@antah.test"))
         cls.server.wait_letters(cls.lama)
         cls.imap = cls.server.imap(cls.lama)
         cls.imap.select("INBOX")
@@ -39,6 +42,7 @@ class Sandbox(Case):
         cls.pop.quit()
         cls.imap.logout()
         cls.server.__exit__(None, None, None)
+        cls.dns.__exit__()
 
     @classmethod
     def queued_files(cls):

@@ -29,7 +29,7 @@ class SystemUsers(Case):
             baru, lama = ("%s@satu.test" % name for name in NAMES)
             for sender, recipient, user in ((baru, lama, NAMES[1]), (lama, baru, NAMES[0])):
                 sent = letter(sender, recipient)
-                server.submit(sender.split("@")[0], [recipient], sent, password=self.password)
+                server.submit(sender, [recipient], sent, self.password, login=sender.split("@")[0])
                 self.assert_same_letter(sent, server.wait_letters(user, password=self.password)[0])
                 client = server.imap(user, self.password)
                 client.select("INBOX")
