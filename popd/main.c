@@ -1,4 +1,5 @@
 #include "common/login.h"
+#include "common/sandbox.h"
 #include "popd/preauth.h"
 #include "popd/session.h"
 
@@ -28,6 +29,7 @@ main(int argc, char **argv)
 	    .kind_tls = LISTENER_POP3S,
 	    .protocol = &preauth_protocol,
 	    .limits = limits,
+	    .promises = SANDBOX_UNIX, /* to tell others who have the mailbox open what was removed */
 	    .session_connection = session_connection,
 	    .session_stop = session_stop,
 	};

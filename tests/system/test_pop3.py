@@ -134,6 +134,21 @@ class Pop3(Case):
             self.assertIn(b"[IN-USE]", e.args[0])
             return None
 
+    def test_an_idle_imap_client_hears_of_a_removal(self):
+        self.put(LETTERS)
+        imap = self.server.imap(self.user)
+        imap.select("INBOX")
+        imap.send(b"a IDLE\r\n")
+        self.assertTrue(imap.readline().startswith(b"+"))
+        client = self.pop()
+        client.dele(2)
+        client.quit()
+        imap.sock.settimeout(5)  # less than imap_poll
+        self.assertEqual(imap.readline().strip(), b"* 2 EXPUNGE")
+        imap.send(b"DONE\r\n")
+        imap.readline()
+        imap.shutdown()
+
     def test_one_session_at_a_time(self):
         self.put(LETTERS)
         first = self.pop()
