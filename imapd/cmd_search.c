@@ -22,6 +22,7 @@ struct search_job {
 	struct search_content content;
 	struct message message;
 	struct search_facts facts;
+	uint32_t keywords; /* of the message */
 	enum phase phase;
 	size_t index; /* of the next entry */
 	const struct view_entry *entry; /* that is being looked at */
@@ -49,7 +50,7 @@ has_keyword(const struct search_facts *facts, struct str keyword)
 	if (str_equal_nocase(keyword, STR("$Forwarded")))
 		return (facts->flags & MAILDIR_PASSED) != 0;
 	i = mailbox_keyword_find(s->session->folder->mailbox, keyword);
-	return i >= 0 && (s->entry->keywords >> i & 1) != 0;
+	return i >= 0 && (s->keywords >> i & 1) != 0;
 }
 
 static void
@@ -57,10 +58,11 @@ set_facts(struct search_job *s, const struct mailbox_record *record)
 {
 	const struct view_entry *entry = s->entry;
 
+	s->keywords = record->keywords;
 	s->facts = (struct search_facts){
 	    .sequence = view_sequence(&s->session->view, entry),
 	    .uid = entry->uid,
-	    .flags = entry->flags,
+	    .flags = record->flags,
 	    .recent = entry->recent,
 	    .wire_size = record->wire_size,
 	    .content = s->content.truths,
@@ -330,6 +332,7 @@ cmd_search(struct session *session)
 		return;
 	}
 	search_walk(search->root, resolve, &session->view);
+	(void)folder_look(session->folder); /* flags that others have changed count; who is told of them comes after */
 	s->job = (struct job){search_step, search_stop};
 	s->session = session;
 	s->search = search;
