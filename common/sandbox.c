@@ -387,7 +387,7 @@ sandbox_enter(const struct sandbox_spec *spec, struct err *err)
 	    (spec->change_user && !sandbox_become(spec, err)))
 		return false;
 	/* The parent-death signal, which a change of uid clears, is set here: nobody outlives the daemon that began it. */
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, SANITIZED, 0, 0, 0) != 0 ||
 	    prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) != 0)
 		return err_sys(err, "prctl");
 	landlock_enter(spec, fds);

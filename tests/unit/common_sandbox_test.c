@@ -10,6 +10,7 @@
 #include <linux/landlock.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -319,6 +320,38 @@ root_becomes_another_in_an_empty_directory(void **state)
 	assert_int_equal(in_child(&spec, see_root), 0);
 }
 
+/* An older kernel: the calls of both walls are not there. */
+static int
+enter_on_an_old_kernel(void)
+{
+	struct sandbox_spec spec = {.promises = SANDBOX_STDIO | SANDBOX_OPEN};
+	struct err err = {0};
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+
+	if (filter == NULL || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	    seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(landlock_create_ruleset), 0) != 0 ||
+	    seccomp_rule_add(filter, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(seccomp), 0) != 0 || seccomp_load(filter) != 0)
+		return 253;
+	return sandbox_enter(&spec, &err) ? 0 : 254;
+}
+
+static void
+without_landlock_and_seccomp_the_other_walls_hold(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		int result_of_entering = enter_on_an_old_kernel();
+
+		_exit(result_of_entering != 0 ? result_of_entering : dump_core());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void
 a_sandbox_as_root_is_refused(void **state)
 {
@@ -356,6 +389,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(only_what_was_promised_works),
 	    cmocka_unit_test(root_becomes_another_in_an_empty_directory),
+	    cmocka_unit_test(without_landlock_and_seccomp_the_other_walls_hold),
 	    cmocka_unit_test(a_sandbox_as_root_is_refused),
 	};
 
