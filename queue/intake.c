@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "queue/notice.h"
 #include "queue/queue_log.h"
 #include "queue/route.h"
 
@@ -153,8 +154,8 @@ begin(struct intake *intake, const struct queue_id *id, int fd)
 	load(intake, m);
 }
 
-void
-intake_take(struct intake *intake, const struct queue_id *id)
+static void
+take(struct intake *intake, const struct queue_id *id, bool may_be_gone)
 {
 	struct err err;
 	int fd = spool_open_file(&intake->queue->spool, SPOOL_ACTIVE, id, O_RDONLY, &err);
@@ -163,9 +164,16 @@ intake_take(struct intake *intake, const struct queue_id *id)
 		begin(intake, id, fd);
 		return;
 	}
-	log_error("%s: %s", id->text, err.text);
+	if (err.errnum != ENOENT || !may_be_gone)
+		log_error("%s: %s", id->text, err.text);
 	if (err.errnum != ENOENT)
 		put_off(intake, id);
+}
+
+void
+intake_take(struct intake *intake, const struct queue_id *id)
+{
+	take(intake, id, false);
 }
 
 /* ---- incoming/ ------------------------------------------------------------------------------------------------- */
@@ -293,11 +301,12 @@ poke_ready(struct loop_io *io, unsigned events)
 
 /* ---- directories ----------------------------------------------------------------------------------------------- */
 
+/* What the last queued left; but the directory is read while we work, so what is ours may be met as well. */
 static void
 take_active(struct intake *intake, const struct queue_id *id)
 {
-	if (queue_find(intake->queue, id) == NULL)
-		intake_take(intake, id);
+	if (queue_find(intake->queue, id) == NULL && !notice_is_being_written(intake->queue->notices, id))
+		take(intake, id, true);
 }
 
 static void

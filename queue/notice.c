@@ -223,6 +223,17 @@ notice_send(struct notices *notices, struct message *m, enum dsn_kind kind, enum
 	    failed_expired);
 }
 
+bool
+notice_is_being_written(const struct notices *notices, const struct queue_id *id)
+{
+	const struct notice *n;
+
+	LIST_FOREACH(n, &notices->list, link)
+		if (str_equal(queue_id_str(&n->own_id), queue_id_str(id)))
+			return true;
+	return false;
+}
+
 /* ---- the bounce process ---------------------------------------------------------------------------------------- */
 
 static void

@@ -19,6 +19,9 @@ void notices_free(struct notices *notices);
 void notice_send(struct notices *notices, struct message *m, enum dsn_kind kind, enum queue_state state,
     struct str return_path, struct str to);
 
+/* Is active/ID a notification that is not finished? */
+bool notice_is_being_written(const struct notices *notices, const struct queue_id *id);
+
 #define NOTICE_RECIPIENTS_MAX 1000
 
 #endif
