@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "queue/message.h"
@@ -22,6 +23,15 @@ listing_close(struct listing *listing)
 	spool_close(&listing->spool);
 }
 
+/* What smtpd leaves of a message that it refused in the middle; swept later. */
+static bool
+is_void(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_size == 0;
+}
+
 /* False when it is not there (any more), or the visitor has seen enough: *go_on tells. */
 static bool
 visit_file(struct listing *listing, enum spool_place place, int directory_fd, const struct queue_id *id,
@@ -35,6 +45,10 @@ visit_file(struct listing *listing, enum spool_place place, int directory_fd, co
 	*go_on = true;
 	if (fd < 0)
 		return false;
+	if (place == SPOOL_INCOMING && is_void(fd)) {
+		(void)close(fd);
+		return true;
+	}
 	envelope_source_init(&source, fd);
 	source.skips_content = true;
 	source.saw = listing->saw;
