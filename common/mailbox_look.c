@@ -362,7 +362,7 @@ look_now(struct mailbox *mailbox, struct err *err)
 bool
 mailbox_look(struct mailbox *mailbox, struct err *err)
 {
-	bool same;
+	bool same = false;
 
 	if (!take_stamps(mailbox, &same, err))
 		return false;

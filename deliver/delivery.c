@@ -182,7 +182,7 @@ batch_collect(struct batch *batch, const struct deliveries *list)
 	STAILQ_FOREACH(delivery, list, link)
 		n += delivery->result.n;
 	batch->n = 0;
-	batch->files = calloc(n + 1, sizeof *batch->files);
+	batch->files = calloc(n + 1, sizeof(struct mailbox_file *));
 	if (batch->files == NULL)
 		fatal("out of memory for %zu letters", n);
 	STAILQ_FOREACH(delivery, list, link)
