@@ -6,8 +6,9 @@
  *     name@DOMAIN   virtual domain: that line of the users file. System domain: as `name`. Other domain: none
  *     name          the line `name` of the users file; else, if any domain has system accounts, the system user; else
  *                   the line name@DOMAIN of the first virtual domain
- * Aliases without a domain hold in system domains and in the one that is this host's name. Case does not matter. In addresses (not in logins) a detail behind the recipient_delimiter is cut off if the whole
- * local part is neither account nor alias.
+ * Aliases without a domain hold in system domains and in the one that is this host's name. Case does not matter. In
+ * addresses (not in logins) a detail behind the recipient_delimiter is cut off if the whole local part is neither
+ * account nor alias.
  */
 #ifndef AUTH_DIRECTORY_H
 #define AUTH_DIRECTORY_H

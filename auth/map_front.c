@@ -177,7 +177,7 @@ peer_is_idle(struct peer *peer)
 const struct peer_kind map_front_kind = {
     .name = "map",
     .size = sizeof(struct map_peer),
-    .limits = {.in_max = 16384, .out_max = 4 * 1024 * 1024},
+    .limits = {.in_max = 16384, .out_max = 4 * 1024 * 1024, .full_duplex = true},
     .is_welcome = suite_is_welcome,
     .opened = peer_opened,
     .input = peer_input,

@@ -121,7 +121,7 @@ peer_is_idle(struct peer *peer)
 const struct peer_kind master_front_kind = {
     .name = "master",
     .size = sizeof(struct master_peer),
-    .limits = {.in_max = 4096, .out_max = 262144},
+    .limits = {.in_max = 4096, .out_max = 262144, .full_duplex = true},
     .is_welcome = parent_is_welcome,
     .opened = peer_opened,
     .input = peer_input,

@@ -32,8 +32,8 @@ struct penalty {
 void penalty_init(struct penalty *penalty, uint64_t base_ms, uint64_t max_ms);
 
 /*
- * An attempt of this client (an address as text, or whatever else tells who it is) wants to begin: *wait_ms says when it may, and that time is then taken. False when so
- * many wait already that it is to be refused.
+ * An attempt of this client (an address as text, or whatever else tells who it is) wants to begin: *wait_ms says when it
+ * may, and that time is then taken. False when so many wait already that it is to be refused.
  */
 bool penalty_begin(struct penalty *penalty, struct str client, uint64_t now_ms, uint64_t *wait_ms);
 /* An attempt was wrong. */

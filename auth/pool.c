@@ -7,6 +7,7 @@
 
 /* A checker that hangs is killed by its own timer; this is for the case that nothing comes after it either. */
 #define ANSWER_TIMEOUT_MS ((CHECK_SECONDS_MAX + 5) * 1000)
+#define RETRY_MS 5000 /* a checker that died within this time crashed; later it was killed because it hung */
 #define MESSAGE_MAX_BYTES 4096
 
 static void pool_run(struct pool *pool);
@@ -79,11 +80,12 @@ slot_free(struct pool_slot *slot)
 	loop_timer_cancel(&slot->timer);
 }
 
-/* The checker died over it: once more, in front of the others; but not a third time, lest it kill them all. */
+/* The checker died over it: once more, in front of the others; but not a third time, lest it kill them all. What hung
+ * would hang again. */
 static void
-job_retry(struct pool_job *job)
+job_retry(struct pool_job *job, bool hung)
 {
-	if (job->retried) {
+	if (job->retried || hung) {
 		job_fail(job, "a checker died over it");
 		return;
 	}
@@ -96,12 +98,13 @@ static void
 checker_began_anew(struct pool_slot *slot)
 {
 	struct pool_job *job = slot_release(slot);
+	bool hung = loop_now_ms(slot->pool->loop) - slot->begun_ms >= RETRY_MS;
 
 	if (slot->busy)
-		log_warning("a checker died while it was busy");
+		log_warning("a checker %s", hung ? "hung and was killed" : "died while it was busy");
 	slot_free(slot);
 	if (job != NULL)
-		job_retry(job);
+		job_retry(job, hung);
 }
 
 static void
@@ -168,6 +171,7 @@ slot_start(struct pool_slot *slot, struct pool_job *job)
 	if (!channel_send(&slot->channel, &job->message, -1))
 		return false;
 	slot->id = id;
+	slot->begun_ms = loop_now_ms(pool->loop);
 	slot->busy = true;
 	slot->is_password = job->is_password;
 	pool->busy_passwords += job->is_password;

@@ -31,6 +31,7 @@ struct pool_slot {
 	struct channel channel;
 	bool busy, is_password;
 	uint32_t id;	      /* of the request that it is busy with */
+	uint64_t begun_ms;
 	struct pool_job *job; /* NULL: cancelled meanwhile */
 	struct loop_timer timer;
 };

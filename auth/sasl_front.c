@@ -478,7 +478,7 @@ peer_is_idle(struct peer *peer)
 const struct peer_kind sasl_front_kind = {
     .name = "sasl",
     .size = sizeof(struct sasl_peer),
-    .limits = {.in_max = 16384, .out_max = 262144},
+    .limits = {.in_max = 16384, .out_max = 262144, .full_duplex = true},
     .is_welcome = everyone_is_welcome,
     .opened = peer_opened,
     .input = peer_input,
