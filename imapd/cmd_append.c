@@ -19,7 +19,7 @@ cmd_append_abort(struct session *session)
 static const char *
 failure(struct session *session, const struct err *err, bool of_target)
 {
-	if (of_target && err->errnum == ENOENT)
+	if (of_target && err->class == ERR_PERM && err->errnum == ENOENT)
 		return "NO [TRYCREATE] There is no such mailbox";
 	return session_failure(session, err);
 }
@@ -83,32 +83,63 @@ finish_file(struct session *session, struct err *err)
 		return false;
 	attributes.flags = set.flags;
 	attributes.keywords = set.keywords;
-	return mailbox_file_finish(session->append_file, &attributes, err) &&
-	    mailbox_file_sync(session->append_file, err);
+	return mailbox_file_finish(session->append_file, &attributes, err);
 }
 
-static bool
-publish(struct session *session, struct err *err)
+static void
+fail(struct session *session, struct durable *durable, const struct err *err)
 {
-	return finish_file(session, err) && mailbox_publish(session->append_to, &session->append_file, 1, err) &&
-	    mailbox_sync(session->append_to, err);
+	session_finish(session, failure(session, err, false));
+	durable_free(durable);
 }
 
+static void
+name_is_durable(struct session *session, struct durable *durable, bool ok, const struct err *err)
+{
+	struct str reply, name;
+
+	if (!ok) {
+		fail(session, durable, err);
+		return;
+	}
+	reply = arena_printf(&session->imap.arena, "OK [APPENDUID %u %u] Appended",
+	    (unsigned)mailbox_uidvalidity(durable->mailbox), (unsigned)mailbox_file_uid(durable->file));
+	durable_free(durable);
+	if (mailbox_name(session, &name))
+		user_name_changed(session->user, name);
+	session_finish(session, reply.p != NULL ? reply.p : "OK Appended");
+}
+
+static void
+file_is_durable(struct session *session, struct durable *durable, bool ok, const struct err *why)
+{
+	int fds[DURABLE_FDS_MAX];
+	struct err err;
+
+	if (!ok)
+		fail(session, durable, why);
+	else if (!mailbox_publish(durable->mailbox, &durable->file, 1, &err))
+		fail(session, durable, &err);
+	else
+		durable_wait(durable, fds, mailbox_dirty_fds(durable->mailbox, fds), name_is_durable);
+}
+
+/* All of the message has come. First it is made durable, then it gets its name, then that is made durable. */
 void
 cmd_append(struct session *session)
 {
 	struct err err = session->append_err;
-	struct str reply, name;
+	struct durable *durable;
+	int fd;
 
-	if (err.class != ERR_NONE || !publish(session, &err)) {
+	if (err.class != ERR_NONE || !finish_file(session, &err)) {
 		session_finish(session, failure(session, &err, false));
 		cmd_append_abort(session);
 		return;
 	}
-	reply = arena_printf(&session->imap.arena, "OK [APPENDUID %u %u] Appended",
-	    (unsigned)mailbox_uidvalidity(session->append_to), (unsigned)mailbox_file_uid(session->append_file));
-	cmd_append_abort(session);
-	if (mailbox_name(session, &name))
-		user_name_changed(session->user, name);
-	session_finish(session, reply.p != NULL ? reply.p : "OK Appended");
+	durable = durable_new(sizeof *durable, session, session->append_to, session->append_file);
+	session->append_to = NULL;
+	session->append_file = NULL;
+	fd = mailbox_file_fd(durable->file);
+	durable_wait(durable, &fd, 1, file_is_durable);
 }

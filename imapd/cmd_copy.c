@@ -6,17 +6,19 @@
 #include "imapd/cmd.h"
 
 struct copy {
-	struct session *session;
+	struct durable durable; /* the target */
+	/* These live in the command's arena: not beyond the session. */
 	struct str target_name;
-	struct mailbox *target;
 	uint32_t *uids, *new_uids;
 	size_t n;
+	bool has_failed;
+	struct err err; /* of a move that was done in part */
 };
 
+/* False after a reply. */
 static bool
-collect(struct copy *c)
+collect(struct session *session, struct copy *c)
 {
-	struct session *session = c->session;
 	struct session_messages messages;
 	struct view_entry *entry;
 
@@ -36,9 +38,9 @@ collect(struct copy *c)
 
 /* RFC 3501 6.4.7: a client may make the mailbox and try again. */
 static void
-fail(struct session *session, const struct err *err, bool of_target)
+fail_to_open(struct session *session, const struct err *err)
 {
-	if (of_target && err->errnum == ENOENT)
+	if (err->class == ERR_PERM && err->errnum == ENOENT)
 		session_finish(session, "NO [TRYCREATE] There is no such mailbox");
 	else
 		session_fail(session, err);
@@ -71,7 +73,7 @@ write_copyuid(struct buf *out, const struct copy *c)
 {
 	if (!has_copied(c))
 		return;
-	buf_addf(out, "[COPYUID %u ", (unsigned)mailbox_uidvalidity(c->target));
+	buf_addf(out, "[COPYUID %u ", (unsigned)mailbox_uidvalidity(c->durable.mailbox));
 	write_set(out, c, c->uids);
 	buf_addc(out, ' ');
 	write_set(out, c, c->new_uids);
@@ -79,7 +81,7 @@ write_copyuid(struct buf *out, const struct copy *c)
 }
 
 static const char *
-copied_reply(const struct copy *c)
+copied_reply(struct session *session, const struct copy *c)
 {
 	struct buf text;
 	struct str reply;
@@ -88,37 +90,34 @@ copied_reply(const struct copy *c)
 	buf_adds(&text, "OK ");
 	write_copyuid(&text, c);
 	buf_adds(&text, "Copied");
-	reply = buf_ok(&text) ? arena_copy(&c->session->imap.arena, buf_str(&text)) : STR_NONE;
+	reply = buf_ok(&text) ? arena_copy(&session->imap.arena, buf_str(&text)) : STR_NONE;
 	buf_clear(&text);
 	return reply.p != NULL ? reply.p : "OK Copied";
 }
 
 static void
-copy(struct copy *c)
+copy_is_durable(struct session *session, struct durable *durable, bool ok, const struct err *err)
 {
-	struct session *session = c->session;
-	struct err err;
+	struct copy *c = container_of(durable, struct copy, durable);
 
-	if (!mailbox_copy(session->folder->mailbox, c->uids, c->n, c->target, c->new_uids, &err) ||
-	    !mailbox_sync(c->target, &err)) {
-		fail(session, &err, false);
-		return;
+	if (ok) {
+		user_name_changed(session->user, c->target_name);
+		session_finish(session, copied_reply(session, c));
+	} else {
+		session_fail(session, err);
 	}
-	user_name_changed(session->user, c->target_name);
-	session_finish(session, copied_reply(c));
+	durable_free(durable);
 }
 
-/* RFC 6851 4.3: COPYUID comes before the EXPUNGE responses. */
+/* RFC 6851 4.3: COPYUID comes before the EXPUNGE responses. That the messages are gone from here comes last. */
 static void
-move(struct copy *c)
+move_is_durable(struct session *session, struct durable *durable, bool ok, const struct err *why)
 {
-	struct session *session = c->session;
+	struct copy *c = container_of(durable, struct copy, durable);
 	struct buf *out = &session->stream.out;
-	struct err err;
-	bool ok = mailbox_move(session->folder->mailbox, c->uids, c->n, c->target, c->new_uids, &err);
+	struct err err = ok ? c->err : *why;
 
-	ok = mailbox_sync(c->target, ok ? &err : NULL) && ok;
-	ok = mailbox_sync(session->folder->mailbox, ok ? &err : NULL) && ok;
+	ok = ok && !c->has_failed && mailbox_sync(session->folder->mailbox, &err);
 	if (has_copied(c)) {
 		buf_adds(out, "* OK ");
 		write_copyuid(out, c);
@@ -129,30 +128,74 @@ move(struct copy *c)
 	if (ok)
 		session_finish(session, "OK Moved");
 	else
-		fail(session, &err, false);
+		session_fail(session, &err);
+	durable_free(durable);
+}
+
+static void
+copy(struct session *session, struct copy *c)
+{
+	struct mailbox *target = c->durable.mailbox;
+	int fds[DURABLE_FDS_MAX];
+	struct err err;
+
+	if (!mailbox_copy(session->folder->mailbox, c->uids, c->n, target, c->new_uids, &err)) {
+		session_fail(session, &err);
+		durable_free(&c->durable);
+		return;
+	}
+	durable_wait(&c->durable, fds, mailbox_dirty_fds(target, fds), copy_is_durable);
+}
+
+static void
+move(struct session *session, struct copy *c)
+{
+	struct mailbox *target = c->durable.mailbox;
+	int fds[DURABLE_FDS_MAX];
+
+	c->has_failed = !mailbox_move(session->folder->mailbox, c->uids, c->n, target, c->new_uids, &c->err);
+	durable_wait(&c->durable, fds, mailbox_dirty_fds(target, fds), move_is_durable);
+}
+
+/* Opens the target; NULL after a reply. */
+static struct copy *
+begin(struct session *session)
+{
+	struct mailbox *target;
+	struct copy *c;
+	struct str name;
+	struct err err;
+
+	if (!session_mailbox_name(session, session->imap.command.mailbox, &name))
+		return NULL;
+	target = mailbox_open(session->user->store, name, MAILBOX_ADD, &err);
+	if (target == NULL) {
+		fail_to_open(session, &err);
+		return NULL;
+	}
+	c = container_of(durable_new(sizeof *c, session, target, NULL), struct copy, durable);
+	c->target_name = name;
+	if (collect(session, c))
+		return c;
+	durable_free(&c->durable);
+	return NULL;
 }
 
 void
 cmd_copy(struct session *session)
 {
 	bool moving = session->imap.command.row->command == COMMAND_MOVE;
-	struct copy c = {.session = session};
-	struct err err;
+	struct copy *c;
 
 	if (moving && !session->folder->writable) {
 		session_finish(session, "NO [READ-ONLY] The mailbox was opened with EXAMINE");
 		return;
 	}
-	if (!session_mailbox_name(session, session->imap.command.mailbox, &c.target_name) || !collect(&c))
+	c = begin(session);
+	if (c == NULL)
 		return;
-	c.target = mailbox_open(session->user->store, c.target_name, MAILBOX_ADD, &err);
-	if (c.target == NULL) {
-		fail(session, &err, true);
-		return;
-	}
 	if (moving)
-		move(&c);
+		move(session, c);
 	else
-		copy(&c);
-	mailbox_close(c.target);
+		copy(session, c);
 }

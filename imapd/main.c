@@ -55,7 +55,8 @@ main(int argc, char **argv)
 	    .kind_tls = LISTENER_IMAPS,
 	    .protocol = &preauth_protocol,
 	    .limits = limits,
-	    .promises = SANDBOX_UNIX, /* the socket for news of the Maildir */
+	    /* The socket for news of the Maildir; the threads of the commits. */
+	    .promises = SANDBOX_UNIX | SANDBOX_THREADS,
 	    .session_start = session_start,
 	    .session_connection = session_connection,
 	    .session_stop = session_stop,

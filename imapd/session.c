@@ -26,6 +26,7 @@ session_free(struct session *session)
 	struct user *user = session->user;
 
 	stop_job(session);
+	durable_forget(session->durable);
 	cmd_append_abort(session);
 	session_unselect(session);
 	loop_timer_cancel(&session->silence);
@@ -52,7 +53,7 @@ say_goodbye(struct session *session)
 static bool
 is_busy(const struct session *session)
 {
-	return session->job != NULL || session->reply != NULL;
+	return session->job != NULL || session->durable != NULL || session->reply != NULL;
 }
 
 void
@@ -353,6 +354,12 @@ work_later(struct session *session)
 	loop_defer(session->user->loop, &session->work, on_work);
 }
 
+void
+session_wake(struct session *session)
+{
+	work_later(session);
+}
+
 static void
 run_job(struct session *session, uint64_t begin_ms)
 {
@@ -370,6 +377,8 @@ session_is_full(const struct session *session)
 static bool
 step(struct session *session, uint64_t begin_ms)
 {
+	if (session->durable != NULL)
+		return false;
 	if (session->job != NULL) {
 		run_job(session, begin_ms);
 		return true;

@@ -6,6 +6,7 @@
 #define IMAPD_SESSION_H
 
 #include "common/stream.h"
+#include "imapd/durable.h"
 #include "imapd/imap.h"
 #include "imapd/message.h"
 #include "imapd/user.h"
@@ -37,6 +38,7 @@ struct session {
 	uint64_t generation;	/* of the folder, when the view was last in step with it */
 	uint32_t keywords_told; /* bits of the keywords whose names the client knows */
 	struct job *job;
+	struct durable *durable; /* that the command waits for */
 	const char *reply;	   /* of the command that is done, when what has changed has been said */
 	struct message message;	   /* that was fetched last, as far as it pays to keep it */
 	struct mailbox *append_to; /* the target of an APPEND that is under way */
@@ -63,6 +65,8 @@ void session_push(struct session *session);
 
 /* The job's steps follow. */
 void session_start_job(struct session *session, struct job *job);
+/* What the command waited for has come. */
+void session_wake(struct session *session);
 /* Has the client enough to read for now? */
 bool session_is_full(const struct session *session);
 

@@ -76,6 +76,14 @@ user_name_changed(struct user *user, struct str name)
 	store_news_send(user->store);
 }
 
+struct commit *
+user_commit(struct user *user)
+{
+	if (user->commit == NULL)
+		user->commit = commit_new(user->loop, 1);
+	return user->commit;
+}
+
 /* ---- slices ---------------------------------------------------------------------------------------------------- */
 
 uint64_t

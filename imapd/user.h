@@ -4,6 +4,7 @@
 #ifndef IMAPD_USER_H
 #define IMAPD_USER_H
 
+#include "common/commit.h"
 #include "common/conf.h"
 #include "common/login.h"
 #include "common/store_news.h"
@@ -23,6 +24,7 @@ struct user {
 	struct loop_io news_io;
 	struct loop_timer poll;
 	struct loop_deferred pushing;
+	struct commit *commit;	 /* NULL until it is needed */
 	struct folder_list folders;
 	struct session_list sessions;
 	bool stopping;
@@ -32,6 +34,9 @@ struct user {
 void user_start(struct user *user, struct login_session *login);
 /* Lets every connection end what it is doing, then says goodbye to it. */
 void user_stop(struct user *user);
+
+/* Of this process; made when it is first asked for. */
+struct commit *user_commit(struct user *user);
 
 /* A slice of work begins; is it over? So that no connection waits for long while another's command is carried out. */
 uint64_t user_slice_begin(struct user *user);
