@@ -17,8 +17,10 @@
 #define SCAN_INTERVAL_MS 5000
 /* A file that was changed less than this ago may still be on its way to being acknowledged: its notice will come. */
 #define SETTLE_MS 3000
-/* When an unfinished file is debris: no session of smtpd lasts so long without a byte. */
+/* When an unfinished file is debris: no session of smtpd lasts so long without a byte. An empty one is a message that
+ * was refused after all: smtpd may not remove it. */
 #define DEBRIS_S (24 * 3600)
+#define EMPTY_DEBRIS_S 60
 /* A file that could not be read is tried again after this. */
 #define UNREADABLE_MS 60000
 /* What is done in one turn of the loop. */
@@ -212,12 +214,12 @@ is_ours(struct intake *intake, const struct queue_id *id, int fd)
 	changed_ms = (uint64_t)st.st_mtim.tv_sec * 1000 + (uint64_t)st.st_mtim.tv_nsec / 1000000;
 	if (is_finished(fd))
 		return changed_ms > now_ms + SETTLE_MS || changed_ms + SETTLE_MS < now_ms;
-	if ((uint64_t)st.st_mtim.tv_sec + DEBRIS_S < now_ms / 1000) {
-		if (spool_remove(&intake->queue->spool, id, SPOOL_INCOMING, &err))
-			log_info("%s: an unfinished file of yesterday was removed", id->text);
-		else
-			log_error("%s: %s", id->text, err.text);
-	}
+	if ((uint64_t)st.st_mtim.tv_sec + (st.st_size > 0 ? DEBRIS_S : EMPTY_DEBRIS_S) >= now_ms / 1000)
+		return false;
+	if (!spool_remove(&intake->queue->spool, id, SPOOL_INCOMING, &err))
+		log_error("%s: %s", id->text, err.text);
+	else if (st.st_size > 0)
+		log_info("%s: an unfinished file of yesterday was removed", id->text);
 	return false;
 }
 

@@ -55,9 +55,11 @@ visit_file(struct listing *listing, enum spool_place place, int directory_fd, co
 	envelope_init(&message.envelope, MESSAGE_ENVELOPE_MAX_BYTES, MESSAGE_RECIPIENTS_MAX, &listing->key);
 	message.load = envelope_load(&message.envelope, &source, SIZE_MAX - 1, &err);
 	(void)close(fd);
-	*go_on = listing->visit(listing, &message);
+	/* Not a message yet, or never: smtpd leaves an empty file of what it refused after all. */
+	if (message.load != ENVELOPE_UNFINISHED)
+		*go_on = listing->visit(listing, &message);
 	envelope_clear(&message.envelope);
-	return true;
+	return message.load != ENVELOPE_UNFINISHED;
 }
 
 static bool

@@ -64,14 +64,6 @@ state_word(enum queue_state state)
 	return "expanded";
 }
 
-static const char *
-place_word(const struct listed *m)
-{
-	if (m->place == SPOOL_INCOMING && m->load == ENVELOPE_UNFINISHED)
-		return "arriving";
-	return spool_place_name(m->place);
-}
-
 /* ---- a list ---------------------------------------------------------------------------------------------------- */
 
 void
@@ -102,7 +94,7 @@ print_text(struct buf *b, const struct listed *m)
 {
 	const struct envelope *e = &m->envelope;
 
-	buf_addf(b, "%s  %-8s  %10llu  ", m->id.text, place_word(m), (unsigned long long)e->head.message_size);
+	buf_addf(b, "%s  %-8s  %10llu  ", m->id.text, spool_place_name(m->place), (unsigned long long)e->head.message_size);
 	add_time(b, queue_id_time_us(&m->id) / 1000000);
 	buf_adds(b, "  from <");
 	add_escaped(b, e->sender);
@@ -169,7 +161,7 @@ json_message(struct buf *b, const struct listed *m)
 	if (m->due_s > 0)
 		json_add_number(b, "next_try", m->due_s);
 	if (m->load != ENVELOPE_LOADED)
-		json_add_member(b, "problem", m->load == ENVELOPE_UNFINISHED ? STR("unfinished") : STR("damaged"));
+		json_add_member(b, "problem", STR("damaged"));
 }
 
 static void
@@ -226,7 +218,7 @@ whole_text(struct buf *b, const struct listed *m, const struct buf *history)
 	const struct envelope *e = &m->envelope;
 
 	text_line(b, "id", queue_id_str(&m->id));
-	text_line(b, "state", str_from(place_word(m)));
+	text_line(b, "state", str_from(spool_place_name(m->place)));
 	if (m->load == ENVELOPE_DAMAGED)
 		text_line(b, "problem", STR("the file is damaged"));
 	buf_adds(b, "arrived    ");
