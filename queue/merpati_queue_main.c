@@ -36,7 +36,8 @@ fail(const struct err *err)
 static void
 put(struct buf *b)
 {
-	(void)fwrite(b->p, 1, b->n, stdout);
+	if (b->n > 0)
+		(void)fwrite(b->p, 1, b->n, stdout);
 	buf_reset(b);
 }
 
