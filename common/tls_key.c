@@ -19,8 +19,11 @@
 #define RSA_BITS_MIN 2048
 #define RSA_BITS_MAX 8192
 
+#define REFUSALS_LOGGED 20 /* a captured worker shall not fill the disk */
+
 struct tls_key {
 	EVP_PKEY *pkey;
+	unsigned refusals;
 };
 
 /* --- PSS ----------------------------------------------------------------------------------------------------------- */
@@ -154,8 +157,9 @@ tls_key_answer(struct tls_key *key, int fd)
 	answer.number = request.number;
 	if ((size_t)n >= TLS_KEY_REQUEST_SIZE(0) && (size_t)n == TLS_KEY_REQUEST_SIZE((size_t)request.n))
 		answer.n = (uint32_t)sign(key, &request, answer.bytes);
-	if (answer.n == 0)
-		log_warning("refused to sign: kind %u, digest %u, %zd bytes", request.kind, request.digest, n);
+	if (answer.n == 0 && key->refusals < REFUSALS_LOGGED)
+		log_warning("refused to sign: kind %u, digest %u, %zd bytes%s", request.kind, request.digest, n,
+		    ++key->refusals == REFUSALS_LOGGED ? "; further refusals are not logged" : "");
 	/* One who asks without taking the answers loses them: nobody is waited for here. */
 	(void)send(fd, &answer, TLS_KEY_ANSWER_SIZE(answer.n), MSG_DONTWAIT | MSG_NOSIGNAL);
 	return true;

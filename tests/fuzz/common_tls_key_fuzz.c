@@ -1,5 +1,4 @@
 /* Any record as a request to the key process: it answers, with a signature or a refusal, and stays. */
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -7,7 +6,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/log.h"
 #include "common/tls_key.h"
 #include "common/tls_key_request.h"
 
@@ -41,10 +39,8 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	struct tls_key_answer answer;
 
 	if (key == NULL) {
-		int null = open("/dev/null", O_WRONLY);
-
 		key = key_new();
-		if (null < 0 || dup2(null, 2) < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds) != 0)
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds) != 0)
 			abort();
 	}
 	if (n == 0 || n > 2 * sizeof(struct tls_key_request) || send(fds[0], bytes, n, 0) != (ssize_t)n)
