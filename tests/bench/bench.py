@@ -128,14 +128,16 @@ def syscalls():
 
 
 def logins():
+    count, threads = 200, 10
     with suite.Instance("satu.test", "127.0.0.2", tls=False) as server:
-        user = server.add_user("lama")
-        for name, login in (("POP3", lambda: server.pop(user).quit()), ("IMAP", lambda: server.imap(user).logout())):
-            login()
-            count, threads = 200, 10
+        users = [server.add_user("lama%d" % i) for i in range(threads)]  # POP3 locks the mailbox
+        for name, login in (("POP3", lambda user: server.pop(user).quit()),
+                            ("IMAP", lambda user: server.imap(user).logout())):
+            for user in users:
+                login(user)
             before, begin = cpu_seconds(server), time.monotonic()
-            workers = [threading.Thread(target=lambda: [login() for _ in range(count // threads)])
-                       for _ in range(threads)]
+            workers = [threading.Thread(target=lambda u: [login(u) for _ in range(count // threads)], args=(user,))
+                       for user in users]
             for w in workers:
                 w.start()
             for w in workers:
