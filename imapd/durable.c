@@ -1,5 +1,6 @@
 #include "imapd/durable.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "common/log.h"
@@ -70,6 +71,7 @@ durable_wait(struct durable *durable, const int *fds, size_t n,
 	    first_done, second_done};
 	struct session *session = durable->session;
 
+	assert(n <= DURABLE_FDS_MAX);
 	if (n == 0) {
 		then(session, durable, true, NULL);
 		return;

@@ -218,9 +218,9 @@ refuse_literal(struct imap *imap, const char *reply)
 static bool
 is_append_verb(const struct imap *imap)
 {
-	struct str text = reader_so_far(&imap->reader), word;
+	struct str text = reader_so_far(&imap->reader), tag, verb;
 
-	return str_word(&text, &word) && str_word(&text, &word) && str_equal_nocase(word, STR("APPEND"));
+	return str_word(&text, &tag) && str_word(&text, &verb) && str_equal_nocase(verb, STR("APPEND"));
 }
 
 /*

@@ -336,7 +336,7 @@ static bool
 add_flag(struct parse_text *t, struct parse_flags *flags)
 {
 	bool system = parse_skip(t, '\\');
-	struct str name;
+	struct str name = STR_NONE;
 
 	if (!parse_atom(t, &name))
 		return false;

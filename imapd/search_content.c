@@ -24,7 +24,7 @@ search_content_init(struct search_content *c, struct arena *a, struct search *se
 	*c = (struct search_content){.search = search};
 	buf_init(&c->text, TEXT_MAX_BYTES);
 	buf_init(&c->folded, 2 * TEXT_MAX_BYTES);
-	c->keys = arena_alloc(a, (n + 1) * sizeof *c->keys);
+	c->keys = arena_alloc(a, (n + 1) * sizeof(void *));
 	c->matches = arena_alloc(a, (n + 1) * sizeof *c->matches);
 	c->truths = arena_alloc(a, (n + 1) * sizeof *c->truths);
 	if (c->keys == NULL || c->matches == NULL || c->truths == NULL)
