@@ -10,6 +10,7 @@
 #include "common/sandbox.h"
 
 #define DRAIN_LOOK_MS 100
+#define DRAIN_LOOKS 1500 /* longer than anything takes that a client does not draw out */
 
 /* Those of the suite's users whose programs ask the maps. */
 static const char *const suite_users[] = {"_smtpd", "_queue", "_remote", "_deliver", "_auth", "_login"};
@@ -65,11 +66,12 @@ end_if_done(void)
 static void
 drain_look(struct loop_timer *timer)
 {
-	bool sasl_done = peer_server_drain(&front->sasl);
-	bool map_done = peer_server_drain(&front->map);
+	bool haste = ++front->drain_looks > DRAIN_LOOKS;
+	bool sasl_done = peer_server_drain(&front->sasl, haste);
+	bool map_done = peer_server_drain(&front->map, haste);
 
 	/* The parents that ask about a success must find this process as long as it knows of one. */
-	if (sasl_done && map_done && peer_server_drain(&front->master)) {
+	if (sasl_done && map_done && peer_server_drain(&front->master, haste)) {
 		front->released = true;
 		pool_release(&front->pool);
 		end_if_done();

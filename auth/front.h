@@ -26,6 +26,7 @@ struct front {
 	uid_t suite_uids[FRONT_SUITE_UIDS_MAX]; /* of the suite's programs, and the own */
 	size_t nsuite_uids;
 	bool draining, released;
+	unsigned drain_looks;
 	struct loop_timer drain_timer;
 };
 

@@ -1,4 +1,4 @@
-#include "auth/peer.h"
+#include "auth/front.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -48,6 +48,7 @@ peer_forget(struct peer *peer)
 
 	TAILQ_REMOVE(&server->peers, peer, link);
 	server->npeers--;
+	server->nstrangers -= peer->is_stranger;
 	server->kind->closed(peer);
 	free(peer);
 	if (!server->draining)
@@ -86,34 +87,51 @@ static const struct stream_events peer_events = {
     .closed = peer_gone,
 };
 
+/* Why that process is turned away; NULL when it is not. */
+static const char *
+refusal(const struct peer_server *server, const struct unix_peer *who)
+{
+	if (!server->kind->is_welcome(server->front, who))
+		return "may not ask here";
+	if (!front_is_suite(server->front, who->uid) && server->nstrangers >= server->peers_max / 4)
+		return "is one too many";
+	return NULL;
+}
+
+static struct peer *
+peer_new(struct peer_server *server, const struct unix_peer *who)
+{
+	struct peer *peer = calloc(1, server->kind->size);
+
+	if (peer == NULL)
+		return NULL;
+	peer->server = server;
+	peer->who = *who;
+	peer->is_stranger = !front_is_suite(server->front, who->uid);
+	TAILQ_INSERT_TAIL(&server->peers, peer, link);
+	server->npeers++;
+	server->nstrangers += peer->is_stranger;
+	return peer;
+}
+
 static void
 peer_open(struct peer_server *server, int fd)
 {
-	struct unix_peer who;
-	struct peer *peer;
-	struct err err;
+	struct unix_peer who = {0};
+	struct err err = {.text = "no memory for another connection"};
+	const char *why = NULL;
+	struct peer *peer = NULL;
 
-	if (!unix_peer_get(fd, &who, &err)) {
+	if (unix_peer_get(fd, &who, &err) && (why = refusal(server, &who)) == NULL)
+		peer = peer_new(server, &who);
+	if (why != NULL)
+		log_warning("%s: process %ld of uid %lu %s", server->kind->name, (long)who.pid, (unsigned long)who.uid, why);
+	else if (peer == NULL)
 		log_warning("%s: %s", server->kind->name, err.text);
-		(void)close(fd);
-		return;
-	}
-	if (!server->kind->is_welcome(server->front, &who)) {
-		log_warning("%s: process %ld of uid %lu may not ask here", server->kind->name, (long)who.pid,
-		    (unsigned long)who.uid);
-		(void)close(fd);
-		return;
-	}
-	peer = calloc(1, server->kind->size);
 	if (peer == NULL) {
-		log_error("%s: no memory for another connection", server->kind->name);
 		(void)close(fd);
 		return;
 	}
-	peer->server = server;
-	peer->who = who;
-	TAILQ_INSERT_TAIL(&server->peers, peer, link);
-	server->npeers++;
 	stream_open(&peer->stream, server->loop, fd, &peer_events, &server->kind->limits);
 	if (server->kind->opened != NULL) {
 		server->kind->opened(peer);
@@ -156,7 +174,7 @@ peer_server_listen(struct peer_server *server, int fd)
 }
 
 bool
-peer_server_drain(struct peer_server *server)
+peer_server_drain(struct peer_server *server, bool haste)
 {
 	struct peer *peer, *next;
 
@@ -165,7 +183,7 @@ peer_server_drain(struct peer_server *server)
 		loop_io_remove(&server->listeners[i].io);
 	server->nlisteners = 0;
 	TAILQ_FOREACH_SAFE(peer, &server->peers, link, next)
-		if (server->kind->is_idle(peer) && peer->stream.in.n == 0 && stream_pending(&peer->stream) == 0)
+		if (haste || (server->kind->is_idle(peer) && peer->stream.in.n == 0 && stream_pending(&peer->stream) == 0))
 			peer_close(peer);
 	return TAILQ_EMPTY(&server->peers);
 }

@@ -32,6 +32,7 @@ struct peer_kind {
 struct peer {
 	struct stream stream;
 	struct unix_peer who;
+	bool is_stranger; /* none of the suite's programs */
 	struct peer_server *server;
 	TAILQ_ENTRY(peer) link;
 };
@@ -47,6 +48,7 @@ struct peer_server {
 	struct loop *loop;
 	struct peer_listener listeners[PEER_LISTENERS_MAX];
 	size_t nlisteners, npeers, peers_max;
+	size_t nstrangers; /* at most a quarter of peers_max, so that nobody on this host can lock the suite out */
 	struct loop_timer pause; /* after accept() failed */
 	bool draining;
 	TAILQ_HEAD(peers, peer) peers;
@@ -56,8 +58,8 @@ void peer_server_init(struct peer_server *server, const struct peer_kind *kind, 
     struct loop *loop, size_t peers_max);
 /* A further socket to accept from; non-blocking, borrowed. */
 void peer_server_listen(struct peer_server *server, int fd);
-/* Accepts nothing more and closes who is idle; true when nobody is left. */
-bool peer_server_drain(struct peer_server *server);
+/* Accepts nothing more and closes who is idle (in haste: everybody); true when nobody is left. */
+bool peer_server_drain(struct peer_server *server, bool haste);
 /* Closes it at once, from wherever: what embeds it is freed. */
 void peer_close(struct peer *peer);
 
