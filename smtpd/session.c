@@ -13,6 +13,7 @@
 #define OUT_MAX 65536
 /* One that pipelines is read on when it has taken most of the replies so far. */
 #define OUT_PAUSE 16384
+#define REPLY_MAX 512
 #define ARENA_BYTES_A_RECIPIENT 1024
 #define ARENA_BYTES_MORE 8192
 
@@ -138,6 +139,9 @@ goodbye(struct session *s, const struct smtp_reply *reply)
 	if (s->leaving)
 		return;
 	s->leaving = s->close = true;
+	/* Nobody waits for these answers any more. */
+	socketmap_cancel(&s->query);
+	sasl_cancel(&s->sasl);
 	/* During a handshake there is nobody to talk to. */
 	if (s->smtp.out != NULL && s->stream.phase == STREAM_OPEN)
 		smtp_server_goodbye(&s->smtp, reply);
@@ -326,15 +330,22 @@ address_format(char out[INET6_ADDRSTRLEN], const struct sockaddr *address)
 static bool
 client_count(struct session *s, int fd, const struct sockaddr *address)
 {
-	static const char busy[] = "421 4.7.0 Too many connections from your address, please try again later\r\n";
+	const struct conf *conf = s->worker->conf;
+	struct buf reply;
 
 	if (s->in_networks)
 		return true;
-	s->client = clients_add(&s->worker->clients, address, s->worker->conf->smtpd.clients_per_address);
+	s->client = clients_add(&s->worker->clients, address, conf->smtpd.clients_per_address);
 	if (s->client != NULL)
 		return true;
 	session_log(s, "too many connections from", "");
-	(void)send(fd, busy, sizeof busy - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (s->listener->facts->tls_at_once)
+		return false;
+	buf_init(&reply, REPLY_MAX);
+	buf_addf(&reply, "421 4.7.0 %s Too many connections from your address, please try again later\r\n", conf->hostname);
+	if (buf_ok(&reply))
+		(void)send(fd, reply.p, reply.n, MSG_DONTWAIT | MSG_NOSIGNAL); /* what is not sent is not missed */
+	buf_clear(&reply);
 	return false;
 }
 

@@ -14,6 +14,7 @@
 #define COMMIT_THREADS 2
 #define MAP_TIMEOUT_MS 10000
 #define ACCEPTS_A_TURN 16
+#define ACCEPT_PAUSE_MS 1000
 #define DESCRIPTORS_MORE 64	/* besides those of the sessions */
 #define DESCRIPTORS_A_SESSION 2 /* connection and queue file */
 #define PATH_BYTES 128
@@ -35,6 +36,25 @@ has_room(const struct worker *worker)
 }
 
 static void
+pause_over(struct loop_timer *timer)
+{
+	struct worker *worker = container_of(timer, struct worker, accept_pause);
+
+	accept_on(worker, has_room(worker));
+}
+
+/* The kernel has no descriptor or no memory for us: asking again at once would only fill the log. */
+static void
+accept_failed(struct worker *worker, int errnum)
+{
+	if (errnum == EAGAIN || errnum == EINTR || errnum == ECONNABORTED)
+		return;
+	log_warning("accept: %s", strerror(errnum));
+	accept_on(worker, false);
+	loop_timer_set(worker->loop, &worker->accept_pause, ACCEPT_PAUSE_MS, pause_over);
+}
+
+static void
 accept_ready(struct loop_io *io, unsigned events)
 {
 	struct worker_listener *listener = container_of(io, struct worker_listener, io);
@@ -47,8 +67,7 @@ accept_ready(struct loop_io *io, unsigned events)
 		int fd = accept4(io->fd, (struct sockaddr *)(void *)&address, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0) {
-			if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-				log_warning("accept: %s", strerror(errno));
+			accept_failed(worker, errno);
 			return;
 		}
 		session_new(listener, fd, &address);
@@ -73,6 +92,7 @@ static void
 listeners_remove(struct worker *worker)
 {
 	worker->draining = true;
+	loop_timer_cancel(&worker->accept_pause);
 	for (size_t i = 0; i < worker->nlisteners; i++)
 		loop_io_remove(&worker->listeners[i].io);
 }

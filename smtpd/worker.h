@@ -36,6 +36,7 @@ struct worker {
 	size_t nsessions;
 	size_t ncommits; /* messages under way to the disk whose session has ended */
 	struct clients clients;
+	struct loop_timer accept_pause;
 	bool accepting;
 	bool draining; /* accepts nobody any more */
 	bool stopping; /* and ends the sessions that there are */

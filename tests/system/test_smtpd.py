@@ -86,9 +86,9 @@ class Strangers(Server):
         self.assertRegex(more.reply(), rb"^421 4\.7\.0 ")
         for wire in held + [more]:
             wire.close()
-        wait_for(lambda: self.wire_or_none(), "a place to be free again")
+        wait_for(self.is_greeted, "a place to be free again")
 
-    def wire_or_none(self):
+    def is_greeted(self):
         wire = Wire((self.server.address, self.server.ports["mx"]))
         reply = wire.reply()
         wire.close()
@@ -169,6 +169,34 @@ class Strangers(Server):
             for pid in stopped:
                 os.kill(pid, signal.SIGCONT)
         wait_for(lambda: wire.ask(b"RCPT TO:<lama@satu.test>").startswith(b"250"), "authd to be asked again")
+
+    def test_a_worker_that_is_told_to_end_while_it_asks_says_goodbye(self):
+        worker = [pid for pid, words in self.server.processes().items() if "smtpd: worker" in words][0]
+        with open("/proc/%d/status" % worker) as f:
+            parent = int(re.search(r"PPid:\s+(\d+)", f.read()).group(1))
+        stopped = [pid for pid, words in self.server.processes().items() if "authd" in words]
+        wire = self.wire()
+        self.ask(wire, b"MAIL FROM:<a@b.test>", "250")
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        wire.send(b"RCPT TO:<lama@satu.test>\r\n")
+        time.sleep(0.1)
+        os.kill(parent, signal.SIGTERM)
+        try:
+            self.assertRegex(wire.reply(), rb"^421 4\.3\.2 ")
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+        wire.close()
+        wait_for(lambda: not os.path.exists("/proc/%d" % worker), "the end of the worker")
+        self.assertNotIn("process %d) ended with" % worker, self.server.log())
+        wait_for(self.is_greeted_again, "another smtpd")
+
+    def is_greeted_again(self):
+        try:
+            return self.is_greeted()
+        except OSError:
+            return False
 
 
 class Friends(Server):
