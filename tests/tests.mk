@@ -109,13 +109,21 @@ MAN_PAGES := $(wildcard man/*.[1578])
 
 .PHONY: install
 install: all
-	install -d $(DESTDIR)$(PREFIX)/libexec/merpati $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(SYSCONFDIR)/merpati
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/libexec/merpati $(PREFIX)/bin $(PREFIX)/sbin $(SYSCONFDIR)/merpati \
+		$(SYSCONFDIR)/pam.d $(PREFIX)/lib/sysusers.d $(PREFIX)/lib/tmpfiles.d $(PREFIX)/lib/systemd/system)
 	install -m 755 $(addprefix $(B)/bin/,$(LIBEXEC_PROGRAMS)) $(DESTDIR)$(PREFIX)/libexec/merpati
 	install -m 755 $(B)/bin/merpati $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(B)/bin/sendmail $(DESTDIR)$(PREFIX)/sbin
 	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/mailq
 	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/newaliases
-	[ -e $(DESTDIR)$(SYSCONFDIR)/merpati/merpati.conf ] || install -m 644 etc/merpati.conf $(DESTDIR)$(SYSCONFDIR)/merpati/merpati.conf
+	@# A configuration that is there already is the postmaster's.
+	[ -e $(DESTDIR)$(SYSCONFDIR)/merpati/merpati.conf ] || install -m 644 etc/merpati.conf $(DESTDIR)$(SYSCONFDIR)/merpati
+	[ -e $(DESTDIR)$(SYSCONFDIR)/pam.d/merpati ] || install -m 644 etc/merpati.pam $(DESTDIR)$(SYSCONFDIR)/pam.d/merpati
+	install -m 644 etc/merpati.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/merpati.conf
+	install -m 644 etc/merpati.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/merpati.conf
+	cd etc/systemd && find . -type f | while read -r unit; do \
+		install -D -m 644 "$$unit" "$(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit" && \
+		sed -i 's|/usr/libexec/merpati|$(PREFIX)/libexec/merpati|' "$(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit" || exit 1; done
 	@for page in $(MAN_PAGES); do \
 		d=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; install -d $$d && install -m 644 $$page $$d || exit 1; done
 
