@@ -162,9 +162,9 @@ static void
 peer_closed(struct peer *peer)
 {
 	struct map_peer *map_peer = map_peer_of(peer);
-	struct map_query *query;
+	struct map_query *query, *next;
 
-	while ((query = TAILQ_FIRST(&map_peer->queries)) != NULL)
+	TAILQ_FOREACH_SAFE(query, &map_peer->queries, link, next)
 		query_free(query);
 }
 

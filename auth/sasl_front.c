@@ -463,9 +463,9 @@ static void
 peer_closed(struct peer *peer)
 {
 	struct sasl_peer *sasl = sasl_peer_of(peer);
-	struct sasl_exchange *exchange;
+	struct sasl_exchange *exchange, *next;
 
-	while ((exchange = LIST_FIRST(&sasl->exchanges)) != NULL)
+	LIST_FOREACH_SAFE(exchange, &sasl->exchanges, link, next)
 		exchange_free(exchange);
 }
 
