@@ -128,10 +128,20 @@ warn_of_unknown(const struct daemon *daemon, const struct conf *conf)
 			log_warning("there is no [listener %s] any more: its socket is not served", daemon->listeners.list[i].name);
 }
 
-static void
-reload(struct loop_signal *signal)
+static bool
+speaks_tls(const struct daemon *daemon)
 {
-	struct daemon *daemon = container_of(signal, struct daemon, hup);
+	for (size_t i = 0; i < daemon->nroles; i++)
+		if (strcmp(daemon->roles[i].name, "key") == 0)
+			return conf_has_tls(daemon->conf);
+	return false;
+}
+
+#define TLS_FILES(conf) ((const char *const[]){(conf)->tls_certificate, (conf)->tls_key})
+
+static void
+reload(struct daemon *daemon)
+{
 	struct conf *conf;
 	struct err err;
 
@@ -143,7 +153,24 @@ reload(struct loop_signal *signal)
 	}
 	warn_of_unknown(daemon, conf);
 	conf_log_open(conf, daemon->name, daemon->debug);
+	file_watch_begin(&daemon->tls_files, TLS_FILES(conf), 2);
 	daemon_generation_start(daemon, conf);
+}
+
+static void
+hang_up(struct loop_signal *signal)
+{
+	reload(container_of(signal, struct daemon, hup));
+}
+
+/* Whoever renews certificates need not tell. */
+static void
+look_for_renewal(struct daemon *daemon)
+{
+	if (!speaks_tls(daemon) || !file_watch_look(&daemon->tls_files, TLS_FILES(daemon->conf), 2))
+		return;
+	log_info("%s was renewed", daemon->conf->tls_certificate);
+	reload(daemon);
 }
 
 static void
@@ -189,6 +216,7 @@ ping(struct loop_timer *timer)
 	TAILQ_FOREACH(generation, &daemon->generations, link)
 		for (size_t i = 0; i < generation->nregular; i++)
 			daemon_child_ping(&generation->regular[i]);
+	look_for_renewal(daemon);
 	loop_timer_set(daemon->loop, timer, daemon->ping_ms, ping);
 }
 
@@ -196,7 +224,7 @@ static void
 watch_signals(struct daemon *daemon)
 {
 	(void)signal(SIGPIPE, SIG_IGN);
-	loop_signal_add(daemon->loop, &daemon->hup, SIGHUP, reload);
+	loop_signal_add(daemon->loop, &daemon->hup, SIGHUP, hang_up);
 	loop_signal_add(daemon->loop, &daemon->term, SIGTERM, terminate);
 	loop_signal_add(daemon->loop, &daemon->interrupt, SIGINT, interrupt);
 	if (daemon->ping_ms == 0)
@@ -247,6 +275,7 @@ daemon_main(struct daemon *daemon, int argc, char **argv)
 	daemon->conf = conf;
 	if (daemon->started != NULL && !daemon->started(daemon))
 		return EX_TEMPFAIL;
+	file_watch_begin(&daemon->tls_files, TLS_FILES(conf), 2);
 	daemon_generation_start(daemon, conf);
 	loop_run(daemon->loop);
 	log_debug("ended");

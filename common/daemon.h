@@ -24,7 +24,7 @@
  * A role that is not on demand must come back to its loop: one that does not answer its parent for minutes is taken to hang,
  * and is killed and forked anew.
  *
- * SIGHUP makes a new generation: the configuration is read again, all roles are forked anew, and when all of them are
+ * SIGHUP, or a certificate that was renewed, makes a new generation: the configuration is read again, all roles are forked anew, and when all of them are
  * ready the old ones are told to drain. If they do not get ready the old ones stay. SIGTERM and SIGINT end everything
  * in good order.
  */
@@ -32,6 +32,7 @@
 #define COMMON_DAEMON_H
 
 #include "common/conf.h"
+#include "common/file_watch.h"
 #include "common/listener.h"
 #include "common/loop.h"
 #include "common/msg.h"
@@ -99,6 +100,7 @@ struct daemon {
 	TAILQ_HEAD(daemon_generations, daemon_generation) generations; /* oldest first */
 	struct loop_signal hup, term, interrupt;
 	struct loop_timer watchdog, ping;
+	struct file_watch tls_files;
 	bool ready, debug;
 	const char *conf_path;
 };
