@@ -50,7 +50,9 @@ def letter_travels(satu, dua):
     show_log(dua, r"/(smtpd|queued|remote|deliver|lmtp|qmgr)\b", mark_dua)
 
     say("\n4. lama reads it by POP3")
+    mark_dua = len(dua.log())
     by_pop = dua.wait_letters(lama)[0]
+    mark_dua = show_log(dua, r"/popd\[", mark_dua)
     print("".join("    %s\n" % line for line in by_pop.decode().splitlines()))
 
     say("5. lama reads it by IMAP")
@@ -58,8 +60,9 @@ def letter_travels(satu, dua):
     client.select("INBOX")
     _, answer = client.fetch("1", "(UID FLAGS ENVELOPE BODY.PEEK[])")
     by_imap = answer[0][1]
-    print("    " + answer[0][0].decode(errors="replace"))
     client.logout()
+    show_log(dua, r"/imapd\[", mark_dua)
+    print("    " + answer[0][0].decode(errors="replace"))
 
     same_pop = suite.without_trace(by_pop) == sent
     same_imap = suite.without_trace(by_imap) == sent
