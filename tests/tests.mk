@@ -19,7 +19,7 @@ demo:
 
 .PHONY: demo-run
 demo-run: all users
-	@MERPATI_BIN=$(B)/bin ONCE=$(ONCE) python3 tests/demo/demo.py
+	@MERPATI_BIN=$(abspath $(B)/bin) ONCE=$(ONCE) python3 tests/demo/demo.py
 
 # As root every program has a uid of its own; an ordinary user needs none of them.
 .PHONY: users
@@ -43,7 +43,7 @@ unit: $(UNIT_TESTS)
 
 .PHONY: system
 system: all users $(SYSTEM_HELPERS)
-	@MERPATI_BIN=$(B)/bin tests/run-system $(TESTS)
+	@MERPATI_BIN=$(abspath $(B)/bin) tests/run-system $(TESTS)
 
 .PHONY: asan
 asan:
@@ -76,7 +76,7 @@ fuzz-targets: $(FUZZ_TARGETS)
 
 .PHONY: bench
 bench: all users $(BENCH_PROGRAMS)
-	@MERPATI_BIN=$(B)/bin MERPATI_BENCH=$(B)/bench python3 tests/bench/bench.py $(BENCH)
+	@MERPATI_BIN=$(abspath $(B)/bin) MERPATI_BENCH=$(abspath $(B)/bench) python3 tests/bench/bench.py $(BENCH)
 
 # --- reading ------------------------------------------------------------------------------------------------------------
 
