@@ -118,25 +118,6 @@ unrun(struct dispatch *dispatch, struct delivery *d)
 	d->worker = NULL;
 }
 
-/* What does not fit into one message is a delivery of its own. */
-static void
-split(struct queue *q, struct delivery *d, size_t fitting)
-{
-	struct message *m = d->message;
-	struct delivery *rest = malloc(sizeof *rest);
-
-	if (rest == NULL)
-		fatal("out of memory for a delivery");
-	*rest = *d;
-	rest->job = (struct schedule_job){.site = NULL};
-	rest->nrecipients = d->nrecipients - fitting;
-	memmove(rest->recipients, d->recipients + fitting, rest->nrecipients * sizeof rest->recipients[0]);
-	d->nrecipients = fitting;
-	LIST_INSERT_HEAD(&m->deliveries, rest, link);
-	m->ndeliveries++;
-	route_schedule(q->routes, rest);
-}
-
 /* The START message of a delivery into dispatch->packet; how many of its recipients are in it. */
 static size_t
 encode(struct dispatch *dispatch, struct delivery *d)
@@ -185,8 +166,9 @@ start(struct dispatch *dispatch, struct delivery *d, struct err *err)
 	}
 	if (!channel_send(&w->channel, &dispatch->packet, m->fd))
 		return START_NO_WORKER;
+	/* What does not fit into one message is a delivery of its own. */
 	if (fitting < d->nrecipients)
-		split(dispatch->queue, d, fitting);
+		route_schedule(dispatch->queue->routes, delivery_split(d, fitting));
 	run(dispatch, w, d);
 	if (dispatch->queue->nopen > OPEN_MAX)
 		message_close(m);
@@ -276,20 +258,6 @@ outcome_of(enum job_status status)
 	return QUEUE_WAITING;
 }
 
-/* False when it is none of the delivery's recipients, or has been told already. */
-static bool
-take_recipient(struct delivery *d, uint64_t index)
-{
-	for (size_t i = 0; i < d->nrecipients; i++) {
-		if (d->recipients[i] != index)
-			continue;
-		d->recipients[i] = d->recipients[--d->nrecipients];
-		d->last_told = (uint32_t)index;
-		return true;
-	}
-	return false;
-}
-
 static bool
 received_result(struct worker *w, struct msg *msg)
 {
@@ -298,7 +266,7 @@ received_result(struct worker *w, struct msg *msg)
 	struct queue_attempt attempt;
 	struct queue_log_times times;
 
-	if (!job_result_decode(msg, &result) || d == NULL || !take_recipient(d, result.index))
+	if (!job_result_decode(msg, &result) || d == NULL || !delivery_take(d, result.index))
 		return false;
 	times = (struct queue_log_times){.started_ms = d->started_ms, .now_ms = queue_now_ms(),
 	    .setup_ms = result.setup_ms, .transfer_ms = result.transfer_ms};
@@ -414,7 +382,7 @@ orphan(struct queue *q, struct delivery *d)
 		m->deaths++;
 	m->last_death = q->dispatch->deaths;
 	if (d->nrecipients == 0)
-		route_drop(d);
+		delivery_free(d);
 	else if (m->deaths >= DEATHS_MAX)
 		route_defer(d, STR("4.3.0"), STR("the delivery process ended unexpectedly"));
 	else
@@ -569,10 +537,10 @@ dispatch_new(struct queue *q, int listen_fd, uid_t remote_uid)
 void
 dispatch_free(struct dispatch *dispatch)
 {
-	struct worker *w;
+	struct worker *w, *next;
 
 	loop_io_remove(&dispatch->listener);
-	while ((w = LIST_FIRST(&dispatch->workers)) != NULL)
+	LIST_FOREACH_SAFE(w, &dispatch->workers, link, next)
 		worker_free(w);
 	buf_clear(&dispatch->packet);
 	free(dispatch);

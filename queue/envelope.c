@@ -33,7 +33,7 @@ recipient_add(struct envelope *e, struct str address)
 	struct recipient *r;
 
 	if (e->nrecipients == e->cap) {
-		size_t cap = e->cap == 0 ? 4 : e->cap * 2;
+		size_t cap = e->cap == 0 ? 1 : e->cap * 2; /* most messages have one */
 
 		if (e->nrecipients >= e->max_recipients)
 			return NULL;

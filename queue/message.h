@@ -6,45 +6,14 @@
 
 #include "common/commit.h"
 #include "common/queue_id.h"
+#include "queue/delivery.h"
 #include "queue/envelope_file.h"
-#include "queue/job.h"
 #include "queue/queue_log.h"
-#include "queue/schedule.h"
 
 struct queue;
-struct message;
-struct worker;
 
 #define MESSAGE_ENVELOPE_MAX_BYTES (256UL * 1024 * 1024)
 #define MESSAGE_RECIPIENTS_MAX 1000000
-/* How many recipients one transaction has at most: what RFC 5321 4.5.3.1.8 promises. */
-#define DELIVERY_RECIPIENTS_MAX 100
-
-/* One transaction: some recipients of a message at one site, with one sender. */
-struct delivery {
-	struct schedule_job job;
-	struct message *message;
-	LIST_ENTRY(delivery) link; /* in the message */
-	RB_ENTRY(delivery) open_link; /* in it as well, until it is closed */
-	enum job_transport transport;
-	struct str site;	/* key of it; in the envelope's arena */
-	struct str next_hop;	/* borrowed from the envelope, or static */
-	struct str return_path; /* borrowed from the envelope */
-	bool closed;		/* takes no further recipients: handed to the schedule */
-	uint32_t recipients[DELIVERY_RECIPIENTS_MAX]; /* indices; those whose result is still to come */
-	size_t nrecipients;
-	/* While it runs: */
-	struct worker *worker;
-	LIST_ENTRY(delivery) worker_link;
-	uint32_t id;
-	RB_ENTRY(delivery) id_link;
-	uint64_t started_ms; /* by the clock of the wall */
-	uint32_t last_told; /* the recipient whose result came last */
-};
-
-LIST_HEAD(deliveries, delivery);
-RB_HEAD(delivery_tree, delivery);
-
 /* What the postmaster wants with a message as soon as nothing is under way. */
 enum message_wish {
 	MESSAGE_WISH_NONE,

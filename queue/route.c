@@ -37,18 +37,6 @@ struct question {
 	char *addresses; /* the alias's, while its owner is asked for */
 };
 
-static int
-delivery_compare(struct delivery *a, struct delivery *b)
-{
-	int order = str_compare(a->site, b->site);
-
-	if (order == 0 && a->transport != b->transport)
-		order = a->transport < b->transport ? -1 : 1;
-	return order != 0 ? order : str_compare(a->return_path, b->return_path);
-}
-
-TREE_GENERATE(delivery_tree, delivery, open_link, delivery_compare)
-
 static void route_continue(struct message *m);
 
 /* ---- deliveries ------------------------------------------------------------------------------------------------ */
@@ -69,18 +57,6 @@ refuse(struct message *m, size_t index, enum queue_state outcome, const char *co
 }
 
 void
-route_drop(struct delivery *d)
-{
-	struct message *m = d->message;
-
-	if (!d->closed)
-		(void)RB_REMOVE(delivery_tree, &m->open, d);
-	LIST_REMOVE(d, link);
-	m->ndeliveries--;
-	free(d);
-}
-
-void
 route_defer(struct delivery *d, struct str code, struct str reply)
 {
 	struct message *m = d->message;
@@ -93,7 +69,7 @@ route_defer(struct delivery *d, struct str code, struct str reply)
 
 		message_attempt(m, d->recipients[i], &attempt, NULL);
 	}
-	route_drop(d);
+	delivery_free(d);
 }
 
 void
@@ -120,41 +96,19 @@ route_schedule(struct routes *routes, struct delivery *d)
 							: SCHEDULE_NEW;
 	uint64_t flow = siphash(&q->hash_key, m->envelope.sender);
 
-	if (!d->closed)
-		(void)RB_REMOVE(delivery_tree, &m->open, d);
-	d->closed = true;
+	delivery_close(d);
 	if (!schedule_add(&q->schedule, site, &d->job, class, flow, loop_now_ms(q->loop)))
 		route_suspend(d);
-}
-
-static struct delivery *
-delivery_new(struct message *m, const struct delivery *like)
-{
-	struct delivery *d = malloc(sizeof *d);
-
-	if (d == NULL)
-		fatal("out of memory for a delivery");
-	*d = (struct delivery){.message = m, .transport = like->transport, .next_hop = like->next_hop,
-	    .return_path = like->return_path};
-	d->site = arena_copy(&m->envelope.arena, like->site);
-	if (d->site.p == NULL)
-		fatal("%s: no memory for the name of a site", m->id.text);
-	LIST_INSERT_HEAD(&m->deliveries, d, link);
-	m->ndeliveries++;
-	(void)RB_INSERT(delivery_tree, &m->open, d);
-	return d;
 }
 
 static void
 deliver_by(struct message *m, size_t index, enum job_transport transport, struct str next_hop, struct str site)
 {
-	struct delivery probe = {.transport = transport, .next_hop = next_hop, .site = site,
+	struct delivery like = {.transport = transport, .next_hop = next_hop, .site = site,
 	    .return_path = envelope_return_path(&m->envelope, recipient_at(m, index))};
-	struct delivery *d = RB_FIND(delivery_tree, &m->open, &probe);
+	struct delivery *d = delivery_open(m, &like);
 
-	if (d == NULL)
-		d = delivery_new(m, &probe);
-	d->recipients[d->nrecipients++] = (uint32_t)index;
+	delivery_add(d, index);
 	if (d->nrecipients == DELIVERY_RECIPIENTS_MAX)
 		route_schedule(m->queue->routes, d);
 }
@@ -164,7 +118,7 @@ flush(struct message *m)
 {
 	struct delivery *d;
 
-	while ((d = RB_ROOT(&m->open)) != NULL)
+	while ((d = delivery_first_open(m)) != NULL)
 		route_schedule(m->queue->routes, d);
 }
 

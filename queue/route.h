@@ -17,9 +17,7 @@ void routes_free(struct routes *routes);
 void route_message(struct routes *routes, struct message *m);
 /* Hands a delivery (again) to the schedule; when its site is dead, its recipients are deferred and it is gone. */
 void route_schedule(struct routes *routes, struct delivery *d);
-/* Takes it out of its message and frees it; it is in no schedule. */
-void route_drop(struct delivery *d);
-/* All of the delivery's recipients that have no result yet get this one; then route_drop. */
+/* All of the delivery's recipients that have no result yet get this one; then it is freed. */
 void route_defer(struct delivery *d, struct str code, struct str reply);
 
 /* The same, because the site is dead. */

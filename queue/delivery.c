@@ -1,0 +1,118 @@
+#include "queue/delivery.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "queue/message.h"
+
+static int
+open_compare(struct delivery *a, struct delivery *b)
+{
+	int order = str_compare(a->site, b->site);
+
+	if (order == 0 && a->transport != b->transport)
+		order = a->transport < b->transport ? -1 : 1;
+	return order != 0 ? order : str_compare(a->return_path, b->return_path);
+}
+
+TREE_GENERATE(delivery_tree, delivery, open_link, open_compare)
+
+static struct delivery *
+delivery_new(struct message *m, const struct delivery *like)
+{
+	struct delivery *d = calloc(1, sizeof *d);
+
+	if (d == NULL)
+		fatal("out of memory for a delivery");
+	d->message = m;
+	d->transport = like->transport;
+	d->next_hop = like->next_hop;
+	d->return_path = like->return_path;
+	d->site = like->site;
+	LIST_INSERT_HEAD(&m->deliveries, d, link);
+	m->ndeliveries++;
+	return d;
+}
+
+struct delivery *
+delivery_open(struct message *m, const struct delivery *like)
+{
+	struct delivery probe = *like, *d = RB_FIND(delivery_tree, &m->open, &probe);
+
+	if (d != NULL)
+		return d;
+	d = delivery_new(m, like);
+	d->site = arena_copy(&m->envelope.arena, like->site);
+	if (d->site.p == NULL)
+		fatal("%s: no memory for the name of a site", m->id.text);
+	(void)RB_INSERT(delivery_tree, &m->open, d);
+	return d;
+}
+
+struct delivery *
+delivery_first_open(struct message *m)
+{
+	return RB_ROOT(&m->open);
+}
+
+/* Most have one recipient. */
+void
+delivery_add(struct delivery *d, size_t index)
+{
+	if (d->nrecipients == d->cap) {
+		size_t cap = d->cap == 0 ? 1 : d->cap * 4;
+		uint32_t *recipients = reallocarray(d->recipients, cap, sizeof *recipients);
+
+		if (recipients == NULL)
+			fatal("out of memory for a delivery");
+		d->recipients = recipients;
+		d->cap = cap;
+	}
+	d->recipients[d->nrecipients++] = (uint32_t)index;
+}
+
+void
+delivery_close(struct delivery *d)
+{
+	if (!d->closed)
+		(void)RB_REMOVE(delivery_tree, &d->message->open, d);
+	d->closed = true;
+}
+
+struct delivery *
+delivery_split(struct delivery *d, size_t n)
+{
+	struct delivery *rest = delivery_new(d->message, d);
+
+	rest->closed = true;
+	for (size_t i = n; i < d->nrecipients; i++)
+		delivery_add(rest, d->recipients[i]);
+	d->nrecipients = n;
+	return rest;
+}
+
+bool
+delivery_take(struct delivery *d, uint64_t index)
+{
+	for (size_t i = 0; i < d->nrecipients; i++) {
+		if (d->recipients[i] != index)
+			continue;
+		d->recipients[i] = d->recipients[--d->nrecipients];
+		d->last_told = (uint32_t)index;
+		return true;
+	}
+	return false;
+}
+
+void
+delivery_free(struct delivery *d)
+{
+	struct message *m = d->message;
+
+	delivery_close(d);
+	LIST_REMOVE(d, link);
+	m->ndeliveries--;
+	free(d->recipients);
+	free(d);
+}
