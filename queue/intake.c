@@ -23,6 +23,8 @@
 #define EMPTY_DEBRIS_S 60
 /* A file that could not be read is tried again after this. */
 #define UNREADABLE_MS 60000
+/* So is a directory of deferred/ of which something could not be taken. */
+#define LOOK_AGAIN_S 15
 /* What is done in one turn of the loop. */
 #define TURN_MESSAGES 32
 #define TURN_BYTES (1024 * 1024)
@@ -35,6 +37,7 @@
 struct due {
 	RB_ENTRY(due) link;
 	uint64_t time_s;
+	bool again; /* something in it could not be taken */
 	struct spool_time time;
 };
 
@@ -350,18 +353,28 @@ due_remove(struct intake *intake, struct due *due)
 	free(due);
 }
 
-static void
+static struct due *
 due_add(struct intake *intake, const struct spool_time *time, uint64_t time_s)
 {
 	struct due probe = {.time_s = time_s}, *due;
 
-	if (RB_FIND(due_tree, &intake->due, &probe) != NULL)
-		return;
+	/* Its second may be taken by one that is looked at again: any other near it does as well. */
+	while ((due = RB_FIND(due_tree, &intake->due, &probe)) != NULL && strcmp(due->time.text, time->text) != 0)
+		probe.time_s++;
+	if (due != NULL)
+		return due;
 	due = calloc(1, sizeof *due);
 	if (due == NULL)
 		fatal("out of memory for the times of the queue");
-	*due = (struct due){.time_s = time_s, .time = *time};
+	*due = (struct due){.time_s = probe.time_s, .time = *time};
 	(void)RB_INSERT(due_tree, &intake->due, due);
+	return due;
+}
+
+static void
+due_again(struct intake *intake, const struct spool_time *time)
+{
+	due_add(intake, time, queue_now_ms() / 1000 + LOOK_AGAIN_S)->again = true;
 }
 
 /*
@@ -375,8 +388,12 @@ due_next(struct intake *intake, uint64_t now_s)
 
 	if (first == NULL)
 		return NULL;
-	if (first->time_s <= now_s || intake->retry_all)
+	if (first->time_s <= now_s)
 		return first;
+	if (intake->retry_all)
+		RB_FOREACH(first, due_tree, &intake->due)
+			if (!first->again)
+				return first;
 	return last->time_s > now_s + intake->longest_retry_s ? last : NULL;
 }
 
@@ -391,17 +408,20 @@ scan_due(struct intake *intake)
 		return false;
 	}
 	if (!spool_scan_open(&intake->queue->spool, &intake->deferred, SPOOL_DEFERRED, &due->time, &err) &&
-	    err.errnum != ENOENT)
+	    err.errnum != ENOENT) {
 		log_error("%s", err.text);
+		due_again(intake, &due->time);
+	}
 	due_remove(intake, due);
 	return true;
 }
 
-/* The end of a directory of deferred/. What could not be taken is looked at again at the next start. */
+/* The end of a directory of deferred/. What could not be taken (a full disk ...) must not wait for the next start. */
 static void
 due_done(struct intake *intake)
 {
-	spool_time_remove(&intake->queue->spool, &intake->deferred.time);
+	if (!spool_time_remove(&intake->queue->spool, &intake->deferred.time))
+		due_again(intake, &intake->deferred.time);
 	spool_scan_close(&intake->deferred);
 }
 
@@ -531,7 +551,7 @@ intake_due(struct intake *intake, const struct spool_time *time)
 
 	if (!spool_time_parse(str_from(time->text), &parsed, &time_s))
 		return;
-	due_add(intake, &parsed, time_s);
+	(void)due_add(intake, &parsed, time_s);
 	clock_set(intake);
 }
 
@@ -557,7 +577,7 @@ list_deferred(struct intake *intake)
 		fatal("%s", err.text);
 	while ((name = spool_scan_next(&scan)) != NULL)
 		if (spool_time_parse(str_from(name), &time, &time_s))
-			due_add(intake, &time, time_s);
+			(void)due_add(intake, &time, time_s);
 		else
 			log_warning("deferred/%s is no time: left alone", name);
 	spool_scan_close(&scan);
@@ -592,7 +612,7 @@ intake_new(struct queue *q, int poke_fd)
 void
 intake_free(struct intake *intake)
 {
-	struct due *due;
+	struct due *due, *next;
 
 	loop_io_remove(&intake->poke);
 	loop_timer_cancel(&intake->turn);
@@ -600,7 +620,7 @@ intake_free(struct intake *intake)
 	spool_scan_close(&intake->active);
 	spool_scan_close(&intake->incoming);
 	spool_scan_close(&intake->deferred);
-	while ((due = RB_ROOT(&intake->due)) != NULL)
+	RB_FOREACH_SAFE(due, due_tree, &intake->due, next)
 		due_remove(intake, due);
 	free(intake);
 }

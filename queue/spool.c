@@ -256,9 +256,8 @@ spool_scan_close(struct spool_scan *scan)
 	scan->dir = NULL;
 }
 
-void
+bool
 spool_time_remove(const struct spool *spool, const struct spool_time *time)
 {
-	/* It is not when it is not empty; then it is looked at again at the next start. */
-	(void)unlinkat(spool->fds[SPOOL_DEFERRED], time->text, AT_REMOVEDIR);
+	return unlinkat(spool->fds[SPOOL_DEFERRED], time->text, AT_REMOVEDIR) == 0 || errno == ENOENT;
 }

@@ -78,7 +78,7 @@ bool spool_scan_open(const struct spool *spool, struct spool_scan *scan, enum sp
 /* The next name, whatever it is, but `.` and `..`; borrowed until the next call. NULL at the end. */
 const char *spool_scan_next(struct spool_scan *scan);
 void spool_scan_close(struct spool_scan *scan);
-/* Removes a directory of deferred/ if it is empty. */
-void spool_time_remove(const struct spool *spool, const struct spool_time *time);
+/* Removes a directory of deferred/ if it is empty; false when it is still there. */
+bool spool_time_remove(const struct spool *spool, const struct spool_time *time);
 
 #endif

@@ -607,6 +607,17 @@ class Queued(unittest.TestCase):
         q.wait_gone(name)
         self.assertFalse(os.path.exists(directory))
 
+    def test_what_cannot_be_taken_when_it_is_due_is_taken_later(self):
+        q = self.queue("retry = 2s\n")
+        worker = q.worker(lambda a: (DEFERRED, "4.2.0", "450 4.2.0 later"))
+        name = q.put("baru@satu.test", ["lama@dua.test"])
+        q.wait_where(name, "deferred")
+        os.mkdir(q.spool("active", name))  # as a full disk would, this makes the rename fail
+        q.wait_log("cannot move deferred/.*/%s to active" % name)
+        os.rmdir(q.spool("active", name))
+        worker.answer = lambda a: (DELIVERED, "2.0.0", "250 ok")
+        q.wait_gone(name, 30)
+
     def test_a_lost_notice_costs_only_time(self):
         q = self.queue()
         q.worker()
