@@ -135,6 +135,20 @@ head_write(struct intake_message *m, struct err *err)
 	return true;
 }
 
+/*
+ * After a leap of the clock queued may take a file under way for debris of yesterday. Now that it is complete nobody
+ * removes it any more before it is delivered, but what has lost its name already must not be acknowledged.
+ */
+static bool
+file_has_name(const struct intake_message *m, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(m->fd, &st) != 0)
+		return err_sys(err, "cannot look at %s", m->id.text);
+	return st.st_nlink > 0 || err_set(err, ERR_TEMP, "%s was removed while it was written", m->id.text);
+}
+
 static bool
 file_end(struct intake_message *m, struct err *err)
 {
@@ -142,7 +156,7 @@ file_end(struct intake_message *m, struct err *err)
 
 	if (!queue_writer_ok(&m->writer))
 		return err_set(err, ERR_LIMIT, "%s does not fit the queue file format", m->id.text);
-	return write_all(m, err) && (!begun || head_write(m, err));
+	return write_all(m, err) && (!begun || head_write(m, err)) && file_has_name(m, err);
 }
 
 /* A message that is refused must not look complete to queued, whatever became of its name. */

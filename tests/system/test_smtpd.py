@@ -148,6 +148,18 @@ class Strangers(Server):
     def envelope_again(self, wire):
         self.ask_all(wire, ("RCPT TO:<%s>" % self.lama, "250"), ("DATA", "354"))
 
+    def test_what_was_swept_after_a_leap_of_the_clock_is_not_acknowledged(self):
+        incoming = os.path.join(self.server.directory, "spool", "incoming")
+        wire = self.wire()
+        self.envelope(wire)
+        wire.send(b"Subject: lama sekali\r\n\r\n" + (b"x" * 70 + b"\r\n") * 2000)
+        name = wait_for(lambda: os.listdir(incoming), "the file")[0]
+        os.utime(os.path.join(incoming, name), (1, 1))
+        wait_for(lambda: not os.listdir(incoming), "queued to remove it")
+        wire.send(b".\r\n")
+        self.assertRegex(wire.reply(), rb"^451 4\.3\.0 ")
+        self.ask(wire, b"QUIT", "221")
+
     def test_tls_is_named_in_the_received_field(self):
         with self.server.smtp() as client:
             client.starttls(context=self.server.tls_context())
