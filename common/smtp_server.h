@@ -24,6 +24,7 @@
 #include "common/buf.h"
 #include "common/dot.h"
 #include "common/line.h"
+#include "common/tree.h"
 
 #define SMTP_COMMAND_LINE_MAX 2048 /* RFC 5321 4.5.3.1.4 says at least 512, extensions add to it */
 #define SMTP_AUTH_LINE_MAX (12288 + 2) /* RFC 4954 4 */
@@ -74,10 +75,13 @@ struct smtp_recipient {
 	struct smtp_recipient *next;
 	struct address address; /* of kind LOCAL, DOMAIN or a literal */
 	size_t index;		/* 0 for the first that was accepted */
+	RB_ENTRY(smtp_recipient) by_address;
 	/* LMTP: what its reply will be. */
 	bool answered;
 	struct smtp_reply reply;
 };
+
+RB_HEAD(smtp_recipients, smtp_recipient);
 
 enum smtp_body {
 	SMTP_BODY_7BIT,
@@ -89,8 +93,11 @@ struct smtp_transaction {
 	struct address sender;
 	enum smtp_body body;
 	uint64_t size; /* as declared with SIZE=; 0: not */
-	struct smtp_recipient *recipients; /* in the order in which they came */
+	/* In the order in which they came. Over SMTP each address is there once, however often the client names it; over
+	 * LMTP, where each has a reply of its own, as often as it was named. */
+	struct smtp_recipient *recipients;
 	struct smtp_recipient **last;
+	struct smtp_recipients by_address;
 	size_t nrecipients;
 	uint64_t content_bytes; /* so far, unstuffed */
 };

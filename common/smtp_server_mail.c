@@ -188,6 +188,20 @@ rcpt_parse(struct smtp_server *s, struct str argument)
 	return take_parameters(s, argument) ? recipient : NULL;
 }
 
+static int
+recipient_compare(struct smtp_recipient *a, struct smtp_recipient *b)
+{
+	return str_compare(a->address.text, b->address.text);
+}
+
+TREE_GENERATE(smtp_recipients, smtp_recipient, by_address, recipient_compare)
+
+static bool
+is_known(struct smtp_server *s, struct smtp_recipient *recipient)
+{
+	return s->facts.protocol == SMTP_ESMTP && RB_FIND(smtp_recipients, &s->transaction.by_address, recipient) != NULL;
+}
+
 void
 smtp_command_rcpt(struct smtp_server *s, struct str argument)
 {
@@ -196,7 +210,11 @@ smtp_command_rcpt(struct smtp_server *s, struct str argument)
 		return;
 	}
 	s->recipient = rcpt_parse(s, argument);
-	if (s->recipient != NULL)
+	if (s->recipient == NULL)
+		return;
+	if (is_known(s, s->recipient))
+		smtp_reply_own(s, 250, "2.1.5", STR("Ok"));
+	else
 		smtp_ask(s, SMTP_RECIPIENT);
 }
 
@@ -208,6 +226,7 @@ recipient_accepted(struct smtp_server *s)
 	s->recipient->index = t->nrecipients++;
 	*t->last = s->recipient;
 	t->last = &s->recipient->next;
+	(void)RB_INSERT(smtp_recipients, &t->by_address, s->recipient);
 	smtp_state_set(s, SMTP_STATE_RCPT);
 }
 
