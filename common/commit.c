@@ -193,9 +193,12 @@ group_sync(struct commit *commit, struct entry_list *group, bool together)
 	(void)pthread_mutex_lock(&commit->mutex);
 	group_judge(commit, n, together, now_ns() - began_ns);
 	STAILQ_CONCAT(&commit->done, group);
+	/* Whoever is woken here and below wants the mutex next, so it is free by then. */
+	(void)pthread_mutex_unlock(&commit->mutex);
 	/* The counter cannot overflow: the loop resets it at every turn. */
 	if (write(commit->io.fd, &one, sizeof one) != (ssize_t)sizeof one)
 		log_error("commit: eventfd: %s", strerror(errno));
+	(void)pthread_mutex_lock(&commit->mutex);
 }
 
 static void *
@@ -250,9 +253,9 @@ submit_all(struct commit *commit)
 	n = list_count(&commit->waiting);
 	if (n >= SYNCFS_FROM)
 		n = 1;
+	(void)pthread_mutex_unlock(&commit->mutex);
 	while (n-- > 0)
 		(void)pthread_cond_signal(&commit->more);
-	(void)pthread_mutex_unlock(&commit->mutex);
 }
 
 static void
