@@ -114,6 +114,9 @@ sasl_answered(struct sasl_request *request, const struct sasl_answer *answer)
 {
 	struct session *s = container_of(request, struct session, sasl);
 
+	/* authd gave the exchange up while the client thinks about a challenge: its next line gets the reply. */
+	if (!smtp_server_is_waiting(&s->smtp))
+		return;
 	switch (answer->result) {
 	case SASL_CONTINUE:
 		smtp_server_challenge(&s->smtp, answer->challenge);
@@ -146,6 +149,10 @@ session_authenticate(struct session *s)
 void
 session_respond(struct session *s)
 {
+	if (s->sasl.client == NULL) {
+		smtp_server_auth_failed(&s->smtp, SMTP_AUTH_UNAVAILABLE);
+		return;
+	}
 	if (sasl_continue(&s->sasl, s->smtp.response))
 		return;
 	sasl_cancel(&s->sasl);

@@ -160,6 +160,18 @@ class Strangers(Server):
         self.assertRegex(wire.reply(), rb"^451 4\.3\.0 ")
         self.ask(wire, b"QUIT", "221")
 
+    def test_an_exchange_that_authd_ends_while_the_client_thinks_ends_with_its_next_line(self):
+        workers = [pid for pid, words in self.server.processes().items() if "smtpd: worker" in words]
+        wire = self.wire("submission")
+        self.ask(wire, b"AUTH LOGIN", "334 VXNlcm5hbWU6")
+        for pid, words in self.server.processes().items():
+            if "authd: front" in words:
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.5)
+        self.ask(wire, base64.b64encode(self.lama.encode()), "454 4.7.0 ")
+        self.ask(wire, b"NOOP", "250")
+        self.assertEqual([pid for pid, words in self.server.processes().items() if "smtpd: worker" in words], workers)
+
     def test_tls_is_named_in_the_received_field(self):
         with self.server.smtp() as client:
             client.starttls(context=self.server.tls_context())
