@@ -286,9 +286,9 @@ notices_new(struct queue *q, int bounce_fd)
 void
 notices_free(struct notices *notices)
 {
-	struct notice *n;
+	struct notice *n, *next;
 
-	while ((n = LIST_FIRST(&notices->list)) != NULL)
+	LIST_FOREACH_SAFE(n, &notices->list, link, next)
 		notice_free(n);
 	if (notices->has_channel)
 		channel_close(&notices->channel);

@@ -70,15 +70,15 @@ is_idle(const struct schedule_site *site)
 static void
 idle_insert(struct schedule *s, struct schedule_site *site)
 {
+	struct schedule_site *oldest, *next;
+
 	TAILQ_INSERT_TAIL(&s->idle, site, idle_link);
 	s->idle_sites++;
-	while (s->idle_sites > s->limits.idle_sites) {
-		struct schedule_site *first = TAILQ_FIRST(&s->idle);
-
-		if (first == site)
+	TAILQ_FOREACH_SAFE(oldest, &s->idle, idle_link, next) {
+		if (oldest == site || s->idle_sites <= s->limits.idle_sites)
 			break;
-		idle_remove(s, first);
-		site_free(s, first);
+		idle_remove(s, oldest);
+		site_free(s, oldest);
 	}
 }
 
