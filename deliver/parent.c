@@ -64,7 +64,7 @@ writer_spawn(const struct account *account)
 	struct daemon_spawn spawn = {.user = &user, .title = account->name, .nfds = 1};
 	struct err err = {ERR_NONE, 0, ""};
 	int fds[2];
-	bool ok;
+	bool ok = false;
 
 	if (writer == NULL)
 		return -1;
@@ -73,7 +73,7 @@ writer_spawn(const struct account *account)
 	spawn.fds = &fds[1];
 	spawn.argument = &writer->account;
 	if (!daemon_is_privileged() && account->uid != geteuid())
-		ok = err_set(&err, ERR_TEMP, "only root can write for uid %lu", (unsigned long)account->uid);
+		(void)err_set(&err, ERR_TEMP, "only root can write for uid %lu", (unsigned long)account->uid);
 	else
 		ok = daemon_spawn(parent.daemon, &writer->child, parent.writer_role, &spawn, &err);
 	(void)close(fds[1]);
