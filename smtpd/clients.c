@@ -28,10 +28,11 @@ key_make(unsigned char key[9], const struct sockaddr *address)
 		key[0] = 4;
 		memcpy(key + 1, &in->sin_addr, sizeof in->sin_addr);
 	} else if (address->sa_family == AF_INET6) {
-		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
+		const struct in6_addr *in6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+		bool is_v4 = IN6_IS_ADDR_V4MAPPED(in6);
 
-		key[0] = 6;
-		memcpy(key + 1, &in6->sin6_addr, 8);
+		key[0] = is_v4 ? 4 : 6;
+		memcpy(key + 1, is_v4 ? &in6->s6_addr[12] : &in6->s6_addr[0], is_v4 ? 4 : 8);
 	}
 }
 
