@@ -18,8 +18,6 @@
 #define COMMIT_THREADS 2
 #define WINDOW_INITIAL 5
 #define IDLE_SITES 10000
-/* A dead site is probed after this, or a little before its mail is due again, if that is sooner. */
-#define DEAD_MAX_MS (10 * 60 * 1000)
 /* At the end deliveries that are under way get this long. */
 #define DRAIN_MS 4000
 
@@ -73,14 +71,6 @@ stop(struct daemon_self *self)
 
 /* ---- the beginning --------------------------------------------------------------------------------------------- */
 
-static uint64_t
-dead_ms(const struct conf_queue *conf)
-{
-	uint64_t ms = conf->retry_s.list[0] * 1000 * 3 / 4;
-
-	return ms < DEAD_MAX_MS ? ms : DEAD_MAX_MS;
-}
-
 static void
 confine(struct daemon_self *self, const struct spool *spool)
 {
@@ -99,8 +89,7 @@ confine(struct daemon_self *self, const struct spool *spool)
 static void
 parts_make(struct queue *q, const struct daemon_self *self, uid_t remote_uid)
 {
-	const struct schedule_limits limits = {.window_initial = WINDOW_INITIAL, .dead_ms = dead_ms(&q->conf->queue),
-	    .idle_sites = IDLE_SITES};
+	const struct schedule_limits limits = {.window_initial = WINDOW_INITIAL, .idle_sites = IDLE_SITES};
 
 	schedule_init(&q->schedule, &limits);
 	q->commit = commit_new(q->loop, COMMIT_THREADS);

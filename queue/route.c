@@ -16,6 +16,10 @@
 #define BULK_RECIPIENTS 50
 /* While some of a message's domains are slow to be found, the others do not wait for company longer than this. */
 #define FLUSH_MS 200
+/* A dead site is probed after this, or a little before its mail is due again, if that is sooner. */
+#define DEAD_MAX_MS (10 * 60 * 1000)
+/* Our own deliver is restarted within a second. */
+#define LOCAL_DEAD_MS 3000
 
 TAILQ_HEAD(message_list, message);
 
@@ -26,6 +30,7 @@ struct routes {
 	struct destinations destinations;
 	struct loop_timer flush;
 	struct message_list flushing;
+	struct schedule_site_limits local, remote;
 };
 
 /* A recipient about whom somebody is asked. */
@@ -88,9 +93,8 @@ route_schedule(struct routes *routes, struct delivery *d)
 {
 	struct queue *q = routes->queue;
 	struct message *m = d->message;
-	bool is_local = d->transport == JOB_LMTP;
-	uint64_t limit = is_local ? q->conf->queue.local_concurrency : q->conf->queue.site_concurrency;
-	struct schedule_site *site = schedule_site(&q->schedule, d->site, (unsigned)limit);
+	struct schedule_site *site =
+	    schedule_site(&q->schedule, d->site, d->transport == JOB_LMTP ? &routes->local : &routes->remote);
 	enum schedule_class class = m->is_retry ? SCHEDULE_RETRY
 	    : m->envelope.nrecipients > BULK_RECIPIENTS ? SCHEDULE_BULK
 							: SCHEDULE_NEW;
@@ -406,6 +410,16 @@ routes_destinations(struct routes *routes)
 	return &routes->destinations;
 }
 
+static void
+limits_set(struct routes *routes, const struct conf_queue *conf)
+{
+	uint64_t dead_ms = conf->retry_s.list[0] * 1000 / 4 * 3;
+
+	routes->local = (struct schedule_site_limits){(unsigned)conf->local_concurrency, LOCAL_DEAD_MS};
+	routes->remote = (struct schedule_site_limits){
+	    (unsigned)conf->site_concurrency, dead_ms < DEAD_MAX_MS ? dead_ms : DEAD_MAX_MS};
+}
+
 struct routes *
 routes_new(struct queue *q)
 {
@@ -415,6 +429,7 @@ routes_new(struct queue *q)
 		fatal("out of memory");
 	routes->queue = q;
 	TAILQ_INIT(&routes->flushing);
+	limits_set(routes, &q->conf->queue);
 	routes->map_path = str_dup(str_from(daemon_socket_path(q->conf, "map")));
 	socketmap_client_init(&routes->map, q->loop, routes->map_path, ALIAS_TIMEOUT_MS);
 	destinations_init(&routes->destinations, DESTINATIONS_MAX, resolve_send);

@@ -93,7 +93,7 @@ schedule_site_find(struct schedule *s, struct str key)
 }
 
 struct schedule_site *
-schedule_site(struct schedule *s, struct str key, unsigned window_max)
+schedule_site(struct schedule *s, struct str key, const struct schedule_site_limits *limits)
 {
 	struct schedule_site *site = schedule_site_find(s, key);
 
@@ -107,9 +107,9 @@ schedule_site(struct schedule *s, struct str key, unsigned window_max)
 		(void)RB_INSERT(schedule_site_tree, &s->sites, site);
 		idle_insert(s, site);
 	}
-	site->window_max = window_max > 0 ? window_max : 1;
-	if (site->window > site->window_max)
-		site->window = site->window_max;
+	site->limits = *limits;
+	if (site->window > limits->window)
+		site->window = limits->window;
 	return site;
 }
 
@@ -293,14 +293,14 @@ site_good(struct schedule *s, struct schedule_site *site)
 	} else {
 		site->window += 1 / site->window;
 	}
-	if (site->window > site->window_max)
-		site->window = site->window_max;
+	if (site->window > site->limits.window)
+		site->window = site->limits.window;
 }
 
 static void
 site_die(struct schedule *s, struct schedule_site *site, uint64_t now_ms)
 {
-	site->dead_until_ms = now_ms + s->limits.dead_ms;
+	site->dead_until_ms = now_ms + site->limits.dead_ms;
 	site->probing = false;
 	for (int c = 0; c < SCHEDULE_CLASSES; c++) {
 		struct schedule_flow *flow;

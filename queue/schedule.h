@@ -31,6 +31,11 @@ enum schedule_class {
 struct schedule_site;
 struct schedule_flow;
 
+struct schedule_site_limits {
+	unsigned window; /* jobs at a time, at most */
+	uint64_t dead_ms; /* how long a dead site is left alone */
+};
+
 struct schedule_job {
 	struct schedule_site *site; /* NULL when neither waiting nor running */
 	struct schedule_flow *flow; /* NULL when not waiting */
@@ -55,7 +60,7 @@ RB_HEAD(schedule_flow_tree, schedule_flow);
 struct schedule_site {
 	char *key;
 	RB_ENTRY(schedule_site) by_key;
-	unsigned window_max;
+	struct schedule_site_limits limits;
 	double window;
 	double trouble; /* windowfuls of it since the last good ending */
 	unsigned running;
@@ -77,7 +82,6 @@ RB_HEAD(schedule_site_tree, schedule_site);
 struct schedule_limits {
 	unsigned running; /* jobs at a time in all; may change */
 	unsigned window_initial;
-	uint64_t dead_ms;
 	unsigned idle_sites; /* how many sites without jobs are remembered */
 };
 
@@ -97,7 +101,7 @@ void schedule_init(struct schedule *s, const struct schedule_limits *limits);
 void schedule_clear(struct schedule *s);
 
 /* Makes the site when it is new. It lives as long as it has jobs, and a while longer: add to it before the next call. */
-struct schedule_site *schedule_site(struct schedule *s, struct str key, unsigned window_max);
+struct schedule_site *schedule_site(struct schedule *s, struct str key, const struct schedule_site_limits *limits);
 /* NULL when it is not known. */
 struct schedule_site *schedule_site_find(struct schedule *s, struct str key);
 bool schedule_site_is_dead(const struct schedule_site *site, uint64_t now_ms);

@@ -29,6 +29,8 @@ static struct {
 	uint64_t now_ms;
 } w;
 
+static const struct schedule_site_limits site_limits = {.window = WINDOW_MAX, .dead_ms = 100};
+
 static void
 check(bool good)
 {
@@ -43,7 +45,7 @@ add(uint8_t job, uint8_t how)
 
 	if (w.states[job] != FREE)
 		return;
-	if (schedule_add(&w.s, schedule_site(&w.s, str_from(key), WINDOW_MAX), &w.jobs[job],
+	if (schedule_add(&w.s, schedule_site(&w.s, str_from(key), &site_limits), &w.jobs[job],
 	        (enum schedule_class)(how / SITES % SCHEDULE_CLASSES), how / 64, w.now_ms)) {
 		w.states[job] = WAITING;
 		w.site[job] = how % SITES;
@@ -101,7 +103,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
 	static const struct schedule_limits limits = {
-	    .running = RUNNING_MAX, .window_initial = 2, .dead_ms = 100, .idle_sites = 2};
+	    .running = RUNNING_MAX, .window_initial = 2, .idle_sites = 2};
 
 	memset(&w, 0, sizeof w);
 	w.now_ms = 1;

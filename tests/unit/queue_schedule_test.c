@@ -25,10 +25,12 @@ struct world {
 	size_t one_in; /* of so many jobs fails; 0: none */
 };
 
+static const struct schedule_site_limits site_limits = {.window = 20, .dead_ms = 60000};
+
 static void
 world_init(struct world *w, unsigned running)
 {
-	static const struct schedule_limits limits = {.window_initial = 5, .dead_ms = 60000, .idle_sites = 100};
+	static const struct schedule_limits limits = {.window_initial = 5, .idle_sites = 100};
 
 	*w = (struct world){.now_ms = 1000};
 	schedule_init(&w->s, &limits);
@@ -51,7 +53,7 @@ site_of(struct world *w, unsigned site)
 	char key[16];
 
 	(void)snprintf(key, sizeof key, "site%u", site);
-	return schedule_site(&w->s, str_from(key), 20);
+	return schedule_site(&w->s, str_from(key), &site_limits);
 }
 
 static struct world_job *
@@ -332,7 +334,7 @@ what_is_known_of_idle_sites_is_bounded(void **state)
 	world_init(&w, 10);
 	for (int i = 0; i < 1000; i++) {
 		(void)snprintf(key, sizeof key, "idle%d", i);
-		(void)schedule_site(&w.s, str_from(key), 20);
+		(void)schedule_site(&w.s, str_from(key), &site_limits);
 	}
 	TAILQ_FOREACH(site, &w.s.idle, idle_link)
 		n++;
