@@ -131,9 +131,9 @@ steps(struct session *s)
 		stream_pause(&s->stream);
 	else
 		replies_release(s);
-	/* A client that only waits costs no buffer. */
+	/* A client that only waits costs no buffer, and leaves no password in one. */
 	if (s->stream.in.n == 0 && s->message == NULL)
-		buf_clear(&s->stream.in);
+		buf_clear_secret(&s->stream.in);
 }
 
 static void
