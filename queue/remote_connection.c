@@ -198,6 +198,14 @@ ready(struct remote_connection *c)
 	}
 }
 
+/* Of a reply as a whole: a server that lets it drip, byte by byte, gets no more time for each. */
+static void
+reply_deadline_set(struct remote_connection *c, uint64_t after_ms)
+{
+	if (!smtp_reply_is_begun(&c->client.reply))
+		stream_set_deadline(&c->stream, after_ms);
+}
+
 /* Does what the core needs next. The connection may be gone afterwards. */
 static void
 proceed(struct remote_connection *c)
@@ -209,10 +217,10 @@ proceed(struct remote_connection *c)
 		results_tell(c);
 	switch (smtp_client_need(&c->client)) {
 	case SMTP_NEED_REPLY:
-		stream_set_deadline(&c->stream, conf->reply_timeout_ms);
+		reply_deadline_set(c, conf->reply_timeout_ms);
 		return;
 	case SMTP_NEED_FINAL_REPLY:
-		stream_set_deadline(&c->stream, conf->final_reply_timeout_ms);
+		reply_deadline_set(c, conf->final_reply_timeout_ms);
 		return;
 	case SMTP_NEED_TLS:
 		tls_start(c);

@@ -102,6 +102,12 @@ smtp_reply_take(struct smtp_reply *r, struct str *input)
 	return PARSE_MORE;
 }
 
+bool
+smtp_reply_is_begun(const struct smtp_reply *r)
+{
+	return r->bytes > 0 && !r->ended;
+}
+
 struct str
 smtp_reply_words(const struct smtp_reply *r, struct arena *arena, size_t max)
 {

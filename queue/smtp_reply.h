@@ -33,6 +33,8 @@ void smtp_reply_clear(struct smtp_reply *reply);
  */
 enum parse smtp_reply_take(struct smtp_reply *reply, struct str *input);
 
+/* Has a part of a reply come, but not all of it? */
+bool smtp_reply_is_begun(const struct smtp_reply *reply);
 /* The lines joined by blanks, in the arena, at most max bytes. */
 struct str smtp_reply_words(const struct smtp_reply *reply, struct arena *arena, size_t max);
 /* The enhanced status code (RFC 3463) of the first line that has one of the reply's own class; empty if none has.

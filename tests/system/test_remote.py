@@ -1,12 +1,14 @@
 """remote by itself, between a queued that is played by the test (the messages of queue/job.h) and servers that are
 played as well: which exchanger is tried when, what becomes of each recipient, which connections are used."""
 
+import contextlib
 import os
 import shutil
 import socket
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -479,6 +481,25 @@ class Conversations(RemoteCase):
                 (result,), found, _ = remote.send("dua.test", ["a@dua.test"])
                 self.assertEqual((result.status, result.code, found), ("deferred", "4.4.2", health))
                 self.assertIn(words, result.reply)
+
+    def test_a_server_that_lets_its_reply_drip_is_left(self):
+        listener = suite.listening_socket("127.0.0.3")
+        self.addCleanup(listener.close)
+
+        def drip():
+            connection = listener.accept()[0]
+            with connection, contextlib.suppress(OSError):
+                for byte in b"220-dua.test\r\n" * 20:
+                    connection.sendall(bytes([byte]))
+                    time.sleep(0.1)
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        remote = self.remote(listener.getsockname()[1], reply_timeout="500ms", connect_timeout="500ms")
+        begin = time.monotonic()
+        (result,), _, _ = remote.send("[127.0.0.3]", ["lama@dua.test"])
+        self.assertEqual(result.status, "deferred")
+        self.assertLess(time.monotonic() - begin, 5)
+        thread.join()
 
     def test_a_lost_connection_defers(self):
         (server,) = self.servers("127.0.0.3")
