@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "auth/textfile.h"
+#include "common/descriptors.h"
 
 #define NEW_MODE 0640
 
@@ -109,21 +110,6 @@ edit_end(struct edit *edit)
 		(void)close(edit->directory_fd);
 }
 
-static bool
-write_whole(int fd, struct str bytes)
-{
-	while (bytes.n > 0) {
-		ssize_t n = write(fd, bytes.p, bytes.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		bytes = str_skip(bytes, (size_t)n);
-	}
-	return true;
-}
-
 /* Owner and mode as before. Who is not root cannot give the file back to its owner or group; then nobody but he may read
  * it, rather than somebody else. */
 static bool
@@ -156,7 +142,7 @@ edit_commit(const struct edit *edit, struct str text, struct err *err)
 	fd = openat(edit->directory_fd, edit->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_sys(err, "cannot write beside %s", edit->path);
-	good = write_whole(fd, text) && set_owner_and_mode(edit, fd) && fsync(fd) == 0;
+	good = descriptor_write_all(fd, text) && set_owner_and_mode(edit, fd) && fsync(fd) == 0;
 	if (!good)
 		(void)err_sys(err, "%s.new", edit->path);
 	if (close(fd) != 0 && good)

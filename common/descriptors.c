@@ -37,3 +37,20 @@ descriptors_keep(int *keep, size_t n)
 	}
 	close_between(next, INT_MAX);
 }
+
+bool
+descriptor_write_all(int fd, struct str bytes)
+{
+	while (bytes.n > 0) {
+		ssize_t n = write(fd, bytes.p, bytes.n);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n == 0)
+			errno = ENOSPC;
+		if (n <= 0)
+			return false;
+		bytes = str_skip(bytes, (size_t)n);
+	}
+	return true;
+}

@@ -1,7 +1,6 @@
 /*
  * A connection from accept() until its login: drives the protocol's pure core, asks authd, hands over to the parent.
  */
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,22 +23,6 @@ protocol_of(const struct login_client *client)
 }
 
 /* --- addresses ----------------------------------------------------------------------------------------------------- */
-
-/* As text; an IPv4 peer of an IPv6 socket as IPv4. */
-static void
-address_format(const struct sockaddr_storage *address, char *text)
-{
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
-
-	text[0] = '\0';
-	if (address->ss_family == AF_INET)
-		(void)inet_ntop(AF_INET, &v4->sin_addr, text, LOGIN_ADDRESS_MAX);
-	else if (address->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
-		(void)inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], text, LOGIN_ADDRESS_MAX);
-	else if (address->ss_family == AF_INET6)
-		(void)inet_ntop(AF_INET6, &v6->sin6_addr, text, LOGIN_ADDRESS_MAX);
-}
 
 /* Of an IPv6 address only the network counts, since whoever has one has 2^64. */
 static struct str
@@ -68,8 +51,8 @@ addresses_read(struct login_client *client, int fd)
 	n = sizeof local;
 	if (getsockname(fd, (struct sockaddr *)&local, &n) != 0)
 		local.ss_family = AF_UNSPEC;
-	address_format(&remote, client->remote);
-	address_format(&local, client->local);
+	network_address_format((const struct sockaddr *)&remote, client->remote);
+	network_address_format((const struct sockaddr *)&local, client->local);
 	client->hash = siphash(&client->worker->key, address_network(&remote));
 }
 

@@ -26,10 +26,17 @@ struct endpoint {
 	socklen_t length;
 };
 
+/* Everywhere here an IPv4 peer of an IPv6 socket (::ffff:a.b.c.d) is IPv4. */
+
 /* ADDRESS, ADDRESS/BITS, or either with the IPv6 address in brackets. Bits past the prefix must be 0. */
 bool network_parse(struct str s, struct network *network, struct err *err);
 /* An IPv4 client that came to an IPv6 socket (::ffff:a.b.c.d) counts as IPv4. Other families are in no network. */
 bool network_contains(const struct network *network, const struct sockaddr *address);
+
+/* As text, of at most INET6_ADDRSTRLEN bytes with its NUL; empty for other families. */
+void network_address_format(const struct sockaddr *address, char *text);
+/* 127.0.0.0/8 or ::1: a peer on this host. */
+bool network_is_loopback(const struct sockaddr *address);
 
 /* An address literal without port: 127.0.0.1, ::1 or [::1]. */
 bool endpoint_parse_address(struct str s, uint16_t port, struct endpoint *endpoint);

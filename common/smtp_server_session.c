@@ -104,17 +104,6 @@ smtp_command_starttls(struct smtp_server *s, struct str argument)
 
 /* --- AUTH --------------------------------------------------------------------------------------------------------------- */
 
-static bool
-is_offered(const struct smtp_server *s, struct str mechanism)
-{
-	struct str rest = s->facts.mechanisms, word;
-
-	while (str_word(&rest, &word))
-		if (str_equal_nocase(word, mechanism))
-			return true;
-	return false;
-}
-
 void
 smtp_command_auth(struct smtp_server *s, struct str argument)
 {
@@ -123,7 +112,7 @@ smtp_command_auth(struct smtp_server *s, struct str argument)
 	(void)str_word(&rest, &mechanism);
 	if (s->user[0] != '\0') {
 		smtp_reply_own(s, 503, "5.5.1", STR("Already authenticated"));
-	} else if (!sasl_mechanism_is_good(mechanism) || !is_offered(s, mechanism)) {
+	} else if (!sasl_mechanism_is_good(mechanism) || !str_has_word_nocase(s->facts.mechanisms, mechanism)) {
 		smtp_reply_own(s, 504, "5.5.4", STR("Authentication mechanism not on offer"));
 	} else {
 		s->has_response = str_word(&rest, &initial);

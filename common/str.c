@@ -154,6 +154,17 @@ str_word(struct str *rest, struct str *word)
 }
 
 bool
+str_has_word_nocase(struct str list, struct str word)
+{
+	struct str one;
+
+	while (str_word(&list, &one))
+		if (str_equal_nocase(one, word))
+			return true;
+	return false;
+}
+
+bool
 str_to_u64(struct str s, uint64_t max, uint64_t *value)
 {
 	uint64_t sum = 0;

@@ -53,6 +53,9 @@ bool str_token(struct str *rest, char sep, struct str *token);
 /* The same for words between runs of spaces and tabs. */
 bool str_word(struct str *rest, struct str *word);
 
+/* Is word (any case) one of those between blanks in list? */
+bool str_has_word_nocase(struct str list, struct str word);
+
 /* Decimal digits only, no sign, no space; false on anything else or above max. */
 bool str_to_u64(struct str s, uint64_t max, uint64_t *value);
 

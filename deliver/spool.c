@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/descriptors.h"
 #include "deliver/handoff.h"
 
 void
@@ -27,18 +28,9 @@ spool_clear(struct spool *spool)
 }
 
 static bool
-write_all(int fd, struct str s, struct err *err)
+write_out(struct spool *spool, struct str bytes, struct err *err)
 {
-	while (s.n > 0) {
-		ssize_t n = write(fd, s.p, s.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(err, "cannot write to memory");
-		s = str_skip(s, (size_t)n);
-	}
-	return true;
+	return descriptor_write_all(spool->fd, bytes) || err_sys(err, "cannot write to memory");
 }
 
 static bool
@@ -49,7 +41,7 @@ make_file(struct spool *spool, struct err *err)
 	spool->fd = memfd_create("letter", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (spool->fd < 0)
 		return err_sys(err, "cannot make a file in memory");
-	if (!write_all(spool->fd, buf_str(&spool->head), err))
+	if (!write_out(spool, buf_str(&spool->head), err))
 		return false;
 	buf_clear(&spool->head);
 	return true;
@@ -70,7 +62,7 @@ spool_add(struct spool *spool, struct str piece, struct err *err)
 		buf_add(&spool->head, piece);
 		return buf_ok(&spool->head) || err_set(err, ERR_TEMP, "out of memory");
 	}
-	return make_file(spool, err) && write_all(spool->fd, piece, err);
+	return make_file(spool, err) && write_out(spool, piece, err);
 }
 
 bool

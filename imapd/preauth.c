@@ -151,17 +151,6 @@ cmd_login(struct preauth *p, struct parse_text *t, struct login_step *step)
 	return LOGIN_AUTHENTICATE;
 }
 
-static bool
-has_mechanism(const struct preauth *p, struct str wanted)
-{
-	struct str rest = p->core.facts.mechanisms, mechanism;
-
-	while (str_word(&rest, &mechanism))
-		if (str_equal_nocase(mechanism, wanted))
-			return true;
-	return false;
-}
-
 /* RFC 4959: "=" stands for an empty initial response. */
 static enum login_action
 cmd_authenticate(struct preauth *p, struct parse_text *t, struct login_step *step)
@@ -172,7 +161,7 @@ cmd_authenticate(struct preauth *p, struct parse_text *t, struct login_step *ste
 	step->response = t->rest;
 	if (step->has_initial ? t->rest.n == 0 : !parse_at_end(t))
 		return reply(p, "BAD Syntax error", LOGIN_ERROR);
-	if (!has_mechanism(p, step->mechanism))
+	if (!str_has_word_nocase(p->core.facts.mechanisms, step->mechanism))
 		return reply(p, "NO No such mechanism", LOGIN_ERROR);
 	if (!p->core.facts.plain_text)
 		return refuse_plain_text(p);

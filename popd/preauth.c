@@ -112,17 +112,6 @@ cmd_pass(struct preauth *p, struct str password, struct login_step *step)
 	return LOGIN_AUTHENTICATE;
 }
 
-static bool
-has_mechanism(const struct preauth *p, struct str name)
-{
-	struct str list = p->core.facts.mechanisms, word;
-
-	while (str_word(&list, &word))
-		if (str_equal_nocase(word, name))
-			return true;
-	return false;
-}
-
 /* Without an argument it lists the mechanisms, one a line: older clients ask so. */
 static enum login_action
 auth_list(struct preauth *p)
@@ -141,7 +130,7 @@ cmd_auth(struct preauth *p, const struct command *command, struct login_step *st
 {
 	if (command->n == 0)
 		return auth_list(p);
-	if (!has_mechanism(p, command->arguments[0]))
+	if (!str_has_word_nocase(p->core.facts.mechanisms, command->arguments[0]))
 		return refuse(p, "There is no such mechanism");
 	if (!p->core.facts.plain_text)
 		return refuse_plain_text(p);

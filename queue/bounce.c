@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/descriptors.h"
 #include "common/log.h"
 #include "common/sandbox.h"
 #include "queue/notice.h"
@@ -32,26 +33,11 @@ struct bounce {
 /* ---- writing the file ------------------------------------------------------------------------------------------ */
 
 static bool
-write_all(int fd, struct str bytes)
-{
-	while (bytes.n > 0) {
-		ssize_t n = write(fd, bytes.p, bytes.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		bytes = str_skip(bytes, (size_t)n);
-	}
-	return true;
-}
-
-static bool
 flush(struct bounce *b)
 {
 	struct str out = queue_writer_output(&b->writer);
 
-	if (!queue_writer_ok(&b->writer) || !write_all(b->file_fd, out))
+	if (!queue_writer_ok(&b->writer) || !descriptor_write_all(b->file_fd, out))
 		return false;
 	queue_writer_wrote(&b->writer, out.n);
 	return true;

@@ -1,6 +1,5 @@
 #include "smtpd/session.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -302,33 +301,6 @@ static const struct stream_events session_events = {
 
 /* ---- beginning and end --------------------------------------------------------------------------------------------------- */
 
-static bool
-is_loopback(const struct sockaddr *address)
-{
-	const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
-	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
-
-	if (address->sa_family == AF_INET)
-		return ntohl(in->sin_addr.s_addr) >> 24 == 127;
-	return address->sa_family == AF_INET6 &&
-	    (IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) ||
-	        (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) && in6->sin6_addr.s6_addr[12] == 127));
-}
-
-static void
-address_format(char out[INET6_ADDRSTRLEN], const struct sockaddr *address)
-{
-	const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
-	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
-
-	if (address->sa_family == AF_INET)
-		(void)inet_ntop(AF_INET, &in->sin_addr, out, INET6_ADDRSTRLEN);
-	else if (address->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
-		(void)inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], out, INET6_ADDRSTRLEN);
-	else if (address->sa_family == AF_INET6)
-		(void)inet_ntop(AF_INET6, &in6->sin6_addr, out, INET6_ADDRSTRLEN);
-}
-
 /* False: too many from there; they were told. */
 static bool
 client_count(struct session *s, int fd, const struct sockaddr *address)
@@ -364,11 +336,11 @@ facts_set(struct session *s, int fd, const struct sockaddr *peer)
 		(void)str_copy(s->name, sizeof s->name, STR("localhost[submit]"));
 		return;
 	}
-	address_format(s->remote, peer);
+	network_address_format(peer, s->remote);
 	(void)snprintf(s->name, sizeof s->name, "unknown[%s]", s->remote);
 	if (getsockname(fd, (struct sockaddr *)(void *)&local, &n) == 0)
-		address_format(s->local, (const struct sockaddr *)(const void *)&local);
-	s->is_near = is_loopback(peer);
+		network_address_format((const struct sockaddr *)(const void *)&local, s->local);
+	s->is_near = network_is_loopback(peer);
 	s->in_networks = conf_networks_contain(&s->worker->conf->networks, peer);
 }
 
