@@ -215,10 +215,14 @@ class Authd(threading.Thread):
 
 
 class Queue:
-    def __init__(self, settings="", aliases=None, authd=True):
+    def __init__(self, settings="", aliases=None, authd=True, memory_spool=None):
         self.directory = tempfile.mkdtemp(prefix="q", dir="/tmp")
         for name in ("run", "spool", "cache"):
             os.mkdir(os.path.join(self.directory, name))
+        self.memory_spool = memory_spool
+        if memory_spool:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%s,mode=0755" % memory_spool, "none", self.spool()],
+                           check=True)
         for name in ("incoming", "active", "deferred", "hold", "corrupt"):
             os.mkdir(os.path.join(self.directory, "spool", name))
         self.conf = os.path.join(self.directory, "merpati.conf")
@@ -286,6 +290,8 @@ class Queue:
             self.authd.close()
         for s in list(self.sockets.values()) + [self.poker]:
             s.close()
+        if self.memory_spool:
+            subprocess.run(["umount", self.spool()], check=False)
         shutil.rmtree(self.directory)
 
     def log(self):
@@ -617,6 +623,42 @@ class Queued(unittest.TestCase):
         os.rmdir(q.spool("active", name))
         worker.answer = lambda a: (DELIVERED, "2.0.0", "250 ok")
         q.wait_gone(name, 30)
+
+    @unittest.skipUnless(os.getuid() == 0, "mounting a small file system needs root")
+    def test_on_a_full_disk_nothing_is_lost_or_done_twice(self):
+        q = self.queue("retry = 1s\n", memory_spool="256k")
+        later = threading.Event()
+
+        def answer(address):
+            if address.startswith("lambat"):
+                later.wait(30)
+                return (DELIVERED, "2.0.0", "250 ok") if self.room else (DEFERRED, "4.2.0", "450 later " + "x" * 500)
+            return DELIVERED, "2.0.0", "250 ok"
+        self.room = False
+        worker = q.worker(answer)
+        name = new_id()
+        path = q.spool("active", name)
+        # The file ends at the end of a page, so that whatever is appended needs another one.
+        pad = -len(queue_file("baru@satu.test", ["cepat@dua.test", "lambat@tiga.test"])) % 4096
+        q.put("baru@satu.test", ["cepat@dua.test", "lambat@tiga.test"], name=name,
+              content=b"Subject: Halo\r\n\r\nHalo!\r\n" + b"y" * (pad - 2) + b"\r\n")
+        q.wait(lambda: os.path.exists(path), "the message")
+        fill = os.open(q.spool("fill"), os.O_WRONLY | os.O_CREAT)
+        with contextlib.suppress(OSError):
+            while True:
+                os.write(fill, b"z" * 4096)
+        os.close(fill)
+        q.wait_log("error: %s: cannot append to %s: No space left on device" % (name, name))
+        later.set()
+        q.wait_log(name + ": to=<lambat@tiga.test>.*status=deferred")
+        time.sleep(1)
+        self.assertEqual(q.where(name), ["active"])
+        os.unlink(q.spool("fill"))
+        self.room = True
+        q.wait_gone(name, 30)
+        told = [job[3] for job in worker.jobs]
+        self.assertEqual(sorted(told[:2]), [["cepat@dua.test"], ["lambat@tiga.test"]])
+        self.assertEqual(told[2:], [["lambat@tiga.test"]])
 
     def test_a_lost_notice_costs_only_time(self):
         q = self.queue()
