@@ -86,7 +86,7 @@ destination_ask(struct destinations *ds, struct destination_query *query, struct
 	struct destination probe = {.domain = lower_dup(domain)};
 	struct destination *d = RB_FIND(destination_domains, &ds->domains, &probe);
 
-	if (d != NULL && d->is_answered && d->expires_ms > now_ms) {
+	if (d != NULL && d->is_answered && (d->is_told || d->expires_ms > now_ms)) {
 		free(probe.domain);
 		return d;
 	}
@@ -135,13 +135,15 @@ destination_answer(struct destinations *ds, uint32_t id, const struct job_site *
 	TAILQ_INSERT_TAIL(&ds->ages, d, age_link);
 	ds->nanswered++;
 	forget_oldest(ds, d);
-	/* Those who are told may ask anew, which may end the life of this answer only when it has expired. */
+	/* Those who are told may ask anew: even an answer that holds for no time is theirs, and must not go meanwhile. */
+	d->is_told = true;
 	TAILQ_INIT(&queries);
 	TAILQ_CONCAT(&queries, &d->queries, link);
 	while ((query = TAILQ_FIRST(&queries)) != NULL) {
 		TAILQ_REMOVE(&queries, query, link);
 		query->answered(query, d);
 	}
+	d->is_told = false;
 }
 
 void

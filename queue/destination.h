@@ -29,6 +29,7 @@ struct destination {
 	TAILQ_ENTRY(destination) age_link; /* of the answered ones */
 	uint32_t id;
 	bool is_answered;
+	bool is_told; /* to its queries, at this moment */
 	uint64_t expires_ms;
 	enum job_status status;
 	char *site; /* DELIVERED: its key */
