@@ -87,7 +87,19 @@ static int
 create_own(void)
 {
 	return result(openat(directory_fd, "new", O_WRONLY | O_CREAT | O_EXCL, 0600) >= 0 &&
-	    fsync(openat(directory_fd, "new2", O_WRONLY | O_CREAT, 0600)) == 0);
+	    fsync(openat(directory_fd, "new2", O_WRONLY | O_CREAT | O_EXCL, 0600)) == 0);
+}
+
+static int
+write_old(void)
+{
+	return result(openat(directory_fd, "own", O_WRONLY) >= 0);
+}
+
+static int
+truncate_old(void)
+{
+	return result(openat(directory_fd, "own", O_WRONLY | O_CREAT | O_TRUNC, 0600) >= 0);
 }
 
 static int
@@ -228,6 +240,9 @@ static const struct row {
     {"create with read promise", create_own, SANDBOX_OPEN, MAY_ALL, EPERM},
     {"create where one may read", create_own, SANDBOX_OPEN | SANDBOX_CREATE, MAY_READ, EACCES},
     {"create", create_own, SANDBOX_CREATE, MAY_CREATE, 0},
+    {"write to an old file where one may create", write_old, SANDBOX_CREATE, MAY_CREATE, EPERM},
+    {"truncate an old file where one may create", truncate_old, SANDBOX_CREATE, MAY_CREATE, EPERM},
+    {"write to an old file", write_old, SANDBOX_CREATE | SANDBOX_CHANGE, MAY_ALL, 0},
     {"rename without promise", rename_own, SANDBOX_OPEN | SANDBOX_CREATE, MAY_ALL, EPERM},
     {"rename where one may create", rename_own, SANDBOX_CHANGE, MAY_CREATE, EACCES},
     {"rename", rename_own, SANDBOX_CHANGE, MAY_ALL, 0},
