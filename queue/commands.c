@@ -6,6 +6,7 @@
 #include "queue/control.h"
 #include "queue/intake.h"
 #include "queue/outcome.h"
+#include "queue/route.h"
 
 static enum control_status
 status_of(const struct err *err)
@@ -63,6 +64,7 @@ hold(struct queue *q, const struct queue_id *id, struct message *m)
 
 	if (m != NULL) {
 		m->wish = MESSAGE_WISH_HOLD;
+		route_withdraw(m);
 		outcome_progress(m);
 		return CONTROL_DONE;
 	}
@@ -77,12 +79,8 @@ release(struct queue *q, const struct queue_id *id, struct message *m)
 {
 	enum control_status status;
 
-	if (m != NULL) {
-		if (m->wish != MESSAGE_WISH_HOLD)
-			return CONTROL_NOT_SO;
-		m->wish = MESSAGE_WISH_NONE;
-		return CONTROL_DONE;
-	}
+	if (m != NULL)
+		return CONTROL_NOT_SO;
 	status = moved(q, id, SPOOL_HOLD, SPOOL_ACTIVE);
 	if (status == CONTROL_DONE)
 		intake_take(q->intake, id);
@@ -97,6 +95,7 @@ delete (struct queue *q, const struct queue_id *id, struct message *m)
 
 	if (m != NULL) {
 		m->wish = MESSAGE_WISH_DELETE;
+		route_withdraw(m);
 		outcome_progress(m);
 		return CONTROL_DONE;
 	}

@@ -199,6 +199,10 @@ move_away(struct message *m)
 	bool hold = m->wish == MESSAGE_WISH_HOLD;
 	struct err err;
 
+	if (m->wish == MESSAGE_WISH_DELETE) {
+		remove_file(m);
+		return;
+	}
 	if (hold ? move_to_hold(m, &err) : move_to_deferred(m, &err)) {
 		forget(m);
 		return;

@@ -101,7 +101,9 @@ route_schedule(struct routes *routes, struct delivery *d)
 	uint64_t flow = siphash(&q->hash_key, m->envelope.sender);
 
 	delivery_close(d);
-	if (!schedule_add(&q->schedule, site, &d->job, class, flow, loop_now_ms(q->loop)))
+	if (m->wish != MESSAGE_WISH_NONE)
+		delivery_free(d); /* the postmaster does not want it to be begun */
+	else if (!schedule_add(&q->schedule, site, &d->job, class, flow, loop_now_ms(q->loop)))
 		route_suspend(d);
 }
 
@@ -115,6 +117,19 @@ deliver_by(struct message *m, size_t index, enum job_transport transport, struct
 	delivery_add(d, index);
 	if (d->nrecipients == DELIVERY_RECIPIENTS_MAX)
 		route_schedule(m->queue->routes, d);
+}
+
+void
+route_withdraw(struct message *m)
+{
+	struct delivery *d, *next;
+
+	LIST_FOREACH_SAFE(d, &m->deliveries, link, next) {
+		if (d->worker != NULL)
+			continue;
+		schedule_remove(&m->queue->schedule, &d->job);
+		delivery_free(d);
+	}
 }
 
 static void

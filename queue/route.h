@@ -23,6 +23,9 @@ void route_defer(struct delivery *d, struct str code, struct str reply);
 /* The same, because the site is dead. */
 void route_suspend(struct delivery *d);
 
+/* Forgets those of its deliveries that do not run yet, for a command: its wish is set. */
+void route_withdraw(struct message *m);
+
 /* For dispatch: a worker's answers, and when workers come and go. */
 struct destinations *routes_destinations(struct routes *routes);
 

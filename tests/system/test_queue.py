@@ -569,6 +569,24 @@ class Queued(unittest.TestCase):
         q.wait_where(held, "hold")
         q.wait_gone(deleted)
 
+    def test_what_waits_for_its_turn_is_held_or_deleted_at_once(self):
+        q = self.queue()  # without a worker nothing begins
+        held, deleted = q.put("baru@satu.test", ["lama@dua.test"]), q.put("baru@satu.test", ["tua@satu.test"])
+        worker = q.worker(capacity=1)
+        worker.delay = 1000
+        q.wait(lambda: worker.jobs, "the job")
+        waiting = q.put("baru@satu.test", ["muda@satu.test"])
+        q.wait_log(waiting + ": from=")
+        for name in (held, deleted, waiting):
+            q.command("delete" if name == deleted else "hold", name)
+        running = worker.jobs[0][0]
+        for name in {held, deleted, waiting} - {running}:
+            if name == deleted:
+                q.wait_gone(name)
+            else:
+                q.wait_where(name, "hold")
+        self.assertEqual(q.where(running), ["active"])
+
     def test_a_stranger_gives_no_commands(self):
         q = self.queue()
         os.chmod(q.run("queue"), 0o777)
