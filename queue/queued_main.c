@@ -74,8 +74,8 @@ stop(struct daemon_self *self)
 static void
 confine(struct daemon_self *self, const struct spool *spool)
 {
-	struct sandbox_spec spec = {.promises = SANDBOX_STDIO | SANDBOX_LOOP | SANDBOX_SERVE | SANDBOX_UNIX | SANDBOX_OPEN |
-		SANDBOX_CREATE | SANDBOX_CHANGE | SANDBOX_THREADS,
+	struct sandbox_spec spec = {.promises = SANDBOX_STDIO | SANDBOX_LOOP | SANDBOX_SERVE | SANDBOX_UNIX |
+		SANDBOX_OPEN | SANDBOX_CREATE | SANDBOX_CHANGE | SANDBOX_THREADS,
 	    .descriptors_max = 2048};
 
 	for (size_t i = 0; i < SPOOL_PLACES; i++)
