@@ -1,7 +1,10 @@
 #include "common/login.h"
 
+#include <sys/resource.h>
+
 #include "common/daemon.h"
 #include "common/daemon_key.h"
+#include "common/log.h"
 #include "common/login_parent.h"
 #include "common/login_worker.h"
 
@@ -22,6 +25,26 @@ worker_main(struct daemon_self *self)
 	login_worker_main(self, service);
 }
 
+/* The parent has a channel to each session, and every connection that is on its way. Its children set their own limits. */
+static bool
+parent_started(struct daemon *daemon)
+{
+	struct login_limits limits;
+	struct rlimit files, before;
+
+	service->limits(daemon->conf, &limits);
+	if (getrlimit(RLIMIT_NOFILE, &before) != 0)
+		return true;
+	files.rlim_cur = files.rlim_max = 2 * limits.users + 8192;
+	if (before.rlim_cur >= files.rlim_cur || setrlimit(RLIMIT_NOFILE, &files) == 0)
+		return true;
+	files.rlim_cur = files.rlim_max = before.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &files) != 0 || before.rlim_max < limits.users)
+		log_warning("at most %llu descriptors: too few for as many users as are allowed",
+		    (unsigned long long)before.rlim_max);
+	return true;
+}
+
 int
 login_main(int argc, char **argv, const struct login_service *of)
 {
@@ -32,8 +55,8 @@ login_main(int argc, char **argv, const struct login_service *of)
 	    {.name = "session", .on_demand = true, .keeps_root = true, .main = login_session_main,
 		.received = login_parent_session_received, .ended = login_parent_session_ended},
 	};
-	static struct daemon daemon = {
-	    .roles = roles, .nroles = sizeof roles / sizeof roles[0], .reloaded = login_parent_reloaded};
+	static struct daemon daemon = {.roles = roles, .nroles = sizeof roles / sizeof roles[0], .started = parent_started,
+	    .reloaded = login_parent_reloaded};
 
 	service = of;
 	daemon.name = service->program;

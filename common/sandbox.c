@@ -351,17 +351,23 @@ root_change(const char *root, struct err *err)
 	return true;
 }
 
+/* Root may raise the limit, unless it is a container's. Who may not makes do with what there is. */
 static bool
 limits_set(const struct sandbox_spec *spec, struct err *err)
 {
 	rlim_t n = spec->descriptors_max != 0 ? spec->descriptors_max : 1024;
 	struct rlimit no_core = {0, 0}, files = {n, n}, before;
 
-	if (getrlimit(RLIMIT_NOFILE, &before) == 0 && before.rlim_max < n && geteuid() != 0)
-		files.rlim_cur = files.rlim_max = before.rlim_max;
-	if (setrlimit(RLIMIT_CORE, &no_core) != 0 || setrlimit(RLIMIT_NOFILE, &files) != 0)
+	if (getrlimit(RLIMIT_NOFILE, &before) != 0 || setrlimit(RLIMIT_CORE, &no_core) != 0)
 		return err_sys(err, "cannot set resource limits");
-	return true;
+	if (setrlimit(RLIMIT_NOFILE, &files) == 0)
+		return true;
+	if (errno == EPERM && before.rlim_max < n) {
+		files.rlim_cur = files.rlim_max = before.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &files) == 0)
+			return true;
+	}
+	return err_sys(err, "cannot set the number of descriptors");
 }
 
 static int
