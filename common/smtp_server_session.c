@@ -175,6 +175,7 @@ smtp_server_auth_failed(struct smtp_server *s, enum smtp_auth why)
 		smtp_reply_own(s, 535, "5.7.8", STR("Authentication credentials invalid"));
 		break;
 	case SMTP_AUTH_UNAVAILABLE:
+		s->counters->errors++; /* else who is told to wait could ask without end */
 		smtp_reply_own(s, 454, "4.7.0", STR("Temporary authentication failure"));
 		break;
 	case SMTP_AUTH_MALFORMED:

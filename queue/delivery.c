@@ -29,7 +29,8 @@ delivery_new(struct message *m, const struct delivery *like)
 	d->transport = like->transport;
 	d->next_hop = like->next_hop;
 	d->return_path = like->return_path;
-	d->site = like->site;
+	d->site_text = str_dup(like->site);
+	d->site = (struct str){d->site_text, like->site.n};
 	LIST_INSERT_HEAD(&m->deliveries, d, link);
 	m->ndeliveries++;
 	return d;
@@ -43,9 +44,6 @@ delivery_open(struct message *m, const struct delivery *like)
 	if (d != NULL)
 		return d;
 	d = delivery_new(m, like);
-	d->site = arena_copy(&m->envelope.arena, like->site);
-	if (d->site.p == NULL)
-		fatal("%s: no memory for the name of a site", m->id.text);
 	(void)RB_INSERT(delivery_tree, &m->open, d);
 	return d;
 }
@@ -114,5 +112,6 @@ delivery_free(struct delivery *d)
 	LIST_REMOVE(d, link);
 	m->ndeliveries--;
 	free(d->recipients);
+	free(d->site_text);
 	free(d);
 }

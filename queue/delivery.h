@@ -21,7 +21,8 @@ struct delivery {
 	RB_ENTRY(delivery) open_link; /* in it as well, while it is open */
 	enum job_transport transport;
 	struct str next_hop;	/* borrowed from the envelope, or static */
-	struct str site;	/* key of it; in the envelope's arena */
+	struct str site;	/* key of it; its own copy, since sites come and go */
+	char *site_text;
 	struct str return_path; /* borrowed from the envelope */
 	bool closed;
 	uint32_t *recipients; /* indices; those whose result is still to come */
