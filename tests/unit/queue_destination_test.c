@@ -114,7 +114,7 @@ what_is_remembered_is_bounded(void **state)
 	(void)state;
 	destinations_init(&ds, 10, send_question);
 	for (int i = 0; i < 30; i++) {
-		char domain[16];
+		char domain[32];
 
 		queries[i] = query();
 		(void)snprintf(domain, sizeof domain, "d%d.test", i);
@@ -124,7 +124,7 @@ what_is_remembered_is_bounded(void **state)
 	assert_int_equal(seen.answered, 30);
 	for (int i = 0; i < 30; i++) {
 		struct destination_query q = query();
-		char domain[16];
+		char domain[32];
 
 		(void)snprintf(domain, sizeof domain, "d%d.test", i);
 		if (i >= 20)
