@@ -49,4 +49,5 @@ daemon_key_main(struct daemon_self *self)
 	}
 	daemon_self_open(self, loop); /* with no `stop` of its own it ends at once when told to */
 	loop_run(loop);
+	free(askers);
 }

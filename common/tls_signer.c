@@ -102,7 +102,7 @@ ask(struct tls_signer *signer, enum tls_key_kind kind, int digest, const unsigne
 static int
 rsa_sign(int digest, const unsigned char *bytes, unsigned n, unsigned char *signature, unsigned *size, const RSA *rsa)
 {
-	struct tls_key_answer answer;
+	struct tls_key_answer answer = {.n = 0};
 
 	if (n > EVP_MAX_MD_SIZE ||
 	    ask(RSA_get_ex_data(rsa, rsa_index), TLS_KEY_RSA_PKCS1, digest, bytes, (int)n, &answer) != (size_t)RSA_size(rsa))
@@ -116,7 +116,7 @@ rsa_sign(int digest, const unsigned char *bytes, unsigned n, unsigned char *sign
 static int
 rsa_private_encrypt(int n, const unsigned char *from, unsigned char *to, RSA *rsa, int padding)
 {
-	struct tls_key_answer answer;
+	struct tls_key_answer answer = {.n = 0};
 
 	if (padding != RSA_NO_PADDING ||
 	    ask(RSA_get_ex_data(rsa, rsa_index), TLS_KEY_RSA_PSS, 0, from, n, &answer) != (size_t)RSA_size(rsa))

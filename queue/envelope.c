@@ -203,6 +203,13 @@ add_sender(struct envelope *e, struct str value, const char **problem)
 	return keep(e, &e->sender, value);
 }
 
+/* Belongs to the recipient before it; the reader sees to it that there is one. */
+static bool
+is_of_recipient(enum queue_key key)
+{
+	return key == QUEUE_ORIGINAL || key == QUEUE_ORCPT || key == QUEUE_NOTIFY || key == QUEUE_RETURN;
+}
+
 bool
 envelope_add(struct envelope *e, const struct queue_record *record, const char **problem)
 {
@@ -211,6 +218,8 @@ envelope_add(struct envelope *e, const struct queue_record *record, const char *
 	uint64_t ignored;
 
 	*problem = NULL;
+	if (last == NULL && is_of_recipient(record->key))
+		return damage(problem, "a record of no recipient");
 	switch (record->key) {
 	case QUEUE_TIME:
 		return add_time(value, &e->time_ms, problem);
@@ -316,6 +325,7 @@ envelope_attempt(struct envelope *e, size_t index, const struct queue_attempt *a
 {
 	struct recipient *r = &e->recipients[index];
 
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): whoever has an index has recipients */
 	r->state = attempt->outcome;
 	r->recorded = false;
 	r->told = false;

@@ -232,19 +232,22 @@ all_ids(const struct options *options, struct err *err)
 static int
 command_to_queued(const struct options *options, enum control_verb verb, char **ids)
 {
-	struct control_reply reply;
+	struct control_reply reply = {.status = CONTROL_FAILED};
+	char **listed = NULL;
 	struct buf packet;
 	struct err err;
 	int status = EX_OK, fd;
 
 	if (strcmp(ids[0], "all") == 0 && ids[1] == NULL && verb != CONTROL_RETRY) {
-		ids = all_ids(options, &err);
+		listed = ids = all_ids(options, &err);
 		if (ids == NULL)
 			return fail(&err);
 	}
 	fd = connect_queue(options, &err);
-	if (fd < 0)
+	if (fd < 0) {
+		free(listed);
 		return fail(&err);
+	}
 	buf_init(&packet, MSG_MAX_BYTES);
 	for (; *ids != NULL; ids++) {
 		/* Only for a retry does queued know `all`: its deferred directories become due. */
@@ -258,6 +261,7 @@ command_to_queued(const struct options *options, enum control_verb verb, char **
 	}
 	buf_clear(&packet);
 	(void)close(fd);
+	free(listed);
 	return status;
 }
 

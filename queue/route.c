@@ -294,7 +294,7 @@ owner_answered(struct socketmap_query *query, enum socketmap_status status, stru
 {
 	struct question *question = container_of(query, struct question, map);
 	struct message *m = question->message;
-	struct str address = recipient_at(m, question->index)->address, owner = STR_NONE;
+	struct str address = recipient_at(m, question->index)->address, owner;
 
 	(void)value;
 	switch (status) {
