@@ -250,6 +250,14 @@ output(struct stream *s)
 		linger(s);
 }
 
+/* What the owner has left to be sent. Once it had to wait, only traffic() goes on, which then tells the owner. */
+static void
+output_rest(struct stream *s)
+{
+	if (s->phase != STREAM_OPEN || !s->blocked)
+		output(s);
+}
+
 /* --- callbacks from the loop --------------------------------------------------------------------------------------- */
 
 /* Calls the owner; false when it has closed the stream, which may be freed by then. */
@@ -417,7 +425,7 @@ stream_ready(struct loop_io *io, unsigned events)
 	}
 	if (!alive)
 		return;
-	output(s);
+	output_rest(s);
 	unwatch_if_deaf(s, events);
 	watch(s);
 }
@@ -442,7 +450,7 @@ run_later(struct loop_deferred *later)
 		return;
 	if (has_hidden_input(s) && !read_and_tell(s))
 		return;
-	output(s);
+	output_rest(s);
 	watch(s);
 }
 
@@ -535,7 +543,7 @@ stream_flush(struct stream *stream)
 {
 	if (stream->phase == STREAM_CLOSED)
 		return;
-	output(stream);
+	output_rest(stream);
 	if (has_hidden_input(stream))
 		loop_defer(stream->loop, &stream->later, run_later);
 	watch(stream);

@@ -274,6 +274,36 @@ blocked_output_goes_on_when_the_peer_reads(void **state)
 	close_pair(&owner, peer);
 }
 
+static int fast_peer;
+
+/* Writes until some of it is left; but the peer is fast, and there is room again before this returns. */
+static void
+block_a_fast_peer(struct owner *owner)
+{
+	static const char page[4096];
+	static char bytes[1 << 16];
+
+	while (owner->drains == 1 && stream_pending(&owner->stream) == 0) {
+		buf_add(&owner->stream.out, (struct str){page, sizeof page});
+		stream_flush(&owner->stream);
+	}
+	while (read(fast_peer, bytes, sizeof bytes) > 0)
+		;
+}
+
+static void
+whoever_had_to_wait_is_told_even_if_it_was_for_a_moment(void **state)
+{
+	struct owner owner = {.on_drained = block_a_fast_peer};
+
+	(void)state;
+	fast_peer = open_pair(&owner, SOCK_STREAM, large);
+	block(&owner);
+	(void)read_all(&owner, fast_peer);
+	assert_int_equal(owner.drains, 2);
+	close_pair(&owner, fast_peer);
+}
+
 static void
 a_server_takes_no_command_from_one_who_does_not_read(void **state)
 {
@@ -518,6 +548,7 @@ main(void)
 	    cmocka_unit_test(a_hang_up_while_nobody_reads_costs_no_cpu),
 	    cmocka_unit_test(a_peer_that_does_not_read_breaks_the_stream_at_the_limit),
 	    cmocka_unit_test(blocked_output_goes_on_when_the_peer_reads),
+	    cmocka_unit_test(whoever_had_to_wait_is_told_even_if_it_was_for_a_moment),
 	    cmocka_unit_test(a_server_takes_no_command_from_one_who_does_not_read),
 	    cmocka_unit_test(a_client_hears_the_reply_while_it_still_sends),
 	    cmocka_unit_test(what_the_peer_said_before_it_hung_up_is_heard),
