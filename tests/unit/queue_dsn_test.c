@@ -67,8 +67,8 @@ a_failure_is_told_to_people_and_programs(void **state)
 	    "Reporting-MTA: dns; satu.test\r\n",
 	    "Received-From-MTA: dns; mail.tiga.test\r\n",
 	    "Arrival-Date: Tue, 14 Nov 2023 22:13:20 +0000\r\n\r\n",
-	    "Final-Recipient: rfc822; tiada@dua.test\r\nAction: failed\r\nStatus: 5.1.1\r\nRemote-MTA: dns; mx.dua.test\r\n"
-	    "Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n",
+	    ("Final-Recipient: rfc822; tiada@dua.test\r\nAction: failed\r\nStatus: 5.1.1\r\nRemote-MTA: dns; mx.dua.test\r\n"
+	     "Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n"),
 	    "Content-Type: message/rfc822\r\n",
 	    "\r\n--=_4jYT0M6nsPz3gG5r--\r\n",
 	};
@@ -168,7 +168,7 @@ notices_pass_between_processes(void **state)
 	struct arena arena;
 	struct msg m;
 	struct buf b;
-	size_t n;
+	size_t n = 0;
 	bool good;
 
 	(void)state;
