@@ -15,7 +15,7 @@ main(int argc, char **argv)
 	static const struct daemon_role roles[] = {
 	    {.name = "front", .user = "_auth", .main = front_main,
 		.listeners = LISTENER_BIT(LISTENER_SASL) | LISTENER_BIT(LISTENER_MAP) | LISTENER_BIT(LISTENER_MASTER)},
-	    {.name = "checker", .count = checker_count, .main = checker_main, .peer = "front"},
+	    {.name = "checker", .count = checker_count, .main = checker_main, .peers = {"front"}},
 	};
 	static struct daemon authd = {.name = "authd", .roles = roles, .nroles = sizeof roles / sizeof roles[0]};
 

@@ -9,7 +9,7 @@
  *     {
  *             static const struct daemon_role roles[] = {
  *                 {.name = "worker", .user = "_smtpd", .count = worker_count, .main = worker_main,
- *                     .listeners = LISTENER_BIT(LISTENER_MX) | ..., .peer = "key"},
+ *                     .listeners = LISTENER_BIT(LISTENER_MX) | ..., .peers = {"key"}},
  *                 {.name = "key", .user = "_key", .count = key_count, .main = key_main},
  *             };
  *             static struct daemon daemon = {.name = "smtpd", .roles = roles, .nroles = 2};
@@ -50,6 +50,8 @@ struct daemon_user {
 	gid_t gid;
 };
 
+#define DAEMON_PEERS_MAX 3
+
 struct daemon_role {
 	const char *name; /* in process titles and in the parent's log */
 	const char *user; /* of the suite, such as "_smtpd"; NULL: the parent's own (or what daemon_spawn says) */
@@ -60,12 +62,12 @@ struct daemon_role {
 	bool keeps_root;    /* needs the file system: held by uid and Landlock, not by an empty root directory */
 	unsigned listeners; /* LISTENER_BITs of the kinds that these processes get */
 	/*
-	 * Name of another role (of one process) to which each of these processes has a SOCK_SEQPACKET pair of its own.
+	 * Names of other roles (of one process each) to which each of these processes has a SOCK_SEQPACKET pair of its own.
 	 * The parent keeps the pairs, so they outlive both sides: after a death the successor goes on with the same pair.
 	 * A request that the dead one had taken is never answered, so the asking side needs a deadline; an answer may
 	 * come that the dead one's predecessor had asked for, so requests carry numbers.
 	 */
-	const char *peer;
+	const char *peers[DAEMON_PEERS_MAX];
 	/* The life of the process; when it returns the process ends with status 0. Must not return before it was told
 	 * to drain or stop, unless on demand. */
 	void (*main)(struct daemon_self *self);
@@ -122,8 +124,8 @@ struct daemon_child {
 	struct daemon_generation *generation;
 	uint64_t started_ms;
 	uint64_t backoff_ms;
-	int peer_fd;	   /* of the pair to its peer: its own end, and */
-	int peer_other_fd; /* the end that the peer role's process gets */
+	int peer_fds[DAEMON_PEERS_MAX];	      /* of the pairs to its peers: its own ends, and */
+	int peer_other_fds[DAEMON_PEERS_MAX]; /* the ends that the peer roles' processes get */
 	unsigned unanswered; /* pings */
 	bool ready, told_to_drain, told_to_stop;
 	TAILQ_ENTRY(daemon_child) link;
@@ -164,8 +166,8 @@ struct daemon_self {
 	const struct listener *listeners; /* those of the role's kinds */
 	size_t nlisteners;
 	struct daemon_user user; /* to become in daemon_confine */
-	/* The ends of socket pairs: of a role with a peer the one to it; of the peer role one for each process that has it
-	 * as peer. Blocking, close-on-exec. */
+	/* The ends of socket pairs: first those to the role's own peers, in their order; then one for each process that has
+	 * this role as peer. Blocking, close-on-exec. */
 	const int *peers;
 	size_t npeers;
 	const int *fds; /* as given to daemon_spawn */

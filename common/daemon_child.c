@@ -146,7 +146,7 @@ forget_answers(int fd)
 {
 	char byte;
 
-	while (fd >= 0 && recv(fd, &byte, sizeof byte, MSG_DONTWAIT | MSG_TRUNC) > 0)
+	while (recv(fd, &byte, sizeof byte, MSG_DONTWAIT | MSG_TRUNC) > 0)
 		continue;
 }
 
@@ -180,7 +180,8 @@ daemon_child_start(struct daemon_child *child)
 
 	if (daemon_child_must_wait(child))
 		return;
-	forget_answers(child->peer_fd);
+	for (size_t i = 0; i < DAEMON_PEERS_MAX && child->peer_fds[i] >= 0; i++)
+		forget_answers(child->peer_fds[i]);
 	if (child_fork(child, NULL, &err))
 		return;
 	log_warning("%s", err.text);
@@ -198,8 +199,7 @@ daemon_spawn(struct daemon *daemon, struct daemon_child *child, const struct dae
 		generation = TAILQ_PREV(generation, daemon_generations, link);
 	if (generation == NULL || daemon->stopping)
 		return err_set(err, ERR_TEMP, "the server is ending");
-	*child = (struct daemon_child){
-	    .daemon = daemon, .role = role, .generation = generation, .peer_fd = -1, .peer_other_fd = -1};
+	*child = (struct daemon_child){.daemon = daemon, .role = role, .generation = generation, .peer_fds = {-1, -1, -1}};
 	if (!child_fork(child, spawn, err))
 		return false;
 	TAILQ_INSERT_TAIL(&generation->children, child, link);

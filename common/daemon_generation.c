@@ -9,11 +9,20 @@
 /* A new generation that is not ready by then is given up, and the old one stays. */
 #define START_DEADLINE_MS 15000
 
+int
+daemon_role_peer_index(const struct daemon_role *role, const struct daemon_role *peer)
+{
+	for (int i = 0; i < DAEMON_PEERS_MAX && role->peers[i] != NULL; i++)
+		if (strcmp(role->peers[i], peer->name) == 0)
+			return i;
+	return -1;
+}
+
 bool
 daemon_role_is_peer(const struct daemon *daemon, const struct daemon_role *role)
 {
 	for (size_t i = 0; i < daemon->nroles; i++)
-		if (daemon->roles[i].peer != NULL && strcmp(daemon->roles[i].peer, role->name) == 0)
+		if (daemon_role_peer_index(&daemon->roles[i], role) >= 0)
 			return true;
 	return false;
 }
@@ -43,16 +52,19 @@ static void
 child_add(struct daemon_generation *generation, const struct daemon_role *role, unsigned index)
 {
 	struct daemon_child *child = &generation->regular[generation->nregular++];
-	int fds[2] = {-1, -1};
 
-	if (role->peer != NULL)
-		msg_socketpair(fds);
 	*child = (struct daemon_child){.daemon = generation->daemon,
 	    .role = role,
 	    .index = index,
-	    .generation = generation,
-	    .peer_fd = fds[0],
-	    .peer_other_fd = fds[1]};
+	    .generation = generation};
+	for (size_t i = 0; i < DAEMON_PEERS_MAX; i++) {
+		int fds[2] = {-1, -1};
+
+		if (role->peers[i] != NULL)
+			msg_socketpair(fds);
+		child->peer_fds[i] = fds[0];
+		child->peer_other_fds[i] = fds[1];
+	}
 	TAILQ_INSERT_TAIL(&generation->children, child, link);
 }
 
@@ -78,15 +90,20 @@ generation_new(struct daemon *daemon, struct conf *conf)
 }
 
 static void
+peers_close(struct daemon_child *child)
+{
+	for (size_t i = 0; i < DAEMON_PEERS_MAX && child->peer_fds[i] >= 0; i++) {
+		(void)close(child->peer_fds[i]);
+		(void)close(child->peer_other_fds[i]);
+	}
+}
+
+static void
 generation_free(struct daemon_generation *generation)
 {
 	loop_timer_cancel(&generation->deadline);
-	for (size_t i = 0; i < generation->nregular; i++) {
-		if (generation->regular[i].peer_fd >= 0) {
-			(void)close(generation->regular[i].peer_fd);
-			(void)close(generation->regular[i].peer_other_fd);
-		}
-	}
+	for (size_t i = 0; i < generation->nregular; i++)
+		peers_close(&generation->regular[i]);
 	TAILQ_REMOVE(&generation->daemon->generations, generation, link);
 	conf_free(generation->conf);
 	free(generation->regular);
@@ -178,7 +195,7 @@ may_end(const struct daemon_generation *generation, const struct daemon_child *c
 	if (!daemon_role_is_peer(generation->daemon, child->role))
 		return true;
 	TAILQ_FOREACH(other, &generation->children, link)
-		if (other->role->peer != NULL && strcmp(other->role->peer, child->role->name) == 0)
+		if (daemon_role_peer_index(other->role, child->role) >= 0)
 			return false;
 	return true;
 }

@@ -3,7 +3,7 @@
  * still may read it, drops everything, and from then on signs what the daemon's workers ask for.
  *
  *     static const struct daemon_role roles[] = {
- *             {.name = "worker", ..., .peer = "key"},
+ *             {.name = "worker", ..., .peers = {"key"}},
  *             DAEMON_KEY_ROLE,
  *     };
  */

@@ -49,6 +49,8 @@ void daemon_generation_give_up(struct daemon_generation *generation);
 void daemon_generation_ready(struct daemon_generation *generation);
 /* A child is gone for good and off the list; a generation that is to end is freed after its last one. */
 void daemon_generation_left(struct daemon_generation *generation);
+/* The place of `peer` among the role's peers; -1: it is none. */
+int daemon_role_peer_index(const struct daemon_role *role, const struct daemon_role *peer);
 /* Is this child's role the peer of another one? Those end last. */
 bool daemon_role_is_peer(const struct daemon *daemon, const struct daemon_role *role);
 /* Must the child wait for an older process of its exclusive role to end? */

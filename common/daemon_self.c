@@ -40,27 +40,25 @@ listeners_of(const struct daemon_child *child, size_t *n)
 	return list;
 }
 
-static bool
-has_peer(const struct daemon_child *child, const struct daemon_role *role)
-{
-	return child->role->peer != NULL && strcmp(child->role->peer, role->name) == 0;
-}
-
-/* Its own end of the pair to its peer, or the other ends of all pairs if it is one. */
+/* Its own ends of the pairs to its peers, then the other ends of all pairs in which it is the peer. */
 static int *
 peers_of(const struct daemon_child *child, size_t *n)
 {
 	const struct daemon_generation *generation = child->generation;
-	int *list = calloc(generation->nregular + 1, sizeof *list);
+	int *list = calloc(generation->nregular + DAEMON_PEERS_MAX, sizeof *list);
 
 	if (list == NULL)
 		fatal("out of memory for the peers");
 	*n = 0;
-	if (child->peer_fd >= 0)
-		list[(*n)++] = child->peer_fd;
-	for (size_t i = 0; i < generation->nregular && !child->role->on_demand; i++)
-		if (has_peer(&generation->regular[i], child->role))
-			list[(*n)++] = generation->regular[i].peer_other_fd;
+	for (size_t i = 0; i < DAEMON_PEERS_MAX && child->peer_fds[i] >= 0; i++)
+		list[(*n)++] = child->peer_fds[i];
+	for (size_t i = 0; i < generation->nregular && !child->role->on_demand; i++) {
+		const struct daemon_child *other = &generation->regular[i];
+		int k = daemon_role_peer_index(other->role, child->role);
+
+		if (k >= 0)
+			list[(*n)++] = other->peer_other_fds[k];
+	}
 	return list;
 }
 

@@ -49,7 +49,7 @@ int
 login_main(int argc, char **argv, const struct login_service *of)
 {
 	static struct daemon_role roles[] = {
-	    {.name = "login", .user = "_login", .count = worker_count, .main = worker_main, .peer = "key",
+	    {.name = "login", .user = "_login", .count = worker_count, .main = worker_main, .peers = {"key"},
 		.received = login_parent_worker_received, .ended = login_parent_worker_ended},
 	    DAEMON_KEY_ROLE,
 	    {.name = "session", .on_demand = true, .keeps_root = true, .main = login_session_main,

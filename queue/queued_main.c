@@ -124,7 +124,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct daemon_role roles[] = {
-	    {.name = "queue", .user = "_queue", .exclusive = true, .main = queue_main, .peer = "bounce",
+	    {.name = "queue", .user = "_queue", .exclusive = true, .main = queue_main, .peers = {"bounce"},
 	        .listeners = LISTENER_BIT(LISTENER_QUEUE) | LISTENER_BIT(LISTENER_POKE)},
 	    {.name = "bounce", .user = "_queue", .main = bounce_main},
 	};

@@ -44,7 +44,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct daemon_role roles[] = {
-	    {.name = "worker", .user = "_smtpd", .count = worker_count, .main = worker_main, .peer = "key",
+	    {.name = "worker", .user = "_smtpd", .count = worker_count, .main = worker_main, .peers = {"key"},
 	        .listeners = LISTENER_BIT(LISTENER_MX) | LISTENER_BIT(LISTENER_SUBMISSION) |
 	            LISTENER_BIT(LISTENER_SUBMISSIONS) | LISTENER_BIT(LISTENER_SUBMIT)},
 	    DAEMON_KEY_ROLE,

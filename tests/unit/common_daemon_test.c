@@ -293,7 +293,7 @@ worker_said(struct daemon_child *child, struct msg *m)
 static const struct daemon_role roles[] = {
     {.name = "worker",
 	.main = worker_main,
-	.peer = "oracle",
+	.peers = {"oracle"},
 	.listeners = LISTENER_BIT(LISTENER_MX),
 	.received = worker_said},
     {.name = "oracle", .main = oracle_main},
