@@ -538,6 +538,28 @@ stream_tls_cipher(const struct stream *stream)
 	return stream->ssl != NULL ? SSL_get_cipher_name(stream->ssl) : "";
 }
 
+const char *
+stream_tls_server_name(const struct stream *stream)
+{
+	const char *name =
+	    stream_is_tls(stream) ? SSL_get_servername(stream->ssl, TLSEXT_NAMETYPE_host_name) : NULL;
+
+	return name != NULL ? name : "";
+}
+
+bool
+stream_tls_channel_binding(const struct stream *stream, enum tls_binding binding, unsigned char out[TLS_BINDING_MAX],
+    size_t *n)
+{
+	return stream_is_tls(stream) && tls_channel_binding(stream->ssl, binding, out, n);
+}
+
+bool
+stream_tls_client(const struct stream *stream, struct tls_client *client)
+{
+	return stream_is_tls(stream) && tls_client_certificate(stream->ssl, client);
+}
+
 void
 stream_flush(struct stream *stream)
 {

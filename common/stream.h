@@ -14,6 +14,7 @@
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/loop.h"
+#include "common/tls_peer.h"
 
 struct ssl_st;
 struct tls_context;
@@ -102,6 +103,14 @@ bool stream_is_tls(const struct stream *stream);
 /* "TLSv1.3", "TLS_AES_256_GCM_SHA384"; "" without TLS. Static strings of OpenSSL. */
 const char *stream_tls_version(const struct stream *stream);
 const char *stream_tls_cipher(const struct stream *stream);
+/* The name that the client asked for (SNI), "" when it named none. Valid until the stream is closed. */
+const char *stream_tls_server_name(const struct stream *stream);
+/* The bytes that bind an authentication to this connection; false where there is no such binding, or no TLS. */
+bool stream_tls_channel_binding(const struct stream *stream, enum tls_binding binding, unsigned char out[TLS_BINDING_MAX],
+    size_t *n);
+/* The certificate that the client showed: false when it showed none, or there is no TLS. Not kept: each call reads it
+ * from the handshake. Whoever goes by a name in it looks at is_verified first. */
+bool stream_tls_client(const struct stream *stream, struct tls_client *client);
 
 /* Sends what can be sent now, and reads on if `in` has room again. Only needed outside of the stream's own callbacks. */
 void stream_flush(struct stream *stream);

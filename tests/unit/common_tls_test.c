@@ -110,9 +110,25 @@ struct client {
 	int fd;
 	bool shaken, resumed;
 	char got[64];
+	unsigned char exporter[32], finished[TLS_BINDING_MAX], end_point[TLS_BINDING_MAX];
+	size_t nfinished, nend_point;
 	const char *send;
 	const char *plain; /* sent after close_notify; NULL: nothing, and the server is to finish */
 };
+
+/* The channel bindings as the other side sees them, by OpenSSL alone. */
+static void
+client_bindings(struct client *client, SSL *ssl)
+{
+	unsigned n = 0;
+
+	(void)SSL_export_keying_material(ssl, client->exporter, sizeof client->exporter, "EXPORTER-Channel-Binding", 24, NULL, 0,
+	    0);
+	client->nfinished = client->resumed ? SSL_get_peer_finished(ssl, client->finished, sizeof client->finished)
+					    : SSL_get_finished(ssl, client->finished, sizeof client->finished);
+	(void)X509_digest(SSL_get0_peer_certificate(ssl), EVP_sha256(), client->end_point, &n);
+	client->nend_point = n;
+}
 
 static void *
 client_main(void *argument)
@@ -125,9 +141,11 @@ client_main(void *argument)
 	SSL_set_fd(ssl, client->fd);
 	if (client->resume != NULL)
 		SSL_set_session(ssl, client->resume);
+	SSL_set_tlsext_host_name(ssl, "mx.satu.test");
 	client->shaken = SSL_connect(ssl) == 1;
 	if (client->shaken) {
 		client->resumed = SSL_session_reused(ssl) == 1;
+		client_bindings(client, ssl);
 		SSL_write(ssl, client->send, (int)strlen(client->send));
 		if (client->plain != NULL) {
 			SSL_shutdown(ssl);
@@ -151,7 +169,10 @@ struct server {
 	struct loop *loop;
 	bool secured, closed, keeps_open;
 	enum stream_end why;
-	char version[16], got[64];
+	char version[16], got[64], name[64];
+	bool has[TLS_BINDING_SERVER_END_POINT + 1];
+	unsigned char bindings[TLS_BINDING_SERVER_END_POINT + 1][TLS_BINDING_MAX];
+	size_t nbindings[TLS_BINDING_SERVER_END_POINT + 1];
 };
 
 static void
@@ -179,6 +200,10 @@ server_secured(struct stream *stream)
 
 	server->secured = true;
 	snprintf(server->version, sizeof server->version, "%s", stream_tls_version(stream));
+	snprintf(server->name, sizeof server->name, "%s", stream_tls_server_name(stream));
+	for (unsigned i = 0; i <= TLS_BINDING_SERVER_END_POINT; i++)
+		server->has[i] =
+		    stream_tls_channel_binding(stream, (enum tls_binding)i, server->bindings[i], &server->nbindings[i]);
 }
 
 static void
@@ -323,6 +348,83 @@ a_ticket_is_good_for_its_own_listener_only(void **state)
 	SSL_CTX_free(client.context);
 	tls_free(mx);
 	tls_free(submission);
+	tls_signer_free(signer);
+	keeper_end(&keeper);
+}
+
+static void
+assert_binding(const struct server *server, enum tls_binding binding, const unsigned char *expected, size_t n)
+{
+	assert_int_equal(server->has[binding], expected != NULL);
+	if (expected == NULL)
+		return;
+	assert_int_equal(server->nbindings[binding], n);
+	assert_memory_equal(server->bindings[binding], expected, n);
+}
+
+/* Twice in each version: a full handshake, and a resumed one. */
+static void
+both_sides_have_the_same_channel_bindings(void **state)
+{
+	struct keeper keeper;
+	struct server server;
+	struct client client = {.context = SSL_CTX_new(TLS_client_method())};
+	struct tls_signer *signer;
+	struct tls_context *context;
+
+	(void)state;
+	write_files("P-256");
+	keeper_start(&keeper);
+	signer = tls_signer_new(keeper.fds[0]);
+	context = tls_server_new(certificate_path, signer, "mx", NULL);
+	for (int i = 0; i < 4; i++) {
+		bool is_12 = i < 2, again = i % 2 == 1;
+		SSL_SESSION *session = again ? client.session : NULL;
+
+		SSL_CTX_set_max_proto_version(client.context, is_12 ? TLS1_2_VERSION : TLS1_3_VERSION);
+		client.resume = session;
+		serve(&server, context, &client);
+		assert_int_equal(client.resumed, again);
+		if (!again)
+			assert_string_equal(server.name, "mx.satu.test");
+		assert_binding(&server, TLS_BINDING_EXPORTER, is_12 ? NULL : client.exporter, 32);
+		assert_binding(&server, TLS_BINDING_UNIQUE, is_12 ? client.finished : NULL, client.nfinished);
+		assert_binding(&server, TLS_BINDING_SERVER_END_POINT, again ? NULL : client.end_point, client.nend_point);
+		if (again)
+			SSL_SESSION_free(client.session);
+		SSL_SESSION_free(session);
+	}
+	SSL_CTX_free(client.context);
+	tls_free(context);
+	tls_signer_free(signer);
+	keeper_end(&keeper);
+}
+
+/* RFC 7627: without it two connections with somebody between can have equal values. */
+static void
+without_an_extended_master_secret_there_is_no_tls_unique(void **state)
+{
+	struct keeper keeper;
+	struct server server;
+	struct client client = {.context = SSL_CTX_new(TLS_client_method())};
+	struct tls_signer *signer;
+	struct tls_context *context;
+
+	(void)state;
+	write_files("P-256");
+	keeper_start(&keeper);
+	signer = tls_signer_new(keeper.fds[0]);
+	context = tls_server_new(certificate_path, signer, "mx", NULL);
+	SSL_CTX_set_max_proto_version(client.context, TLS1_2_VERSION);
+	SSL_CTX_set_options(client.context, SSL_OP_NO_EXTENDED_MASTER_SECRET);
+	serve(&server, context, &client);
+	assert_true(client.shaken);
+	assert_false(server.has[TLS_BINDING_UNIQUE]);
+	assert_false(server.has[TLS_BINDING_EXPORTER]);
+	assert_true(server.has[TLS_BINDING_SERVER_END_POINT]);
+	SSL_SESSION_free(client.session);
+	SSL_CTX_free(client.context);
+	tls_free(context);
 	tls_signer_free(signer);
 	keeper_end(&keeper);
 }
@@ -577,6 +679,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_handshake_is_signed_by_the_key_process),
 	    cmocka_unit_test(a_ticket_is_good_for_its_own_listener_only),
+	    cmocka_unit_test(both_sides_have_the_same_channel_bindings),
+	    cmocka_unit_test(without_an_extended_master_secret_there_is_no_tls_unique),
 	    cmocka_unit_test(after_tls_ends_no_plain_byte_is_read),
 	    cmocka_unit_test(starttls_may_be_begun_from_inside_a_callback),
 	    cmocka_unit_test(without_a_key_process_the_handshake_fails_and_nothing_else),
