@@ -284,6 +284,30 @@ data_step(const struct smtp_client *c)
 	return STEP_RCPT + c->mail->nrecipients;
 }
 
+/* RFC 3461 4: xtext. */
+static void
+add_xtext(struct buf *out, struct str text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		unsigned char byte = (unsigned char)text.p[i];
+
+		if (byte <= 32 || byte >= 127 || byte == '+' || byte == '=')
+			buf_addf(out, "+%02X", byte);
+		else
+			buf_addc(out, (char)byte);
+	}
+}
+
+/* What the caller has of RFC 3461's values; as all that is sent they hold nothing that could end the line. */
+static bool
+is_word(struct str value)
+{
+	for (size_t i = 0; i < value.n; i++)
+		if (value.p[i] <= 32 || value.p[i] == 127)
+			return false;
+	return value.n > 0;
+}
+
 static void
 send_mail(struct smtp_client *c)
 {
@@ -294,6 +318,23 @@ send_mail(struct smtp_client *c)
 		buf_adds(c->out, " BODY=8BITMIME");
 	if (c->features.smtputf8 && (c->mail->flags & SMTP_MAIL_UTF8))
 		buf_adds(c->out, " SMTPUTF8");
+	if (c->features.dsn && is_word(c->mail->ret))
+		buf_addf(c->out, " RET=%.*s", STR_FMT(c->mail->ret));
+	if (c->features.dsn && c->mail->envid.n > 0) {
+		buf_adds(c->out, " ENVID=");
+		add_xtext(c->out, c->mail->envid);
+	}
+	buf_adds(c->out, "\r\n");
+}
+
+static void
+send_rcpt(struct smtp_client *c, const struct smtp_recipient *r)
+{
+	buf_addf(c->out, "RCPT TO:<%.*s>", STR_FMT(r->address));
+	if (c->features.dsn && is_word(r->notify))
+		buf_addf(c->out, " NOTIFY=%.*s", STR_FMT(r->notify));
+	if (c->features.dsn && is_word(r->orcpt))
+		buf_addf(c->out, " ORCPT=%.*s", STR_FMT(r->orcpt));
 	buf_adds(c->out, "\r\n");
 }
 
@@ -315,7 +356,7 @@ send_step(struct smtp_client *c, size_t step)
 
 		if (r->skipped)
 			return false;
-		buf_addf(c->out, "RCPT TO:<%.*s>\r\n", STR_FMT(r->address));
+		send_rcpt(c, r);
 	}
 	return true;
 }

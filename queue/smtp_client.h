@@ -50,6 +50,8 @@ struct smtp_verdict {
 
 struct smtp_recipient {
 	struct str address; /* without <> */
+	struct str notify;  /* RFC 3461 4.1 as it is sent; .p NULL: nothing is */
+	struct str orcpt;   /* RFC 3461 4.2 as it is sent: type;xtext; .p NULL: nothing is */
 	struct smtp_verdict verdict;
 	uint64_t tag; /* the caller's own */
 	bool skipped; /* settled without having been sent */
@@ -66,6 +68,8 @@ struct smtp_mail {
 	struct str sender; /* without <>; empty: the null sender */
 	uint64_t size;	   /* bytes of the message; 0 when not known */
 	unsigned flags;
+	/* RFC 3461 4.3, 4.4, for a server that offers DSN; .p NULL: not sent. The ENVID is not in xtext yet. */
+	struct str ret, envid;
 	struct smtp_recipient *recipients; /* all PENDING */
 	size_t nrecipients;
 	struct arena *arena; /* for the words of replies; should it be full, they are shortened to the code */

@@ -17,6 +17,8 @@ feature(struct smtp_features *f, struct str line)
 		f->eightbit = true;
 	} else if (str_equal_nocase(word, STR("SMTPUTF8"))) {
 		f->smtputf8 = true;
+	} else if (str_equal_nocase(word, STR("DSN"))) {
+		f->dsn = true;
 	} else if (str_equal_nocase(word, STR("SIZE"))) {
 		f->size = true;
 		if (!str_word(&line, &word) || !str_to_u64(word, UINT64_MAX, &f->size_max))

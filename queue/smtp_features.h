@@ -11,6 +11,7 @@ struct smtp_features {
 	bool starttls;
 	bool eightbit;
 	bool smtputf8;
+	bool dsn;
 	bool size;
 	uint64_t size_max; /* 0: no fixed maximum */
 };

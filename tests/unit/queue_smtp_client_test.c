@@ -14,6 +14,7 @@ enum {
 	TLS = 2,	/* STARTTLS is wanted */
 	EIGHTBIT = 4,	/* the message is */
 	UTF8 = 8,
+	NOTIFIES = 128, /* it has RET, ENVID, NOTIFY and ORCPT */
 	TWICE = 16,	/* the same message a second time */
 	LOST = 32,	/* at the end the connection is lost */
 	QUIT = 64,	/* at the end it is closed in order */
@@ -159,6 +160,14 @@ static const struct row {
 	"\xc3\xa9@x f 5.6.7 the address needs SMTPUTF8, which the server or the message has not|b@x f 5.0.0 550 no|"
 	"a@x d 2.0.0 250 ok|",
 	SMTP_NEED_NOTHING, NULL},
+    {"DSN's parameters go where it is offered", NOTIFIES, "a@x",
+	{GREET, "250-x\r\n250-PIPELINING\r\n250 DSN\r\n", "250 ok\r\n250 ok\r\n354 go\r\n", "250 ok\r\n"},
+	"EHLO satu.test\r\nMAIL FROM:<s@satu.test> RET=HDRS ENVID=a+2B+3D+0D+C3+A9b\r\n"
+	"RCPT TO:<a@x> NOTIFY=FAILURE,DELAY ORCPT=rfc822;a@x\r\nDATA\r\nhalo\r\n..\r\n.\r\n",
+	"a@x d 2.0.0 250 ok|", SMTP_NEED_NOTHING, NULL},
+    {"and nowhere else", NOTIFIES, "a@x", {GREET, EHLO, "250 ok\r\n250 ok\r\n354 go\r\n", "250 ok\r\n"},
+	"EHLO satu.test\r\nMAIL FROM:<s@satu.test> SIZE=9\r\nRCPT TO:<a@x>\r\nDATA\r\nhalo\r\n..\r\n.\r\n",
+	"a@x d 2.0.0 250 ok|", SMTP_NEED_NOTHING, NULL},
     {"addresses that could end the command are not sent", 0, "a@x>\rRCPT a>@x \"q>\"@x \"q@x", {GREET, EHLO,
 	"250 ok\r\n250 ok\r\n354 go\r\n", "250 ok\r\n"},
 	"EHLO satu.test\r\nMAIL FROM:<s@satu.test> SIZE=9\r\nRCPT TO:<\"q>\"@x>\r\nDATA\r\nhalo\r\n..\r\n.\r\n",
@@ -248,6 +257,12 @@ begin(struct run *run)
 	run->mail = (struct smtp_mail){.sender = STR("s@satu.test"), .size = 9, .recipients = run->recipients,
 	    .nrecipients = n, .arena = &run->arena};
 	run->mail.flags = (run->row->flags & EIGHTBIT ? SMTP_MAIL_8BIT : 0) | (run->row->flags & UTF8 ? SMTP_MAIL_UTF8 : 0);
+	if (run->row->flags & NOTIFIES) {
+		run->mail.ret = STR("HDRS");
+		run->mail.envid = STR("a+=\r\xc3\xa9" "b");
+		run->recipients[0].notify = STR("FAILURE,DELAY");
+		run->recipients[0].orcpt = STR("rfc822;a@x");
+	}
 	run->begun++;
 	smtp_client_begin(&run->client, &run->mail);
 }
