@@ -36,6 +36,10 @@
 	X(QUEUE_ABOUT, "about", IN_ENVELOPE, "this is a notification of ours: the queue ID of the message it is about") \
 	X(QUEUE_RET, "ret", IN_ENVELOPE, "RFC 3461: FULL or HDRS")                                           \
 	X(QUEUE_ENVID, "envid", IN_ENVELOPE, "RFC 3461 ENVID, xtext decoded")                                \
+	X(QUEUE_REQUIRETLS, "requiretls", IN_ENVELOPE, "empty; RFC 8689: no next hop without verified TLS")   \
+	X(QUEUE_RELEASE, "release", IN_ENVELOPE, "RFC 4865: milliseconds since 1970; no attempt before")      \
+	X(QUEUE_DELIVER_BY, "deliver-by", IN_ENVELOPE, "RFC 2852: milliseconds since 1970, R or N, T with trace") \
+	X(QUEUE_PRIORITY, "priority", IN_ENVELOPE, "RFC 6710: -9 to 9; absent: 0")                            \
 	X(QUEUE_RECIPIENT, "recipient", IN_ENVELOPE | IN_HISTORY, "address without <>; a state before the key") \
 	X(QUEUE_ORIGINAL, "original", IN_ENVELOPE | IN_HISTORY, "of the recipient before: orig_to, before aliases") \
 	X(QUEUE_ORCPT, "orcpt", IN_ENVELOPE | IN_HISTORY, "of the recipient before: RFC 3461 ORCPT")         \

@@ -74,6 +74,7 @@ place_of(const struct queue_reader *r)
 }
 
 #define BIT(key) (1U << (key))
+_Static_assert(QUEUE_KEY_COUNT <= 32, "a bit for each key");
 #define OF_RECIPIENT (BIT(QUEUE_ORIGINAL) | BIT(QUEUE_ORCPT) | BIT(QUEUE_NOTIFY) | BIT(QUEUE_RETURN))
 
 /* The order of the records: time, sender, then any once; what is of a recipient, after one and once for each. */

@@ -5,8 +5,8 @@
 
 #include "common/smtp_server_inner.h"
 
-static void
-greet(struct smtp_server *s)
+void
+smtp_greet(struct smtp_server *s)
 {
 	buf_addf(s->out, "220 %.*s %.*s\r\n", STR_FMT(s->facts.hostname), STR_FMT(s->facts.banner));
 }
@@ -20,7 +20,7 @@ smtp_server_init(struct smtp_server *s, const struct smtp_server_facts *facts, s
 	s->command_index = SMTP_COMMANDS_MAX;
 	smtp_state_set(s, SMTP_STATE_CONNECTED);
 	if (!facts->is_resumed)
-		greet(s);
+		smtp_greet(s);
 }
 
 void
@@ -110,7 +110,7 @@ bad_sequence(struct smtp_server *s)
 		text = STR("Need MAIL command");
 	else if (s->command->states == SMTP_STATE_RCPT)
 		text = STR("No valid recipients");
-	else if (s->command->states == SMTP_STATE_GREETED)
+	else if ((s->command->states & (SMTP_STATE_MAIL | SMTP_STATE_RCPT)) == 0)
 		text = STR("Not within a mail transaction");
 	smtp_reply_own(s, 503, "5.5.1", text);
 }
@@ -120,8 +120,10 @@ not_offered(struct smtp_server *s)
 {
 	if (s->command->extension == SMTP_EXT_AUTH && smtp_server_offers(s, SMTP_EXT_STARTTLS))
 		smtp_reply_own(s, 538, "5.7.11", STR("Encryption required: use STARTTLS first"));
-	else
+	else if (s->command->extension == SMTP_EXT_AUTH || s->command->extension == SMTP_EXT_STARTTLS)
 		smtp_reply_own(s, 503, "5.5.1", STR("Not available in this session"));
+	else
+		smtp_reply_own(s, 502, "5.5.1", STR("Command not offered here"));
 }
 
 /* What the command table demands of the command under way, in the order in which the client can mend it. */

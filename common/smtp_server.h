@@ -9,8 +9,8 @@
  *             switch (event) { ... }
  *     }
  *
- * After an event that is a question (SENDER, RECIPIENT, BODY, MESSAGE, AUTHENTICATE, RESPOND) it steps again only when the
- * question is answered, be it at once or much later; what the client has pipelined waits in the input meanwhile.
+ * After an event that is a question (HELLO, SENDER, RECIPIENT, BODY, MESSAGE, AUTHENTICATE, RESPOND, VRFY, ETRN, XCLIENT) it
+ * steps again only when the question is answered, be it at once or much later; what the client has pipelined waits in the input meanwhile.
  *
  * The rules of who may send what to whom are the owner's, who is asked; grammar, order, limits and reply formats are
  * here. Commands, extensions and parameters are tables (smtp_server_table.c), from which EHLO, HELP, "503 bad sequence",
@@ -52,6 +52,11 @@ struct smtp_server_facts {
 	bool is_trusted;	/* a program of ours: no limit on errors and junk */
 	bool is_resumed;	/* the first core after STARTTLS: no greeting */
 	bool normalise;		/* bare CR and LF in content become CRLF instead of being refused */
+	bool asks_hello;	/* HELLO is asked; else every name will do */
+	bool asks_vrfy;		/* VRFY is asked; else nobody is told anything */
+	bool offers_etrn;
+	bool may_xclient;  /* this client speaks for others: a proxy */
+	bool may_xforward; /* and tells of others, for the log */
 	uint64_t size_max;	/* bytes of a message */
 	size_t recipients_max;	/* of a message */
 	size_t errors_max;	/* refused commands between two messages */
@@ -68,6 +73,30 @@ struct smtp_reply {
 };
 
 #define SMTP_REPLY(code, status, text) (&(const struct smtp_reply){(code), (status), STR(text)})
+
+/* --- what a client says of another (XCLIENT, XFORWARD) ------------------------------------------------------------------ */
+
+enum smtp_attribute {
+	SMTP_ATTR_NAME,	   /* host name by reverse DNS, verified */
+	SMTP_ATTR_ADDR,	   /* IP address as inet_ntop writes it */
+	SMTP_ATTR_PORT,	   /* of the client: decimal */
+	SMTP_ATTR_PROTO,   /* SMTP, ESMTP, LMTP */
+	SMTP_ATTR_HELO,
+	SMTP_ATTR_LOGIN,   /* an authenticated user */
+	SMTP_ATTR_DESTADDR, /* of the server that it spoke to */
+	SMTP_ATTR_DESTPORT,
+	SMTP_ATTR_IDENT,   /* the message's name in that server's log */
+	SMTP_ATTR_SOURCE,  /* LOCAL or REMOTE */
+	SMTP_ATTRIBUTES,
+};
+
+#define SMTP_ATTRIBUTE_MAX 255 /* bytes of a value */
+
+/* Decoded, checked against each one's own syntax; printable ASCII. */
+struct smtp_attributes {
+	unsigned given; /* bits 1 << enum smtp_attribute */
+	struct str value[SMTP_ATTRIBUTES]; /* empty: the client says that it does not know */
+};
 
 /* --- the transaction: one object on one arena, dropped by one function ---------------------------------------------------- */
 
@@ -100,12 +129,14 @@ struct smtp_transaction {
 	struct smtp_recipients by_address;
 	size_t nrecipients;
 	uint64_t content_bytes; /* so far, unstuffed */
+	const struct smtp_attributes *forwarded; /* XFORWARD before MAIL: where it came from; NULL: not said */
 };
 
 /* --- what the owner must do --------------------------------------------------------------------------------------------- */
 
 enum smtp_event {
 	SMTP_READ,	   /* read more input; what was not taken must be offered again with it */
+	SMTP_HELLO,	   /* question, with facts.asks_hello: may a client call itself s->helo? */
 	SMTP_SENDER,	   /* question: may transaction.sender send here? */
 	SMTP_RECIPIENT,	   /* question: may s->recipient be a recipient? */
 	SMTP_BODY,	   /* question: can the content come? */
@@ -115,6 +146,9 @@ enum smtp_event {
 	SMTP_AUTHENTICATE, /* question: s->mechanism, s->response (see there) */
 	SMTP_RESPOND,	   /* question: s->response */
 	SMTP_CANCEL,	   /* the client gives its authentication up; step again */
+	SMTP_VRFY,	   /* question, with facts.asks_vrfy: is s->recipient a recipient? */
+	SMTP_ETRN,	   /* question: shall the queue for s->argument be run? */
+	SMTP_XCLIENT,	   /* question: shall s->attributes replace what is known of the client? See there. */
 	SMTP_START_TLS,	   /* send out, shake hands, go on with a new core */
 	SMTP_CLOSE,	   /* send out, close */
 };
@@ -153,6 +187,8 @@ struct smtp_server {
 	struct str mechanism;
 	bool has_response; /* AUTHENTICATE: with an initial response */
 	struct str response; /* Base64 as the client wrote it ("=": an empty initial response) */
+	struct str argument; /* ETRN: a domain, or "@domain" with all below it; lives in the transaction */
+	const struct smtp_attributes *attributes; /* XCLIENT: lives in the transaction, which ends with the answer */
 
 	/* The last reply of 400 and up that the core itself gave, for the log: .code is 0 when there is none. The owner
 	 * sets that. Its text is constant. */
@@ -175,6 +211,9 @@ struct smtp_server {
 	unsigned parameters;		   /* bits of those that the command under way had already */
 	bool abandoned;			   /* is still to be told */
 	bool input_left;		   /* behind the command under way */
+	unsigned told;			   /* attributes that any XCLIENT gave */
+	struct str helo_before;		   /* while HELLO is open: what was in force; in the arena */
+	bool extended_before;
 };
 
 /* out: where replies are appended; the owner's. counters: zeroed by the owner at the beginning of the session. */
@@ -188,7 +227,12 @@ enum smtp_event smtp_server_step(struct smtp_server *s, struct str in, size_t *t
 
 /* --- answers ------------------------------------------------------------------------------------------------------------- */
 
-/* Yes, in the usual words: to SENDER, RECIPIENT, BODY. */
+/*
+ * Yes, in the usual words: to HELLO, SENDER, RECIPIENT, BODY, VRFY (which still tells nothing), ETRN, XCLIENT.
+ *
+ * XCLIENT: the owner has put the new client in place of the old, may have changed s->facts accordingly (not .hostname
+ * and .banner), and the session begins again with the greeting. An attribute LOGIN makes s->user, or removes it; HELO makes s->helo.
+ */
 void smtp_server_accept(struct smtp_server *s);
 /*
  * Yes (2xx, 3xx) or no (4xx, 5xx) in the owner's words, to any question but the two of authentication. 421 ends the
@@ -255,6 +299,9 @@ enum smtp_extension {
 	SMTP_EXT_ENHANCEDSTATUSCODES,
 	SMTP_EXT_STARTTLS,
 	SMTP_EXT_AUTH,
+	SMTP_EXT_ETRN,
+	SMTP_EXT_XCLIENT,
+	SMTP_EXT_XFORWARD,
 	SMTP_EXTENSIONS,
 };
 

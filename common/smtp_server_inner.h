@@ -22,6 +22,7 @@ enum {
 
 /* The only place where the state changes. Back to GREETED or CONNECTED drops the transaction, with everything in it. */
 void smtp_state_set(struct smtp_server *s, enum smtp_state state);
+void smtp_greet(struct smtp_server *s);
 /* Asks the owner. */
 void smtp_ask(struct smtp_server *s, enum smtp_event question);
 
@@ -43,9 +44,14 @@ void smtp_help_write(struct smtp_server *s);
 /* --- smtp_server_session.c */
 
 void smtp_command_hello(struct smtp_server *s, struct str argument);
+/* Yes to HELLO. */
+void smtp_hello_accepted(struct smtp_server *s);
+/* No: the session is where it was before. */
+void smtp_hello_refused(struct smtp_server *s);
 void smtp_command_noop(struct smtp_server *s, struct str argument);
 void smtp_command_rset(struct smtp_server *s, struct str argument);
 void smtp_command_vrfy(struct smtp_server *s, struct str argument);
+void smtp_command_etrn(struct smtp_server *s, struct str argument);
 void smtp_command_help(struct smtp_server *s, struct str argument);
 void smtp_command_quit(struct smtp_server *s, struct str argument);
 void smtp_command_starttls(struct smtp_server *s, struct str argument);
@@ -53,7 +59,20 @@ void smtp_command_auth(struct smtp_server *s, struct str argument);
 /* A line of the client's in an exchange. */
 void smtp_auth_line(struct smtp_server *s, struct str line);
 
+/* --- smtp_server_attributes.c */
+
+/* The names of those that the command takes, for EHLO. */
+void smtp_attributes_write(struct buf *out, enum smtp_extension command);
+void smtp_command_xclient(struct smtp_server *s, struct str argument);
+void smtp_command_xforward(struct smtp_server *s, struct str argument);
+/* Yes to XCLIENT. */
+void smtp_xclient_accepted(struct smtp_server *s);
+
 /* --- smtp_server_mail.c */
+
+void smtp_out_of_memory(struct smtp_server *s);
+/* A recipient's path off the beginning of argument; NULL: the refusal was written. */
+struct smtp_recipient *smtp_recipient_parse(struct smtp_server *s, struct str *argument);
 
 void smtp_command_mail(struct smtp_server *s, struct str argument);
 void smtp_command_rcpt(struct smtp_server *s, struct str argument);

@@ -8,8 +8,8 @@
 /* RFC 5321 4.1.1.11: no parameter's value is longer than this makes sense of. */
 #define SIZE_DIGITS_MAX 20
 
-static void
-out_of_memory(struct smtp_server *s)
+void
+smtp_out_of_memory(struct smtp_server *s)
 {
 	smtp_reply_own(s, 452, "4.3.1", STR("Envelope too large"));
 }
@@ -137,7 +137,7 @@ mail_parse(struct smtp_server *s, struct str argument)
 	if (address_path_parse(&t->arena, &argument, may, &t->sender))
 		return take_parameters(s, argument);
 	if (t->arena.failed)
-		out_of_memory(s);
+		smtp_out_of_memory(s);
 	else
 		smtp_reply_own(s, 501, "5.1.7", STR("Bad sender address syntax"));
 	return false;
@@ -162,25 +162,34 @@ has_enough_domain(const struct smtp_server *s, const struct address *address)
 	    str_equal_nocase(address->local, STR("postmaster"));
 }
 
+struct smtp_recipient *
+smtp_recipient_parse(struct smtp_server *s, struct str *argument)
+{
+	struct arena *arena = &s->transaction.arena;
+	struct smtp_recipient *recipient = arena_alloc(arena, sizeof *recipient);
+
+	if (recipient == NULL || !address_path_parse(arena, argument, ADDRESS_MAY_LACK_DOMAIN, &recipient->address)) {
+		if (arena->failed)
+			smtp_out_of_memory(s);
+		else
+			smtp_reply_own(s, 501, "5.1.3", STR("Bad recipient address syntax"));
+		return NULL;
+	}
+	return recipient;
+}
+
 static struct smtp_recipient *
 rcpt_parse(struct smtp_server *s, struct str argument)
 {
-	struct arena *arena = &s->transaction.arena;
 	struct smtp_recipient *recipient;
 
 	if (!take_label(&argument, STR("TO:"))) {
 		smtp_reply_own(s, 501, "5.5.4", STR("Syntax: RCPT TO:<address>"));
 		return NULL;
 	}
-	recipient = arena_alloc(arena, sizeof *recipient);
-	if (recipient == NULL ||
-	    !address_path_parse(arena, &argument, ADDRESS_MAY_LACK_DOMAIN, &recipient->address)) {
-		if (arena->failed)
-			out_of_memory(s);
-		else
-			smtp_reply_own(s, 501, "5.1.3", STR("Bad recipient address syntax"));
+	recipient = smtp_recipient_parse(s, &argument);
+	if (recipient == NULL)
 		return NULL;
-	}
 	if (!has_enough_domain(s, &recipient->address)) {
 		smtp_reply_own(s, 501, "5.1.3", STR("Recipient address needs a domain"));
 		return NULL;
@@ -357,9 +366,13 @@ smtp_content_step(struct smtp_server *s, struct str in, size_t *taken)
 /* --- answers ------------------------------------------------------------------------------------------------------------- */
 
 static const struct smtp_reply usual_words[] = {
+    [SMTP_HELLO] = {250, NULL, STR("")}, /* the core has more to say; as with XCLIENT */
     [SMTP_SENDER] = {250, "2.1.0", STR("Ok")},
     [SMTP_RECIPIENT] = {250, "2.1.5", STR("Ok")},
     [SMTP_BODY] = {354, NULL, STR("End data with <CR><LF>.<CR><LF>")},
+    [SMTP_VRFY] = {252, "2.1.5", STR("Send some mail, and I will try to deliver it")}, /* RFC 5321 7.3 */
+    [SMTP_ETRN] = {250, "2.0.0", STR("Queuing for the node started")}, /* RFC 1985 5.3 */
+    [SMTP_XCLIENT] = {220, NULL, STR("")},
 };
 
 static void
@@ -386,6 +399,15 @@ answer_message(struct smtp_server *s, const struct smtp_reply *reply)
 	message_done(s, reply->code);
 }
 
+/* Where no transaction is under way, what a question left in its arena goes; but not what XFORWARD said. */
+static void
+arena_tidy(struct smtp_server *s)
+{
+	s->recipient = NULL;
+	if (s->state == SMTP_STATE_GREETED && s->transaction.forwarded == NULL)
+		smtp_state_set(s, SMTP_STATE_GREETED);
+}
+
 /* What follows from the answer to a question about the envelope. */
 static void
 apply_answer(struct smtp_server *s, enum smtp_event question, bool yes)
@@ -397,9 +419,24 @@ apply_answer(struct smtp_server *s, enum smtp_event question, bool yes)
 		if (yes)
 			recipient_accepted(s);
 		s->recipient = NULL;
-	} else if (yes) {
-		s->mode = MODE_CONTENT;
+	} else if (question == SMTP_BODY) {
+		if (yes)
+			s->mode = MODE_CONTENT;
+	} else {
+		if (question == SMTP_HELLO)
+			smtp_hello_refused(s);
+		arena_tidy(s);
 	}
+}
+
+/* A question whose answer is one line in the owner's words. */
+static void
+answer_plainly(struct smtp_server *s, enum smtp_event question, const struct smtp_reply *reply)
+{
+	smtp_reply_write(s, reply);
+	apply_answer(s, question, reply->code < 400);
+	if (s->mode != MODE_CONTENT)
+		smtp_count_outcome(s, reply->code);
 }
 
 void
@@ -409,14 +446,14 @@ smtp_server_answer(struct smtp_server *s, const struct smtp_reply *reply)
 	bool yes = reply->code < 400;
 
 	assert(s->mode == MODE_QUESTION && question != SMTP_AUTHENTICATE && question != SMTP_RESPOND);
-	if (question == SMTP_MESSAGE) {
+	if (question == SMTP_MESSAGE)
 		answer_message(s, reply);
-	} else {
-		smtp_reply_write(s, reply);
-		apply_answer(s, question, yes);
-		if (s->mode != MODE_CONTENT)
-			smtp_count_outcome(s, reply->code);
-	}
+	else if (question == SMTP_HELLO && yes)
+		smtp_hello_accepted(s);
+	else if (question == SMTP_XCLIENT && yes)
+		smtp_xclient_accepted(s);
+	else
+		answer_plainly(s, question, reply);
 	if (reply->code == 421)
 		s->mode = MODE_CLOSING;
 }
@@ -424,7 +461,7 @@ smtp_server_answer(struct smtp_server *s, const struct smtp_reply *reply)
 void
 smtp_server_accept(struct smtp_server *s)
 {
-	assert(s->event == SMTP_SENDER || s->event == SMTP_RECIPIENT || s->event == SMTP_BODY);
+	assert(s->event < sizeof usual_words / sizeof usual_words[0] && usual_words[s->event].code != 0);
 	smtp_server_answer(s, &usual_words[s->event]);
 }
 

@@ -2,6 +2,7 @@
  * The commands that are not about a message: greeting, TLS, authentication, and the rest.
  */
 #include <assert.h>
+#include <stdio.h>
 
 #include "common/sasl.h"
 #include "common/smtp_server_inner.h"
@@ -23,26 +24,56 @@ is_hello_name(struct str name)
 	return true;
 }
 
-void
-smtp_command_hello(struct smtp_server *s, struct str argument)
+/* While the owner is asked, the name stands in its place already. */
+static bool
+hello_set(struct smtp_server *s, struct str name)
 {
-	bool had_transaction = s->state == SMTP_STATE_MAIL || s->state == SMTP_STATE_RCPT;
-	struct str name;
-
-	(void)str_word(&argument, &name);
-	if (!is_hello_name(name)) {
-		smtp_reply_own(s, 501, "5.5.4", STR("Not a host name or address literal"));
-		return;
+	if (s->facts.asks_hello) {
+		s->helo_before = arena_copy(&s->transaction.arena, str_from(s->helo));
+		s->extended_before = s->extended;
+		if (s->helo_before.p == NULL)
+			return false;
 	}
 	(void)str_copy(s->helo, sizeof s->helo, name);
 	s->extended = !str_equal(s->command->verb, STR("HELO"));
-	s->abandoned = had_transaction;
+	return true;
+}
+
+void
+smtp_hello_accepted(struct smtp_server *s)
+{
+	s->mode = MODE_COMMAND;
+	s->abandoned = s->state == SMTP_STATE_MAIL || s->state == SMTP_STATE_RCPT;
 	smtp_state_set(s, SMTP_STATE_GREETED);
 	if (s->extended)
 		smtp_extensions_write(s);
 	else
 		smtp_reply_write(s, &(struct smtp_reply){250, NULL, s->facts.hostname});
 	smtp_count_outcome(s, 250);
+}
+
+/* RFC 5321 4.1.4: a transaction under way goes on, too. */
+void
+smtp_hello_refused(struct smtp_server *s)
+{
+	(void)str_copy(s->helo, sizeof s->helo, s->helo_before);
+	s->extended = s->extended_before;
+}
+
+void
+smtp_command_hello(struct smtp_server *s, struct str argument)
+{
+	struct str name;
+
+	(void)str_word(&argument, &name);
+	if (!is_hello_name(name))
+		smtp_reply_own(s, 501, "5.5.4", STR("Not a host name or address literal"));
+	else if (!hello_set(s, name))
+		smtp_out_of_memory(s);
+	else if (s->facts.asks_hello)
+		smtp_ask(s, SMTP_HELLO);
+	else
+		smtp_hello_accepted(s);
 }
 
 void
@@ -61,12 +92,56 @@ smtp_command_rset(struct smtp_server *s, struct str argument)
 	smtp_reply_own(s, 250, "2.0.0", STR("Ok"));
 }
 
-/* RFC 5321 7.3: who has a mailbox here is nobody's business before there is mail for it. */
+/* The string of RFC 5321 4.1.1.6, if it is an address: with or without <>. SMTPUTF8 may follow (RFC 6531 3.7.4.2). */
+static struct smtp_recipient *
+vrfy_parse(struct smtp_server *s, struct str argument)
+{
+	struct smtp_recipient *recipient;
+	struct str rest = argument, word;
+	char path[ADDRESS_TEXT_MAX + 3];
+	int n;
+
+	if (argument.p[0] == '<')
+		return smtp_recipient_parse(s, &argument);
+	(void)str_word(&rest, &word);
+	n = snprintf(path, sizeof path, "<%.*s>", STR_FMT(word));
+	if (n >= (int)sizeof path) {
+		smtp_reply_own(s, 501, "5.1.3", STR("Bad recipient address syntax"));
+		return NULL;
+	}
+	recipient = smtp_recipient_parse(s, &(struct str){path, (size_t)n});
+	return recipient;
+}
+
+/* RFC 5321 7.3: who has a mailbox here is nobody's business before there is mail for it, unless the owner thinks
+ * otherwise. */
 void
 smtp_command_vrfy(struct smtp_server *s, struct str argument)
 {
-	(void)argument;
-	smtp_reply_own(s, 252, "2.1.5", STR("Send some mail, and I will try to deliver it"));
+	if (!s->facts.asks_vrfy) {
+		smtp_reply_own(s, 252, "2.1.5", STR("Send some mail, and I will try to deliver it"));
+		return;
+	}
+	s->recipient = vrfy_parse(s, argument);
+	if (s->recipient != NULL)
+		smtp_ask(s, SMTP_VRFY);
+}
+
+/* RFC 1985 5.1: a domain; "@": and all below it; "#": a name of a queue, of which we have none. */
+void
+smtp_command_etrn(struct smtp_server *s, struct str argument)
+{
+	struct str domain = argument.p[0] == '@' ? str_skip(argument, 1) : argument;
+
+	if (!address_is_domain(domain) && !address_is_literal(domain)) {
+		smtp_reply_own(s, 501, "5.5.4", STR("Not a domain"));
+		return;
+	}
+	s->argument = arena_copy(&s->transaction.arena, argument);
+	if (s->argument.p == NULL)
+		smtp_out_of_memory(s);
+	else
+		smtp_ask(s, SMTP_ETRN);
 }
 
 void

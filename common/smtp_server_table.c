@@ -7,6 +7,9 @@
 #define ONLY_SMTP (1U << SMTP_ESMTP)
 #define ONLY_LMTP (1U << SMTP_LMTP)
 
+/* No transaction is under way. */
+#define STATE_IDLE (SMTP_STATE_CONNECTED | SMTP_STATE_GREETED)
+
 static const struct smtp_command commands[] = {
     /* verb             in         legal in states                   flags                                      needs */
     {STR("EHLO"),     ONLY_SMTP, STATE_ANY,                         SMTP_HAS_ARGUMENT | SMTP_IS_JUNK,          SMTP_EXT_NONE,
@@ -35,6 +38,12 @@ static const struct smtp_command commands[] = {
         smtp_command_starttls, "RFC 3207 4"},
     {STR("AUTH"),     BOTH,      SMTP_STATE_GREETED,                SMTP_HAS_ARGUMENT | SMTP_LONG_LINE,        SMTP_EXT_AUTH,
         smtp_command_auth,     "RFC 4954 4"},
+    {STR("ETRN"),     ONLY_SMTP, SMTP_STATE_GREETED,                SMTP_HAS_ARGUMENT | SMTP_AFTER_AUTH | SMTP_IS_JUNK, SMTP_EXT_ETRN,
+        smtp_command_etrn,     "RFC 1985 5.1"},
+    {STR("XCLIENT"),  BOTH,      STATE_IDLE,                        SMTP_HAS_ARGUMENT | SMTP_IS_JUNK,          SMTP_EXT_XCLIENT,
+        smtp_command_xclient,  "Postfix XCLIENT_README"},
+    {STR("XFORWARD"), BOTH,      SMTP_STATE_GREETED,                SMTP_HAS_ARGUMENT | SMTP_IS_JUNK,          SMTP_EXT_XFORWARD,
+        smtp_command_xforward, "Postfix XFORWARD_README"},
 };
 
 #define NCOMMANDS (sizeof commands / sizeof commands[0])
@@ -81,6 +90,24 @@ can_authenticate(const struct smtp_server *s)
 	return s->facts.mechanisms.n > 0;
 }
 
+static bool
+offers_etrn(const struct smtp_server *s)
+{
+	return s->facts.offers_etrn;
+}
+
+static bool
+may_xclient(const struct smtp_server *s)
+{
+	return s->facts.may_xclient;
+}
+
+static bool
+may_xforward(const struct smtp_server *s)
+{
+	return s->facts.may_xforward;
+}
+
 static void
 write_size(const struct smtp_server *s, struct buf *out)
 {
@@ -91,6 +118,20 @@ static void
 write_mechanisms(const struct smtp_server *s, struct buf *out)
 {
 	buf_addf(out, " %.*s", STR_FMT(s->facts.mechanisms));
+}
+
+static void
+write_xclient(const struct smtp_server *s, struct buf *out)
+{
+	(void)s;
+	smtp_attributes_write(out, SMTP_EXT_XCLIENT);
+}
+
+static void
+write_xforward(const struct smtp_server *s, struct buf *out)
+{
+	(void)s;
+	smtp_attributes_write(out, SMTP_EXT_XFORWARD);
 }
 
 static const struct extension {
@@ -105,6 +146,9 @@ static const struct extension {
     [SMTP_EXT_ENHANCEDSTATUSCODES] = {"ENHANCEDSTATUSCODES", always, NULL, "RFC 2034"},
     [SMTP_EXT_STARTTLS] = {"STARTTLS", can_start_tls, NULL, "RFC 3207"},
     [SMTP_EXT_AUTH] = {"AUTH", can_authenticate, write_mechanisms, "RFC 4954"},
+    [SMTP_EXT_ETRN] = {"ETRN", offers_etrn, NULL, "RFC 1985"},
+    [SMTP_EXT_XCLIENT] = {"XCLIENT", may_xclient, write_xclient, "Postfix XCLIENT_README"},
+    [SMTP_EXT_XFORWARD] = {"XFORWARD", may_xforward, write_xforward, "Postfix XFORWARD_README"},
 };
 
 bool
@@ -137,7 +181,7 @@ smtp_help_write(struct smtp_server *s)
 {
 	buf_adds(s->out, "214 2.0.0");
 	for (size_t i = 0; i < NCOMMANDS; i++)
-		if (commands[i].protocols & 1U << s->facts.protocol)
+		if ((commands[i].protocols & 1U << s->facts.protocol) && smtp_server_offers(s, commands[i].extension))
 			buf_addf(s->out, " %.*s", STR_FMT(commands[i].verb));
 	buf_adds(s->out, "\r\n");
 }

@@ -259,7 +259,11 @@ event_take(struct session *s, enum smtp_event event)
 		targets_clear(s);
 		content_drop(s);
 		return true;
-	case SMTP_AUTHENTICATE: /* neither AUTH nor STARTTLS is on offer */
+	case SMTP_HELLO: /* nothing of this is on offer */
+	case SMTP_VRFY:
+	case SMTP_ETRN:
+	case SMTP_XCLIENT:
+	case SMTP_AUTHENTICATE:
 	case SMTP_RESPOND:
 	case SMTP_CANCEL:
 	case SMTP_START_TLS:

@@ -242,6 +242,11 @@ envelope_add(struct envelope *e, const struct queue_record *record, const char *
 	case QUEUE_ENVID:
 		e->has_envid = true;
 		return keep(e, &e->envid, value);
+	case QUEUE_REQUIRETLS:
+	case QUEUE_RELEASE:
+	case QUEUE_DELIVER_BY:
+	case QUEUE_PRIORITY:
+		return true;
 	case QUEUE_RECIPIENT:
 		return add_recipient(e, record, problem);
 	case QUEUE_ORIGINAL:

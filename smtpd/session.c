@@ -34,6 +34,12 @@ event_take(struct session *s, enum smtp_event event)
 	switch (event) {
 	case SMTP_READ:
 		return false;
+	case SMTP_HELLO:
+	case SMTP_VRFY:
+	case SMTP_ETRN:
+	case SMTP_XCLIENT:
+		smtp_server_accept(&s->smtp);
+		return true;
 	case SMTP_SENDER:
 		session_sender(s);
 		return true;

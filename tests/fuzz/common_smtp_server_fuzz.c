@@ -72,6 +72,23 @@ act(struct run *r, enum smtp_event event)
 	switch (event) {
 	case SMTP_READ:
 		return;
+	case SMTP_HELLO:
+		note(r, event, str_from(r->s.helo));
+		answer(r, str_from(r->s.helo));
+		return;
+	case SMTP_VRFY:
+		note(r, event, r->s.recipient->address.text);
+		answer(r, r->s.recipient->address.text);
+		return;
+	case SMTP_ETRN:
+		note(r, event, r->s.argument);
+		answer(r, r->s.argument);
+		return;
+	case SMTP_XCLIENT:
+		for (unsigned i = 0; i < SMTP_ATTRIBUTES; i++)
+			note(r, event, r->s.attributes->value[i]);
+		answer(r, r->s.attributes->value[SMTP_ATTR_ADDR]);
+		return;
 	case SMTP_SENDER:
 		note(r, event, r->s.transaction.sender.text);
 		answer(r, r->s.transaction.sender.text);

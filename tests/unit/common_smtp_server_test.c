@@ -100,10 +100,53 @@ judge_content(struct owner *o)
 }
 
 static void
+write_attributes(struct owner *o, const struct smtp_attributes *set)
+{
+	for (unsigned i = 0; i < SMTP_ATTRIBUTES; i++)
+		if (set->given & 1U << i)
+			buf_addf(&o->events, "%u=%.*s ", i, STR_FMT(set->value[i]));
+}
+
+static void
+judge_xclient(struct owner *o)
+{
+	buf_adds(&o->events, "xclient ");
+	write_attributes(o, o->s.attributes);
+	if (str_equal(o->s.attributes->value[SMTP_ATTR_ADDR], STR("192.0.2.66")))
+		smtp_server_answer(&o->s, SMTP_REPLY(550, "5.7.1", "Not from there"));
+	else
+		smtp_server_accept(&o->s);
+}
+
+static void
 judge(struct owner *o, enum smtp_event event)
 {
 	switch (event) {
 	case SMTP_READ:
+		break;
+	case SMTP_HELLO:
+		buf_addf(&o->events, "hello:%s ", o->s.helo);
+		if (str_equal(str_from(o->s.helo), STR("palsu.test")))
+			smtp_server_answer(&o->s, SMTP_REPLY(550, "5.7.1", "Not you"));
+		else
+			smtp_server_accept(&o->s);
+		break;
+	case SMTP_VRFY:
+		buf_addf(&o->events, "vrfy:%.*s ", STR_FMT(o->s.recipient->address.text));
+		if (str_equal(o->s.recipient->address.local, STR("baru")))
+			smtp_server_answer(&o->s, SMTP_REPLY(250, "2.1.5", "<baru@d.test>"));
+		else
+			smtp_server_accept(&o->s);
+		break;
+	case SMTP_ETRN:
+		buf_addf(&o->events, "etrn:%.*s ", STR_FMT(o->s.argument));
+		if (o->s.argument.p[0] == '@')
+			smtp_server_answer(&o->s, SMTP_REPLY(459, "4.7.1", "Not you"));
+		else
+			smtp_server_accept(&o->s);
+		break;
+	case SMTP_XCLIENT:
+		judge_xclient(o);
 		break;
 	case SMTP_SENDER:
 		buf_addf(&o->events, "mail:%.*s ", STR_FMT(o->s.transaction.sender.text));
@@ -111,6 +154,10 @@ judge(struct owner *o, enum smtp_event event)
 			smtp_server_answer(&o->s, SMTP_REPLY(553, "5.7.1", "Not you"));
 		else
 			smtp_server_accept(&o->s);
+		if (o->s.transaction.forwarded != NULL) {
+			buf_adds(&o->events, "from ");
+			write_attributes(o, o->s.transaction.forwarded);
+		}
 		break;
 	case SMTP_RECIPIENT:
 		judge_recipient(o);
@@ -176,6 +223,10 @@ owner_feed(struct owner *o, struct str in, size_t first, size_t step)
 #define HELLO                                                                                                       \
 	"250-satu.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-STARTTLS\r\n" \
 	"250 AUTH PLAIN LOGIN\r\n"
+#define HELLO_ALL                                                                                                   \
+	"250-satu.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-STARTTLS\r\n" \
+	"250-AUTH PLAIN LOGIN\r\n250-ETRN\r\n250-XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT\r\n"     \
+	"250 XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n"
 #define GO "354 End data with <CR><LF>.<CR><LF>\r\n"
 #define BEGIN "EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\n"
 #define BEGUN GREETING HELLO "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n"
@@ -279,26 +330,90 @@ static const struct session {
 };
 
 static void
+session_check(const struct session *row, const struct smtp_server_facts *facts)
+{
+	for (size_t cut = 0; cut <= row->in.n; cut++) {
+		struct owner o;
+
+		owner_open(&o, facts);
+		owner_feed(&o, row->in, cut, cut % 3 == 0 ? 1 : row->in.n);
+		if (!str_equal(buf_str(&o.out), row->out) || !str_equal(buf_str(&o.events), str_from(row->events)))
+			print_error("%s, cut at %zu\n", row->title, cut);
+		assert_str(buf_str(&o.out), row->out);
+		assert_str(buf_str(&o.events), str_from(row->events));
+		if (row->content.p != NULL)
+			assert_str(buf_str(&o.content), row->content);
+		owner_close(&o);
+	}
+}
+
+static void
 sessions_go_the_same_way_whatever_the_pieces(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < ROWS(sessions); i++) {
-		const struct session *row = &sessions[i];
+	for (size_t i = 0; i < ROWS(sessions); i++)
+		session_check(&sessions[i], &default_facts);
+}
 
-		for (size_t cut = 0; cut <= row->in.n; cut++) {
-			struct owner o;
+static const struct session asked[] = {
+    {"HELO is the owner's to judge", STR("EHLO palsu.test\r\nMAIL FROM:<>\r\nHELO x\r\nMAIL FROM:<a@b.test>\r\nEHLO palsu.test\r\n"
+            "RCPT TO:<c@d.test>\r\nEHLO <\r\nEHLO y\r\nRCPT TO:<c@d.test>\r\n"),
+        STR(GREETING "550 5.7.1 Not you\r\n503 5.5.1 Send EHLO or HELO first\r\n250 satu.test\r\n250 2.1.0 Ok\r\n550 5.7.1 Not you\r\n"
+            "250 2.1.5 Ok\r\n501 5.5.4 Not a host name or address literal\r\n" HELLO_ALL "503 5.5.1 Need MAIL command\r\n"),
+        "hello:palsu.test hello:x mail:a@b.test hello:palsu.test rcpt:c@d.test hello:y abandoned ", STR("")},
+    {"VRFY, when the owner tells", STR("EHLO x\r\nVRFY baru@d.test\r\nVRFY <lama@d.test> SMTPUTF8\r\nVRFY a b\r\nVRFY @\r\nVRFY <a\r\n"),
+        STR(GREETING HELLO_ALL "250 2.1.5 <baru@d.test>\r\n252 2.1.5 Send some mail, and I will try to deliver it\r\n"
+            "252 2.1.5 Send some mail, and I will try to deliver it\r\n501 5.1.3 Bad recipient address syntax\r\n"
+            "501 5.1.3 Bad recipient address syntax\r\n"),
+        "hello:x vrfy:baru@d.test vrfy:lama@d.test vrfy:a ", STR("")},
+    {"ETRN", STR("EHLO x\r\nETRN d.test\r\nETRN @d.test\r\nETRN #q\r\nMAIL FROM:<>\r\nETRN d.test\r\n"),
+        STR(GREETING HELLO_ALL "250 2.0.0 Queuing for the node started\r\n459 4.7.1 Not you\r\n501 5.5.4 Not a domain\r\n"
+            "250 2.1.0 Ok\r\n503 5.5.1 Not within a mail transaction\r\n"),
+        "hello:x etrn:d.test etrn:@d.test mail: ", STR("")},
+    {"XCLIENT begins anew", STR("EHLO x\r\nXCLIENT NAME=host.c.test ADDR=192.0.2.1 LOGIN=a+20b\r\nMAIL FROM:<>\r\nXCLIENT HELO=h\r\n"
+            "EHLO y\r\nAUTH PLAIN x\r\n"),
+        STR(GREETING HELLO_ALL GREETING "503 5.5.1 Send EHLO or HELO first\r\n" GREETING HELLO_ALL "503 5.5.1 Already authenticated\r\n"),
+        "hello:x xclient 0=host.c.test 1=192.0.2.1 5=a b xclient 4=h hello:y ", STR("")},
+    {"XCLIENT takes the proxy's own login away", STR("EHLO x\r\nAUTH PLAIN x\r\nXCLIENT ADDR=IPV6:2001:db8::1 NAME=[UNAVAILABLE]\r\n"
+            "EHLO y\r\nAUTH PLAIN x\r\n"),
+        STR(GREETING HELLO_ALL "235 2.7.0 Authentication successful\r\n" GREETING HELLO_ALL "235 2.7.0 Authentication successful\r\n"),
+        "hello:x xclient 0= 1=2001:db8::1 hello:y ", STR("")},
+    {"XCLIENT refused", STR("EHLO x\r\nXCLIENT ADDR=192.0.2.66\r\nXCLIENT ADDR=x\r\nXCLIENT FOO=1\r\nXCLIENT NAME=a+2\r\n"
+            "XCLIENT LOGIN=a+0Ab\r\nXCLIENT PORT=65536\r\nXCLIENT\r\nXCLIENT NAME\r\nMAIL FROM:<>\r\nXCLIENT NAME=x\r\n"),
+        STR(GREETING HELLO_ALL "550 5.7.1 Not from there\r\n501 5.5.4 Bad value of an attribute\r\n501 5.5.4 Attribute not recognised\r\n"
+            "501 5.5.4 Bad value of an attribute\r\n501 5.5.4 Bad value of an attribute\r\n501 5.5.4 Bad value of an attribute\r\n"
+            "501 5.5.4 Argument missing\r\n501 5.5.4 Attribute not recognised\r\n250 2.1.0 Ok\r\n"
+            "503 5.5.1 Not within a mail transaction\r\n"),
+        "hello:x xclient 1=192.0.2.66 mail: ", STR("")},
+    {"XFORWARD holds for one transaction", STR("EHLO x\r\nXFORWARD NAME=h.test\r\nXFORWARD IDENT=3 SOURCE=LOCAL\r\nVRFY a\r\n"
+            "MAIL FROM:<>\r\nXFORWARD NAME=i.test\r\nRSET\r\nMAIL FROM:<>\r\n"),
+        STR(GREETING HELLO_ALL "250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n252 2.1.5 Send some mail, and I will try to deliver it\r\n250 2.1.0 Ok\r\n"
+            "503 5.5.1 Not within a mail transaction\r\n250 2.0.0 Ok\r\n250 2.1.0 Ok\r\n"),
+        "hello:x vrfy:a mail: from 0=h.test 8=3 9=LOCAL abandoned mail: ", STR("")},
+};
 
-			owner_open(&o, &default_facts);
-			owner_feed(&o, row->in, cut, cut % 3 == 0 ? 1 : row->in.n);
-			if (!str_equal(buf_str(&o.out), row->out))
-				print_error("%s, cut at %zu\n", row->title, cut);
-			assert_str(buf_str(&o.out), row->out);
-			assert_str(buf_str(&o.events), str_from(row->events));
-			if (row->content.p != NULL)
-				assert_str(buf_str(&o.content), row->content);
-			owner_close(&o);
-		}
-	}
+static void
+what_the_owner_may_be_asked_besides(void **state)
+{
+	struct smtp_server_facts facts = default_facts;
+
+	(void)state;
+	facts.asks_hello = facts.asks_vrfy = facts.offers_etrn = facts.may_xclient = facts.may_xforward = true;
+	for (size_t i = 0; i < ROWS(asked); i++)
+		session_check(&asked[i], &facts);
+}
+
+static void
+proxies_commands_are_for_proxies(void **state)
+{
+	struct owner o;
+
+	(void)state;
+	owner_open(&o, &default_facts);
+	owner_feed(&o, STR("EHLO x\r\nXCLIENT NAME=x\r\nXFORWARD NAME=x\r\nETRN d.test\r\n"), 99, 99);
+	assert_str(buf_str(&o.out), STR(GREETING HELLO "502 5.5.1 Command not offered here\r\n502 5.5.1 Command not offered here\r\n"
+	                                "502 5.5.1 Command not offered here\r\n"));
+	owner_close(&o);
 }
 
 static void
@@ -521,8 +636,11 @@ expected_code(const struct smtp_server *s, const struct smtp_command *c, bool au
 		return 503;
 	if ((c->flags & SMTP_AFTER_AUTH) && s->facts.must_authenticate && !authenticated)
 		return 530;
-	if (!smtp_server_offers(s, c->extension))
+	if (!smtp_server_offers(s, c->extension)) {
+		if (c->extension != SMTP_EXT_AUTH && c->extension != SMTP_EXT_STARTTLS)
+			return 502;
 		return c->extension == SMTP_EXT_AUTH && smtp_server_offers(s, SMTP_EXT_STARTTLS) ? 538 : 503;
+	}
 	return good_code(c, authenticated);
 }
 
@@ -596,7 +714,8 @@ every_command_says_where_it_is_defined(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < n; i++) {
-		assert_true(str_starts(str_from(commands[i].reference), STR("RFC ")));
+		assert_true(str_starts(str_from(commands[i].reference), STR("RFC ")) ||
+		    str_starts(str_from(commands[i].reference), STR("Postfix ")));
 		assert_true(commands[i].handler != NULL && commands[i].states != 0 && commands[i].protocols != 0);
 	}
 }
@@ -795,6 +914,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(sessions_go_the_same_way_whatever_the_pieces),
+	    cmocka_unit_test(what_the_owner_may_be_asked_besides),
+	    cmocka_unit_test(proxies_commands_are_for_proxies),
 	    cmocka_unit_test(starttls_with_anything_behind_it_ends_the_session),
 	    cmocka_unit_test(after_starttls_a_new_core_knows_nothing),
 	    cmocka_unit_test(passwords_are_not_asked_for_in_the_clear),
