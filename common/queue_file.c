@@ -273,6 +273,34 @@ queue_value_number(struct str *value, uint64_t *number)
 	return str_token(value, ' ', &token) && str_to_u64(token, UINT64_MAX, number);
 }
 
+void
+queue_deliver_by_format(struct buf *b, const struct queue_deliver_by *by)
+{
+	buf_addf(b, "%llu %c%s", (unsigned long long)by->time_ms, by->mode, by->trace ? "T" : "");
+}
+
+bool
+queue_deliver_by_parse(struct str value, struct queue_deliver_by *by)
+{
+	if (!queue_value_number(&value, &by->time_ms) || value.n < 1 || (value.p[0] != 'R' && value.p[0] != 'N'))
+		return false;
+	by->mode = value.p[0];
+	by->trace = value.n > 1;
+	return value.n == 1 || str_equal(str_skip(value, 1), STR("T"));
+}
+
+bool
+queue_priority_parse(struct str value, int *priority)
+{
+	bool negative = value.n > 0 && value.p[0] == '-';
+	uint64_t n;
+
+	if (!str_to_u64(negative ? str_skip(value, 1) : value, 9, &n))
+		return false;
+	*priority = negative ? -(int)n : (int)n;
+	return true;
+}
+
 /* A token may neither be empty nor hold a blank, or the next reader would count differently. */
 static struct str
 token_or(struct str s, const char *otherwise)

@@ -42,9 +42,10 @@
 	X(QUEUE_PRIORITY, "priority", IN_ENVELOPE, "RFC 6710: -9 to 9; absent: 0")                            \
 	X(QUEUE_RECIPIENT, "recipient", IN_ENVELOPE | IN_HISTORY, "address without <>; a state before the key") \
 	X(QUEUE_ORIGINAL, "original", IN_ENVELOPE | IN_HISTORY, "of the recipient before: orig_to, before aliases") \
-	X(QUEUE_ORCPT, "orcpt", IN_ENVELOPE | IN_HISTORY, "of the recipient before: RFC 3461 ORCPT")         \
+	X(QUEUE_ORCPT, "orcpt", IN_ENVELOPE | IN_HISTORY, "of the recipient before: RFC 3461 ORCPT: type;address, the address decoded") \
 	X(QUEUE_NOTIFY, "notify", IN_ENVELOPE | IN_HISTORY, "of the recipient before: RFC 3461 NOTIFY")      \
 	X(QUEUE_RETURN, "return", IN_HISTORY, "of the recipient before: its own envelope sender (owner-LIST)") \
+	X(QUEUE_HOLD, "hold", IN_CLOSING, "a filter wants it put on hold: why")                             \
 	X(QUEUE_PIECES, "pieces", IN_CLOSING, "offset and length of each piece of the message, in order")    \
 	X(QUEUE_END, "end", IN_CLOSING, "length and checksum of the content; what follows is history")       \
 	X(QUEUE_EXPANDED, "expanded", IN_HISTORY, "index of the recipient, count of the recipients before that it became") \
@@ -117,6 +118,8 @@ void queue_writer_recipient(struct queue_writer *w, struct str address);
 void queue_writer_content(struct queue_writer *w, struct str bytes);
 /* The offset in the file at which the next byte of content will be: for pieces. */
 uint64_t queue_writer_offset(const struct queue_writer *w);
+/* Behind the content, before the end, once: it is to be put on hold. */
+void queue_writer_hold(struct queue_writer *w, struct str reason);
 void queue_writer_end(struct queue_writer *w);
 /* Instead of it: the message is these pieces of the file, each within the content. */
 void queue_writer_end_pieces(struct queue_writer *w, const struct queue_piece *pieces, size_t n);
@@ -208,6 +211,18 @@ bool queue_attempt_parse(struct str value, struct queue_attempt *attempt);
 
 /* The next decimal number of a value, numbers being separated by one space. */
 bool queue_value_number(struct str *value, uint64_t *number);
+
+/* RFC 2852. The mode: 'R' to return, 'N' to notify. */
+struct queue_deliver_by {
+	uint64_t time_ms; /* since 1970; 0: not asked for */
+	char mode;
+	bool trace;
+};
+
+void queue_deliver_by_format(struct buf *b, const struct queue_deliver_by *by);
+bool queue_deliver_by_parse(struct str value, struct queue_deliver_by *by);
+/* RFC 6710; false when it is none of -9 to 9. */
+bool queue_priority_parse(struct str value, int *priority);
 /* The pieces of a `pieces` value; false when there are none, too many (max) or one lies outside the content. */
 bool queue_pieces_parse(struct str value, const struct queue_head *head, struct queue_piece *pieces, size_t max,
     size_t *n);

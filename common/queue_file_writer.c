@@ -89,6 +89,7 @@ void
 queue_writer_content(struct queue_writer *w, struct str bytes)
 {
 	content_begin(w);
+	w->failed = w->failed || w->content_end != 0;
 	if (w->failed)
 		return;
 	w->content_crc = crc32c(w->content_crc, bytes);
@@ -130,12 +131,18 @@ static void
 content_end(struct queue_writer *w)
 {
 	content_begin(w);
-	if (w->content_end != 0)
-		w->failed = true;
-	if (w->failed)
+	if (w->failed || w->content_end != 0)
 		return;
 	w->content_end = offset_now(w);
 	w->message_size = w->content_end - w->content_offset;
+}
+
+void
+queue_writer_hold(struct queue_writer *w, struct str reason)
+{
+	content_end(w);
+	if (!w->failed)
+		queue_line_format(&w->out, QUEUE_HOLD, reason);
 }
 
 void

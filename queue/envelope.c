@@ -167,7 +167,7 @@ add_deferred(struct envelope *e, struct str value, const char **problem)
 	return true;
 }
 
-/* Of held, released, warned: begins with the time. */
+/* Of release, held, released, warned: begins with the time. */
 static bool
 add_time(struct str value, uint64_t *time_ms, const char **problem)
 {
@@ -215,7 +215,7 @@ envelope_add(struct envelope *e, const struct queue_record *record, const char *
 {
 	struct recipient *last = e->nrecipients > 0 ? &e->recipients[e->nrecipients - 1] : NULL;
 	struct str value = record->value;
-	uint64_t ignored;
+	uint64_t ignored = 0;
 
 	*problem = NULL;
 	if (last == NULL && is_of_recipient(record->key))
@@ -231,6 +231,7 @@ envelope_add(struct envelope *e, const struct queue_record *record, const char *
 		return keep(e, &e->login, value);
 	case QUEUE_BODY:
 		e->is_8bit = true;
+		e->is_binary = str_equal(value, STR("BINARYMIME"));
 		return true;
 	case QUEUE_SMTPUTF8:
 		e->is_smtputf8 = true;
@@ -242,10 +243,15 @@ envelope_add(struct envelope *e, const struct queue_record *record, const char *
 	case QUEUE_ENVID:
 		e->has_envid = true;
 		return keep(e, &e->envid, value);
-	case QUEUE_REQUIRETLS:
 	case QUEUE_RELEASE:
+		return add_time(value, &e->release_ms, problem);
 	case QUEUE_DELIVER_BY:
+		return queue_deliver_by_parse(value, &e->by) || damage(problem, "a malformed time of delivery");
 	case QUEUE_PRIORITY:
+		e->has_priority = true;
+		return queue_priority_parse(value, &e->priority) || damage(problem, "a malformed priority");
+	case QUEUE_REQUIRETLS:
+		e->requires_tls = true;
 		return true;
 	case QUEUE_RECIPIENT:
 		return add_recipient(e, record, problem);
@@ -259,6 +265,8 @@ envelope_add(struct envelope *e, const struct queue_record *record, const char *
 		if (!address_is_sound(value))
 			return damage(problem, "a return path that is no address");
 		return keep(e, &last->return_path, value);
+	case QUEUE_HOLD:
+		return keep(e, &e->hold, value);
 	case QUEUE_PIECES:
 		return add_pieces(e, value);
 	case QUEUE_END:
@@ -275,7 +283,6 @@ envelope_add(struct envelope *e, const struct queue_record *record, const char *
 	case QUEUE_HELD:
 		return add_time(value, &e->held_ms, problem);
 	case QUEUE_RELEASED:
-		e->held_ms = 0;
 		return add_time(value, &ignored, problem);
 	case QUEUE_KEY_COUNT:
 		break;

@@ -44,7 +44,12 @@ struct envelope {
 	uint64_t time_ms;
 	struct str sender, client, login, about, ret, envid;
 	bool has_envid;
-	bool is_8bit, is_smtputf8;
+	bool is_8bit, is_binary, is_smtputf8, requires_tls;
+	uint64_t release_ms; /* 0: at once */
+	struct queue_deliver_by by;
+	bool has_priority;
+	int priority;
+	struct str hold; /* .p not NULL: a filter wants it put on hold, for this reason */
 	struct recipient *recipients;
 	size_t nrecipients, cap;
 	size_t max_recipients;
@@ -54,7 +59,7 @@ struct envelope {
 	uint64_t deferrals;
 	uint64_t due_ms; /* by the last deferral */
 	uint64_t warned_ms;
-	uint64_t held_ms; /* 0: not on hold */
+	uint64_t held_ms; /* 0: it never was on hold */
 	size_t children;  /* while reading: in the history, not confirmed yet */
 	/* The addresses, once an alias is expanded: a hash table of indices + 1, of a power of two of slots. */
 	uint32_t *known;

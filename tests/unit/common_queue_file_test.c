@@ -497,6 +497,66 @@ attempts_survive_their_own_text(void **state)
 }
 
 static void
+what_a_filter_holds_says_why_behind_the_content(void **state)
+{
+	struct queue_writer w;
+	struct buf out;
+
+	(void)state;
+	queue_writer_init(&w, 65536);
+	write_envelope(&w);
+	queue_writer_content(&w, STR("x\r\n"));
+	queue_writer_hold(&w, STR("looks odd"));
+	queue_writer_end(&w);
+	assert_true(queue_writer_ok(&w));
+	buf_init(&out, 65536);
+	read_all(queue_writer_output(&w), 4096, false, &out);
+	assert_true(str_search(buf_str(&out), STR("hold=looks odd")) < out.n);
+	assert_false(str_ends_nocase(buf_str(&out), STR("BAD")));
+	queue_writer_reset(&w);
+	write_envelope(&w);
+	queue_writer_content(&w, STR("x\r\n"));
+	queue_writer_hold(&w, STR("looks odd"));
+	queue_writer_content(&w, STR("more"));
+	assert_false(queue_writer_ok(&w));
+	queue_writer_clear(&w);
+	buf_clear(&out);
+}
+
+static void
+times_of_delivery_and_priorities_are_read_strictly(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t time_ms;
+		char mode;
+		bool trace;
+	} rows[] = {{"1700000000123 R", 1700000000123, 'R', false}, {"5 NT", 5, 'N', true}};
+	static const char *const bad[] = {"", "R", "5", "5 X", "5 RTT", "5 R T", "5 Rt", "5  R", "-5 R"};
+	static const char *const not_priorities[] = {"", "-", "10", "-10", "+1", "1 ", "--1"};
+	struct queue_deliver_by by;
+	struct buf b;
+	int priority;
+
+	(void)state;
+	buf_init(&b, 100);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		assert_true(queue_deliver_by_parse(str_from(rows[i].text), &by));
+		assert_true(by.time_ms == rows[i].time_ms && by.mode == rows[i].mode && by.trace == rows[i].trace);
+		buf_reset(&b);
+		queue_deliver_by_format(&b, &by);
+		assert_str(buf_str(&b), str_from(rows[i].text));
+	}
+	for (size_t i = 0; i < ROWS(bad); i++)
+		assert_false(queue_deliver_by_parse(str_from(bad[i]), &by));
+	assert_true(queue_priority_parse(STR("-9"), &priority) && priority == -9);
+	assert_true(queue_priority_parse(STR("4"), &priority) && priority == 4);
+	for (size_t i = 0; i < ROWS(not_priorities); i++)
+		assert_false(queue_priority_parse(str_from(not_priorities[i]), &priority));
+	buf_clear(&b);
+}
+
+static void
 ids_are_time_and_randomness(void **state)
 {
 	static const char *const wrong[] = {"", "3", "4XvRfg4LbYz0000", "4XvRfg4LbYz000000", "4XvRfg4Lbaz00000",
@@ -536,6 +596,8 @@ main(void)
 	    cmocka_unit_test(a_message_may_be_pieces_of_its_content),
 	    cmocka_unit_test(a_writer_refuses_what_a_reader_would),
 	    cmocka_unit_test(attempts_survive_their_own_text),
+	    cmocka_unit_test(what_a_filter_holds_says_why_behind_the_content),
+	    cmocka_unit_test(times_of_delivery_and_priorities_are_read_strictly),
 	    cmocka_unit_test(ids_are_time_and_randomness),
 	};
 
