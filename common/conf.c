@@ -75,36 +75,51 @@ check_kind_is_set(struct parser *p)
 		    listener->name, LISTENER_KIND_WORDS);
 }
 
-static bool
-is_listener_name(struct str name)
+/* The next struct of its section's list, with all defaults; NULL, after complaining, when there are too many. */
+static void *
+section_add(struct parser *p, void *list, size_t bytes, size_t *n, size_t max)
 {
-	enum listener_kind kind;
+	void *base = (char *)list + bytes * *n;
 
-	if (name.n == 0 || name.n > NAME_MAX_BYTES)
-		return false;
+	if (*n == max) {
+		conf_problem(p->conf, p->line, p->problems, "more than %zu sections [%s NAME]", max, conf_table(p->section)->name);
+		return NULL;
+	}
+	++*n;
+	set_defaults(p, p->section, base);
+	return base;
+}
+
+/* Letters, digits, - _ . only. */
+static bool
+is_plain_name(struct parser *p, struct str name)
+{
+	bool good = name.n > 0 && name.n <= NAME_MAX_BYTES;
+
 	for (size_t i = 0; i < name.n; i++)
-		if (!ascii_is_alnum(name.p[i]) && name.p[i] != '-' && name.p[i] != '_' && name.p[i] != '.')
-			return false;
-	/* Between our own programs these names already say which socket is meant. */
-	return !listener_kind_parse(name, &kind) || listener_kind_facts(kind)->socket_type == 0;
+		good = good && (ascii_is_alnum(name.p[i]) || name.p[i] == '-' || name.p[i] == '_' || name.p[i] == '.');
+	if (!good)
+		conf_problem(p->conf, p->line, p->problems, "\"%.*s\" cannot name a %s: letters, digits, - _ . only, at most %d",
+		    STR_FMT(name), conf_table(p->section)->name, NAME_MAX_BYTES);
+	return good;
 }
 
 static void
 listener_begin(struct parser *p, struct str name)
 {
 	struct conf_listener *listener;
+	enum listener_kind kind;
 
-	if (!is_listener_name(name)) {
-		conf_problem(p->conf, p->line, p->problems, "\"%.*s\" cannot name a listener: letters, digits, - _ . only, at most "
-		    "%d, and not the name of one of our own sockets", STR_FMT(name), NAME_MAX_BYTES);
+	if (!is_plain_name(p, name))
+		return;
+	if (listener_kind_parse(name, &kind) && listener_kind_facts(kind)->socket_type != 0) {
+		conf_problem(p->conf, p->line, p->problems, "\"%.*s\" cannot name a listener: one of our own sockets has that name",
+		    STR_FMT(name));
 		return;
 	}
-	if (p->sections.nlisteners == CONF_LISTENERS_MAX) {
-		conf_problem(p->conf, p->line, p->problems, "more than %d listeners", CONF_LISTENERS_MAX);
+	listener = section_add(p, p->sections.listeners, sizeof *listener, &p->sections.nlisteners, CONF_LISTENERS_MAX);
+	if (listener == NULL)
 		return;
-	}
-	listener = &p->sections.listeners[p->sections.nlisteners++];
-	set_defaults(p, CONF_SECTION_LISTENER, listener);
 	listener->line = p->line;
 	listener->name = must_copy(p->conf, name);
 	p->base = listener;
@@ -119,45 +134,67 @@ domain_begin(struct parser *p, struct str name)
 		conf_problem(p->conf, p->line, p->problems, "\"%.*s\" is not a domain name such as \"example.org\"", STR_FMT(name));
 		return;
 	}
-	if (p->sections.ndomains == CONF_DOMAINS_MAX) {
-		conf_problem(p->conf, p->line, p->problems, "more than %d domains", CONF_DOMAINS_MAX);
+	domain = section_add(p, p->sections.domains, sizeof *domain, &p->sections.ndomains, CONF_DOMAINS_MAX);
+	if (domain == NULL)
 		return;
-	}
-	domain = &p->sections.domains[p->sections.ndomains++];
-	set_defaults(p, CONF_SECTION_DOMAIN, domain);
 	domain->line = p->line;
 	domain->name = must_copy(p->conf, name);
 	p->base = domain;
 }
 
+static void
+filter_begin(struct parser *p, struct str name)
+{
+	struct conf_filter *filter;
+
+	if (!is_plain_name(p, name))
+		return;
+	filter = section_add(p, p->sections.filters, sizeof *filter, &p->sections.nfilters, CONF_FILTERS_MAX);
+	if (filter == NULL)
+		return;
+	filter->line = p->line;
+	filter->name = must_copy(p->conf, name);
+	p->base = filter;
+}
+
+/* The sections that the file may have. */
+static const struct {
+	enum conf_section section;
+	void (*begin)(struct parser *p, struct str name); /* sets p->base, or complains */
+} section_heads[] = {
+    {CONF_SECTION_LISTENER, listener_begin},
+    {CONF_SECTION_DOMAIN, domain_begin},
+    {CONF_SECTION_FILTER, filter_begin},
+};
+
 /* "[word name]" */
 static void
 section_begin(struct parser *p, struct str head)
 {
-	struct str rest, word, name;
-	const struct conf_table *table;
+	struct str rest, word;
 
 	check_kind_is_set(p);
 	p->base = NULL;
 	if (head.p[head.n - 1] != ']') {
-		conf_problem(p->conf, p->line, p->problems, "a section is \"[listener NAME]\" or \"[domain NAME]\"; the ] is missing");
+		conf_problem(p->conf, p->line, p->problems, "a section is \"[KIND NAME]\", such as \"[domain example.org]\"; the ] is "
+		    "missing");
 		return;
 	}
 	rest = str_sub(head, 1, head.n - 2);
 	(void)str_word(&rest, &word);
-	name = str_trim(rest);
-	p->section = str_equal(word, STR("domain")) ? CONF_SECTION_DOMAIN : CONF_SECTION_LISTENER;
-	if (p->section == CONF_SECTION_LISTENER && !str_equal(word, STR("listener"))) {
-		conf_problem(p->conf, p->line, p->problems, "unknown section \"%.*s\"; there are [listener NAME] and [domain NAME]",
-		    STR_FMT(word));
+	for (size_t i = 0; i < sizeof section_heads / sizeof section_heads[0]; i++) {
+		const struct conf_table *table = conf_table(section_heads[i].section);
+
+		if (!str_equal(word, str_from(table->name)))
+			continue;
+		p->section = section_heads[i].section;
+		memset(p->lines + table->first, 0, table->n * sizeof *p->lines);
+		section_heads[i].begin(p, str_trim(rest));
 		return;
 	}
-	table = conf_table(p->section);
-	memset(p->lines + table->first, 0, table->n * sizeof *p->lines);
-	if (p->section == CONF_SECTION_LISTENER)
-		listener_begin(p, name);
-	else
-		domain_begin(p, name);
+	p->section = CONF_SECTION_LISTENER;
+	conf_problem(p->conf, p->line, p->problems, "unknown section \"%.*s\"; there are [listener NAME], [domain NAME] and "
+	    "[filter NAME]", STR_FMT(word));
 }
 
 /* A value ends at a blank and #; in double quotes it may hold both, and begin and end with blanks. */
@@ -197,7 +234,7 @@ unknown_key(struct parser *p, struct str key)
 static const struct conf_param *
 parameter_here(struct parser *p, struct str key, enum conf_section *section)
 {
-	const struct conf_param *param = conf_table_find(key, section);
+	const struct conf_param *param = conf_table_find(key, p->section, section);
 	bool in_section = p->section >= CONF_SECTION_LISTENER;
 
 	if (param == NULL) {
@@ -289,7 +326,7 @@ static void
 parser_begin(struct parser *p, struct str text, const char *path)
 {
 	size_t nsections = count_sections(text) + 1;
-	const struct conf_table *last = conf_table(CONF_SECTION_DOMAIN);
+	const struct conf_table *last = conf_table(CONF_SECTIONS - 1);
 	struct conf *conf = p->conf;
 
 	conf->path = must_copy(conf, str_from(path));
@@ -300,6 +337,8 @@ parser_begin(struct parser *p, struct str text, const char *path)
 	    (nsections < CONF_LISTENERS_MAX ? nsections : CONF_LISTENERS_MAX) * sizeof *p->sections.listeners);
 	p->sections.domains = must_alloc(conf,
 	    (nsections < CONF_DOMAINS_MAX ? nsections : CONF_DOMAINS_MAX) * sizeof *p->sections.domains);
+	p->sections.filters = must_alloc(conf,
+	    (nsections < CONF_FILTERS_MAX ? nsections : CONF_FILTERS_MAX) * sizeof *p->sections.filters);
 	for (unsigned i = 0; i < CONF_SECTION_LISTENER; i++)
 		set_defaults(p, (enum conf_section)i, conf);
 	p->section = CONF_SECTION_GLOBAL;

@@ -1,7 +1,7 @@
 /*
  * The configuration: one file of `key = value` lines for the whole suite. Every parameter is one row of a table:
- * common/conf.def for what several programs need, FOLDER/conf.def for a program's own, conf_listener.def and
- * conf_domain.def for the sections. A row makes the field below, the parser's row with its range, a line of
+ * common/conf.def for what several programs need, FOLDER/conf.def for a program's own, conf_listener.def,
+ * conf_domain.def and conf_filter.def for the sections. A row makes the field below, the parser's row with its range, a line of
  * `merpati check` and an entry of the man page; one without documentation does not compile.
  *
  * To add a parameter: add its row, then `MERPATI_UPDATE=1 make unit` to renew man/merpati.conf.5 and etc/merpati.conf.
@@ -39,6 +39,18 @@ enum conf_log {
 	CONF_LOG_JOURNAL,
 };
 
+enum conf_filter_kind {
+	CONF_FILTER_MILTER,
+	CONF_FILTER_POLICY,
+};
+
+/* When a filter is away. */
+enum conf_on_failure {
+	CONF_FAILURE_ACCEPT,
+	CONF_FAILURE_DEFER,
+	CONF_FAILURE_REFUSE,
+};
+
 enum conf_accounts {
 	CONF_ACCOUNTS_SYSTEM,
 	CONF_ACCOUNTS_VIRTUAL,
@@ -55,8 +67,10 @@ enum conf_accounts {
 #define CONF_TIMES_S(field, key, default_text, min, max, doc) struct conf_times field;
 #define CONF_BOOL(field, key, default_text, doc) bool field;
 #define CONF_ENUM(field, key, type, words, default_text, doc) type field;
+#define CONF_SET(field, key, words, default_text, doc) unsigned field; /* bit i: the i-th of the words */
 #define CONF_NETWORKS(field, key, default_text, doc) struct conf_networks field;
 #define CONF_ENDPOINTS(field, key, default_port, default_text, doc) struct conf_endpoints field;
+#define CONF_SOCKET(field, key, default_text, doc) struct endpoint field; /* .length is 0 when it is not set */
 
 struct conf_smtpd {
 #include "smtpd/conf.def"
@@ -94,6 +108,12 @@ struct conf_domain {
 #include "common/conf_domain.def"
 };
 
+struct conf_filter {
+	const char *name;
+	unsigned line;
+#include "common/conf_filter.def"
+};
+
 struct conf {
 #include "common/conf.def"
 	struct conf_smtpd smtpd;
@@ -108,6 +128,9 @@ struct conf {
 	/* Those of the file, else hostname and localhost with system accounts. Sorted by name. */
 	const struct conf_domain *domains;
 	size_t ndomains;
+	/* In the order of the file, in which mail passes through them. */
+	const struct conf_filter *filters;
+	size_t nfilters;
 	const char *path;     /* of the file */
 	const unsigned *lines; /* where each parameter was set: see conf_where */
 	struct arena arena;
@@ -123,12 +146,15 @@ struct conf {
 #undef CONF_TIMES_S
 #undef CONF_BOOL
 #undef CONF_ENUM
+#undef CONF_SET
 #undef CONF_NETWORKS
 #undef CONF_ENDPOINTS
+#undef CONF_SOCKET
 
 #define CONF_FILE_MAX_BYTES (1024 * 1024)
 #define CONF_LISTENERS_MAX 256
 #define CONF_DOMAINS_MAX 4096
+#define CONF_FILTERS_MAX 32
 #define CONF_PROBLEMS_MAX_BYTES 65536
 
 /* What -c overrides: $MERPATI_CONF, else the installed place. */

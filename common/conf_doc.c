@@ -24,6 +24,9 @@ static const struct {
     [CONF_SECTION_DOMAIN] = {"Domains",
 	"Each section [domain NAME] is a domain whose mail is delivered on this host. If there is no such section these are "
 	"`hostname` and localhost, with the users of this system."},
+    [CONF_SECTION_FILTER] = {"Filters",
+	"Each section [filter NAME] is a program that looks at mail while it is received, and may refuse or change it. Mail passes "
+	"through them in the order in which they stand here."},
 };
 
 static const char *
@@ -49,10 +52,14 @@ name_of_type(enum conf_type type)
 		return "yes or no";
 	case CONF_TYPE_ENUM:
 		return "one of";
+	case CONF_TYPE_SET:
+		return "some of";
 	case CONF_TYPE_NETWORKS:
 		return "list of networks";
 	case CONF_TYPE_ENDPOINTS:
 		return "list of addresses";
+	case CONF_TYPE_SOCKET:
+		return "socket";
 	}
 	return "";
 }
@@ -174,6 +181,8 @@ static const char manual_head[] =
     "192.0.2.1, 192.0.2.0/24, 2001:db8::/32.\n"
     ".It list\n"
     "Values separated by blanks or commas.\n"
+    ".It socket\n"
+    "unix:/run/opendkim/opendkim.sock, inet:127.0.0.1:8891, inet:[::1]:8891.\n"
     ".It yes or no\n"
     "Also true and false, on and off.\n"
     ".El\n";

@@ -32,7 +32,7 @@ static unsigned
 line_of(const struct conf *conf, const char *key)
 {
 	enum conf_section section;
-	const struct conf_param *param = conf_table_find(str_from(key), &section);
+	const struct conf_param *param = conf_table_find(str_from(key), CONF_SECTION_GLOBAL, &section);
 
 	if (param == NULL || section >= CONF_SECTION_LISTENER)
 		return 0;
@@ -181,6 +181,22 @@ check_listeners(const struct conf *conf, const struct conf_sections *sections, s
 }
 
 static void
+check_filters(const struct conf *conf, const struct conf_sections *sections, struct buf *problems)
+{
+	const struct conf_filter *f = sections->filters;
+
+	for (size_t i = 0; i < sections->nfilters; i++) {
+		if (f[i].socket.length == 0)
+			conf_problem(conf, f[i].line, problems, "[filter %s] does not say its socket, such as "
+			    "\"inet:127.0.0.1:8891\" or \"unix:/run/opendkim/opendkim.sock\"", f[i].name);
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(f[i].name, f[k].name) == 0)
+				conf_problem(conf, f[i].line, problems, "[filter %s] is there already, in line %u", f[i].name,
+				    f[k].line);
+	}
+}
+
+static void
 check_together(const struct conf *conf, struct buf *problems)
 {
 	const char *delimiter = conf->recipient_delimiter;
@@ -212,9 +228,12 @@ conf_finish(struct conf *conf, struct conf_sections *sections, const char *hostn
 	if (sections->ndomains == 0)
 		standard_domains(conf, sections);
 	check_domains(conf, sections, problems);
+	check_filters(conf, sections, problems);
 	check_together(conf, problems);
 	conf->listeners = sections->listeners;
 	conf->nlisteners = sections->nlisteners;
 	conf->domains = sections->domains;
 	conf->ndomains = sections->ndomains;
+	conf->filters = sections->filters;
+	conf->nfilters = sections->nfilters;
 }

@@ -7,12 +7,14 @@
 
 #include "common/conf.h"
 
-/* The domains as read so far; filled up with the standard ones and sorted. */
+/* The sections as read so far; listeners and domains are filled up with the standard ones, domains sorted. */
 struct conf_sections {
 	struct conf_listener *listeners;
 	size_t nlisteners;
 	struct conf_domain *domains;
 	size_t ndomains;
+	struct conf_filter *filters;
+	size_t nfilters;
 };
 
 void conf_finish(struct conf *conf, struct conf_sections *sections, const char *hostname, struct buf *problems);

@@ -26,9 +26,12 @@
 #define CONF_BOOL(field, key, standard, text) ROW(key, CONF_TYPE_BOOL, field, standard, .doc = DOC(text))
 #define CONF_ENUM(field, key, enumeration, choice, standard, text) \
 	ROW(key, CONF_TYPE_ENUM, field, standard, .words = (choice), .doc = DOC(text))
+#define CONF_SET(field, key, choice, standard, text) \
+	ROW(key, CONF_TYPE_SET, field, standard, .words = (choice), .doc = DOC(text))
 #define CONF_NETWORKS(field, key, standard, text) ROW(key, CONF_TYPE_NETWORKS, field, standard, .doc = DOC(text))
 #define CONF_ENDPOINTS(field, key, port, standard, text) \
 	ROW(key, CONF_TYPE_ENDPOINTS, field, standard, .default_port = (port), .doc = DOC(text))
+#define CONF_SOCKET(field, key, standard, text) ROW(key, CONF_TYPE_SOCKET, field, standard, .doc = DOC(text))
 
 #define CONF_OF conf
 
@@ -87,6 +90,12 @@ static const struct conf_param listener_params[] = {
 static const struct conf_param domain_params[] = {
 #include "common/conf_domain.def"
 };
+#undef CONF_OF
+
+#define CONF_OF conf_filter
+static const struct conf_param filter_params[] = {
+#include "common/conf_filter.def"
+};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -99,6 +108,7 @@ enum first {
 	FIRST_AUTH = FIRST_IMAPD + COUNT(imapd_params),
 	FIRST_LISTENER = FIRST_AUTH + COUNT(auth_params),
 	FIRST_DOMAIN = FIRST_LISTENER + COUNT(listener_params),
+	FIRST_FILTER = FIRST_DOMAIN + COUNT(domain_params),
 };
 
 static const struct conf_table tables[CONF_SECTIONS] = {
@@ -111,6 +121,7 @@ static const struct conf_table tables[CONF_SECTIONS] = {
     [CONF_SECTION_AUTH] = {"auth", auth_params, COUNT(auth_params), FIRST_AUTH},
     [CONF_SECTION_LISTENER] = {"listener", listener_params, COUNT(listener_params), FIRST_LISTENER},
     [CONF_SECTION_DOMAIN] = {"domain", domain_params, COUNT(domain_params), FIRST_DOMAIN},
+    [CONF_SECTION_FILTER] = {"filter", filter_params, COUNT(filter_params), FIRST_FILTER},
 };
 
 const struct conf_table *
@@ -129,8 +140,13 @@ find_in(const struct conf_table *table, struct str key)
 }
 
 const struct conf_param *
-conf_table_find(struct str key, enum conf_section *section)
+conf_table_find(struct str key, enum conf_section here, enum conf_section *section)
 {
+	const struct conf_param *own = find_in(&tables[here], key);
+
+	*section = here;
+	if (own != NULL)
+		return own;
 	for (unsigned i = 0; i < CONF_SECTIONS; i++) {
 		const struct conf_param *param = find_in(&tables[i], key);
 

@@ -17,18 +17,20 @@ enum conf_type {
 	CONF_TYPE_TIMES_S,
 	CONF_TYPE_BOOL,
 	CONF_TYPE_ENUM,
+	CONF_TYPE_SET,
 	CONF_TYPE_NETWORKS,
 	CONF_TYPE_ENDPOINTS,
+	CONF_TYPE_SOCKET,
 };
 
 struct conf_param {
 	const char *key;
 	enum conf_type type;
-	size_t offset;		  /* of the field in struct conf, conf_listener or conf_domain */
+	size_t offset;		  /* of the field in struct conf, or in that of the section */
 	const char *default_text; /* as it would be written in the file */
 	const char *min;	  /* for numbers, sizes and times, written likewise; else NULL */
 	const char *max;
-	const char *words;	  /* for enumerations, separated by blanks */
+	const char *words;	  /* for enumerations and sets, separated by blanks */
 	uint16_t default_port;	  /* for endpoints */
 	const char *doc;
 };
@@ -43,9 +45,10 @@ enum conf_section {
 	CONF_SECTION_AUTH,
 	CONF_SECTION_LISTENER, /* from here on: those with a [head NAME] in the file */
 	CONF_SECTION_DOMAIN,
+	CONF_SECTION_FILTER,
 };
 
-#define CONF_SECTIONS (CONF_SECTION_DOMAIN + 1)
+#define CONF_SECTIONS (CONF_SECTION_FILTER + 1)
 
 struct conf_table {
 	const char *name; /* of the folder, or the word in the section's head */
@@ -55,8 +58,9 @@ struct conf_table {
 };
 
 const struct conf_table *conf_table(enum conf_section section);
-/* The parameter of that key, or NULL; *section says which table it is in. */
-const struct conf_param *conf_table_find(struct str key, enum conf_section *section);
+/* The parameter of that key, or NULL; *section says which table it is in: of a key that several sections have, that of
+ * the section `here`. */
+const struct conf_param *conf_table_find(struct str key, enum conf_section here, enum conf_section *section);
 /* The known key that is most like this one, among those that the top of the file (or that section) may have; NULL if
  * none is like it. */
 const char *conf_table_suggest(struct str key, enum conf_section section);

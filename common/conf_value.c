@@ -195,8 +195,10 @@ parse_unit(const struct conf_param *param, struct str text, uint64_t *value)
 	case CONF_TYPE_PATH:
 	case CONF_TYPE_BOOL:
 	case CONF_TYPE_ENUM:
+	case CONF_TYPE_SET:
 	case CONF_TYPE_NETWORKS:
 	case CONF_TYPE_ENDPOINTS:
+	case CONF_TYPE_SOCKET:
 		break;
 	}
 	return false;
@@ -219,8 +221,10 @@ form_of(enum conf_type type)
 	case CONF_TYPE_PATH:
 	case CONF_TYPE_BOOL:
 	case CONF_TYPE_ENUM:
+	case CONF_TYPE_SET:
 	case CONF_TYPE_NETWORKS:
 	case CONF_TYPE_ENDPOINTS:
+	case CONF_TYPE_SOCKET:
 		break;
 	}
 	return "a number is digits only";
@@ -275,21 +279,56 @@ parse_bool(struct str text, bool *field, struct err *err)
 	return err_set(err, ERR_PERM, "\"%.*s\" must be yes or no", STR_FMT(text));
 }
 
+/* The place of the word among those of the parameter. */
+static bool
+find_word(const struct conf_param *param, struct str text, unsigned *index, struct err *err)
+{
+	struct str rest = str_from(param->words), word;
+
+	for (*index = 0; str_word(&rest, &word); ++*index)
+		if (str_equal_nocase(text, word))
+			return true;
+	return err_set(err, ERR_PERM, "\"%.*s\" is none of: %s", STR_FMT(text), param->words);
+}
+
 static bool
 parse_enum(const struct conf_param *param, struct str text, void *field, struct err *err)
 {
-	struct str rest = str_from(param->words), word;
-	unsigned value = 0;
+	unsigned value;
 
 	_Static_assert(sizeof(enum listener_kind) == sizeof value && sizeof(enum conf_log) == sizeof value,
 	    "enumerations are stored as unsigned");
-	for (; str_word(&rest, &word); value++) {
-		if (str_equal_nocase(text, word)) {
-			memcpy(field, &value, sizeof value);
-			return true;
-		}
+	if (!find_word(param, text, &value, err))
+		return false;
+	memcpy(field, &value, sizeof value);
+	return true;
+}
+
+static bool
+parse_set(const struct conf_param *param, struct str text, unsigned *field, struct err *err)
+{
+	struct str item;
+	unsigned set = 0, i;
+
+	while (take_item(&text, &item)) {
+		if (!find_word(param, item, &i, err))
+			return false;
+		set |= 1U << i;
 	}
-	return err_set(err, ERR_PERM, "\"%.*s\" is none of: %s", STR_FMT(text), param->words);
+	*field = set;
+	return true;
+}
+
+static bool
+parse_socket(struct str text, struct endpoint *field, struct err *err)
+{
+	if (text.n == 0) {
+		*field = (struct endpoint){.length = 0};
+		return true;
+	}
+	return endpoint_parse_socket(text, field) ||
+	    err_set(err, ERR_PERM, "\"%.*s\" is not unix:PATH or inet:ADDRESS:PORT, such as \"inet:127.0.0.1:8891\"",
+		STR_FMT(text));
 }
 
 static bool
@@ -350,10 +389,14 @@ conf_value_parse(const struct conf_param *param, struct str text, struct str dir
 		return parse_bool(text, field, err);
 	case CONF_TYPE_ENUM:
 		return parse_enum(param, text, field, err);
+	case CONF_TYPE_SET:
+		return parse_set(param, text, field, err);
 	case CONF_TYPE_NETWORKS:
 		return parse_networks(text, arena, field, err);
 	case CONF_TYPE_ENDPOINTS:
 		return parse_endpoints(param, text, arena, field, err);
+	case CONF_TYPE_SOCKET:
+		return parse_socket(text, field, err);
 	}
 	return false;
 }

@@ -29,6 +29,8 @@ enum listener_kind {
 };
 
 #define LISTENER_KINDS (LISTENER_POKE + 1)
+/* Those of smtpd, which are the first ones. */
+#define LISTENER_SMTP_WORDS "mx submission submissions submit"
 #define LISTENER_KIND_WORDS "mx submission submissions submit pop3 pop3s imap imaps lmtp"
 /* A kind as a member of a set of kinds. */
 #define LISTENER_BIT(kind) (1U << (kind))

@@ -132,6 +132,21 @@ endpoint_parse(struct str s, uint16_t default_port, struct endpoint *endpoint)
 	return endpoint_parse_address(address, (uint16_t)port, endpoint);
 }
 
+bool
+endpoint_parse_socket(struct str s, struct endpoint *endpoint)
+{
+	struct sockaddr_un *local = &endpoint->address.local;
+
+	if (str_starts_nocase(s, STR("inet:")))
+		return endpoint_parse(str_skip(s, 5), 0, endpoint) && endpoint->address.v4.sin_port != 0;
+	memset(endpoint, 0, sizeof *endpoint);
+	if (!str_starts_nocase(s, STR("unix:/")) || !str_copy(local->sun_path, sizeof local->sun_path, str_skip(s, 5)))
+		return false;
+	local->sun_family = AF_UNIX;
+	endpoint->length = sizeof *local;
+	return true;
+}
+
 void
 network_address_format(const struct sockaddr *address, char *text)
 {

@@ -7,6 +7,7 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "common/err.h"
 #include "common/str.h"
@@ -22,6 +23,7 @@ struct endpoint {
 		struct sockaddr any;
 		struct sockaddr_in v4;
 		struct sockaddr_in6 v6;
+		struct sockaddr_un local; /* only of endpoint_parse_socket */
 	} address;
 	socklen_t length;
 };
@@ -42,5 +44,7 @@ bool network_is_loopback(const struct sockaddr *address);
 bool endpoint_parse_address(struct str s, uint16_t port, struct endpoint *endpoint);
 /* The same, or with a port behind it: 127.0.0.1:53, [::1]:53. */
 bool endpoint_parse(struct str s, uint16_t default_port, struct endpoint *endpoint);
+/* unix:/PATH, or inet:ADDRESS:PORT with the address as above. */
+bool endpoint_parse_socket(struct str s, struct endpoint *endpoint);
 
 #endif

@@ -50,7 +50,7 @@ every_default_parses_and_is_documented(void **state)
 }
 
 static void
-keys_are_unique_in_the_whole_suite(void **state)
+keys_are_unique_in_their_section_and_at_the_top_of_the_file(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < CONF_SECTIONS; i++) {
@@ -58,8 +58,9 @@ keys_are_unique_in_the_whole_suite(void **state)
 
 		for (size_t k = 0; k < table->n; k++) {
 			enum conf_section section;
+			enum conf_section here = i < CONF_SECTION_LISTENER ? CONF_SECTION_GLOBAL : (enum conf_section)i;
 
-			assert_ptr_equal(conf_table_find(str_from(table->params[k].key), &section), &table->params[k]);
+			assert_ptr_equal(conf_table_find(str_from(table->params[k].key), here, &section), &table->params[k]);
 			assert_int_equal(section, i);
 		}
 	}
@@ -109,6 +110,13 @@ a_whole_file_is_understood(void **state)
 				   "[listener l]\n"
 				   "kind = lmtp\n"
 				   "path = lmtp.sock\n"
+				   "[filter sign]\n"
+				   "socket = inet:127.0.0.1:8891\n"
+				   "listeners = submission, submissions\n"
+				   "[filter grey]\n"
+				   "kind = policy\n"
+				   "socket = unix:/run/grey\n"
+				   "on_failure = accept\n"
 				   "[domain DUA.test]";
 	struct conf *conf = parse_fine(text);
 	const struct conf_listener *in = conf_listener_find(conf, STR("in"));
@@ -131,6 +139,15 @@ a_whole_file_is_understood(void **state)
 	assert_int_equal(in->port, 2525);
 	assert_string_equal(in->address, "127.0.0.2");
 	assert_string_equal(conf_listener_find(conf, STR("l"))->path, "/etc/x/lmtp.sock");
+	assert_int_equal(conf->nfilters, 2);
+	assert_string_equal(conf->filters[0].name, "sign");
+	assert_int_equal(conf->filters[0].kind, CONF_FILTER_MILTER);
+	assert_int_equal(conf->filters[0].listeners, LISTENER_BIT(LISTENER_SUBMISSION) | LISTENER_BIT(LISTENER_SUBMISSIONS));
+	assert_int_equal(ntohs(conf->filters[0].socket.address.v4.sin_port), 8891);
+	assert_int_equal(conf->filters[0].on_failure, CONF_FAILURE_DEFER);
+	assert_int_equal(conf->filters[1].kind, CONF_FILTER_POLICY);
+	assert_string_equal(conf->filters[1].socket.address.local.sun_path, "/run/grey");
+	assert_int_equal(conf->filters[1].on_failure, CONF_FAILURE_ACCEPT);
 	assert_int_equal(conf->ndomains, 2);
 	assert_int_equal(conf_domain_find(conf, STR("satu.test"))->accounts, CONF_ACCOUNTS_VIRTUAL);
 	assert_int_equal(conf_domain_find(conf, STR("dua.test"))->accounts, CONF_ACCOUNTS_SYSTEM);
@@ -209,19 +226,23 @@ static const struct {
     {"[listener a]\nkind = mx\n[listener a]\nkind = mx\n", "3: [listener a] is there already, in line 1"},
     {"[domain a.test]\n[domain A.TEST]\n", "2: [domain a.test] is there already, in line 1"},
     {"[domain a..b]\n", "1: \"a..b\" is not a domain name such as \"example.org\""},
+    {"[listener sasl]\nkind = mx\n", "1: \"sasl\" cannot name a listener: one of our own sockets has that name"},
+    {"[filter a]\n", "1: [filter a] does not say its socket, such as \"inet:127.0.0.1:8891\" or "
+		      "\"unix:/run/opendkim/opendkim.sock\""},
+    {"[filter a]\nsocket = inet:127.0.0.1\n",
+	"2: socket: \"inet:127.0.0.1\" is not unix:PATH or inet:ADDRESS:PORT, such as \"inet:127.0.0.1:8891\""},
+    {"[filter a]\nsocket = unix:relative\n",
+	"2: socket: \"unix:relative\" is not unix:PATH or inet:ADDRESS:PORT, such as \"inet:127.0.0.1:8891\""},
+    {"[filter a]\nsocket = unix:/s\nlisteners = mx imap\n", "3: listeners: \"imap\" is none of: " LISTENER_SMTP_WORDS},
+    {"[filter a]\nsocket = unix:/s\n[filter a]\nsocket = unix:/s\n", "3: [filter a] is there already, in line 1"},
     {"[domain]\n", "1: \"\" is not a domain name such as \"example.org\""},
-    {"[listener a:b]\n",
-	"1: \"a:b\" cannot name a listener: letters, digits, - _ . only, at most 64, and not the name of one of our own "
-	"sockets"},
-    {"[listener sasl]\n",
-	"1: \"sasl\" cannot name a listener: letters, digits, - _ . only, at most 64, and not the name of one of our own "
-	"sockets"},
-    {"[mailbox a]\n", "1: unknown section \"mailbox\"; there are [listener NAME] and [domain NAME]"},
-    {"[]\n", "1: unknown section \"\"; there are [listener NAME] and [domain NAME]"},
-    {"[\n", "1: a section is \"[listener NAME]\" or \"[domain NAME]\"; the ] is missing"},
-    {"[listener a\n", "1: a section is \"[listener NAME]\" or \"[domain NAME]\"; the ] is missing"},
+    {"[listener a:b]\n", "1: \"a:b\" cannot name a listener: letters, digits, - _ . only, at most 64"},
+    {"[mailbox a]\n", "1: unknown section \"mailbox\"; there are [listener NAME], [domain NAME] and [filter NAME]"},
+    {"[]\n", "1: unknown section \"\"; there are [listener NAME], [domain NAME] and [filter NAME]"},
+    {"[\n", "1: a section is \"[KIND NAME]\", such as \"[domain example.org]\"; the ] is missing"},
+    {"[listener a\n", "1: a section is \"[KIND NAME]\", such as \"[domain example.org]\"; the ] is missing"},
     {"# only this is wrong\n[bad x]\nno equals here\nand = nothing of it is read\n",
-	"2: unknown section \"bad\"; there are [listener NAME] and [domain NAME]"},
+	"2: unknown section \"bad\"; there are [listener NAME], [domain NAME] and [filter NAME]"},
 };
 
 static void
@@ -296,7 +317,7 @@ problems_without_end_stay_within_their_limit(void **state)
 		buf_addf(&text, "[domain d%u.test]\n", i);
 	conf = parse(buf_str(&text), &problems);
 	assert_int_equal(conf->ndomains, CONF_DOMAINS_MAX);
-	assert_str(buf_str(&problems), STR(PATH ":4097: more than 4096 domains\n"));
+	assert_str(buf_str(&problems), STR(PATH ":4097: more than 4096 sections [domain NAME]\n"));
 	assert_non_null(conf_domain_find(conf, STR("d4095.test")));
 	conf_free(conf);
 	buf_clear(&problems);
@@ -405,7 +426,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_default_parses_and_is_documented),
-	    cmocka_unit_test(keys_are_unique_in_the_whole_suite),
+	    cmocka_unit_test(keys_are_unique_in_their_section_and_at_the_top_of_the_file),
 	    cmocka_unit_test(the_standard_listeners_and_domains_are_there_without_sections),
 	    cmocka_unit_test(a_whole_file_is_understood),
 	    cmocka_unit_test(a_problem_names_file_line_and_remedy),
