@@ -69,7 +69,7 @@ has_virtual_domain(const struct conf *conf)
 static void
 check_users(struct check *check)
 {
-	static const char *const users[] = {"_smtpd", "_queue", "_remote", "_deliver", "_auth", "_login", "_key"};
+	static const char *const users[] = {"_smtpd", "_filter", "_queue", "_remote", "_deliver", "_auth", "_login", "_key"};
 	struct daemon_user user;
 	struct err err;
 

@@ -137,7 +137,7 @@ tls_make(const struct conf *conf, struct tls_signer *signer, const struct listen
 static void
 listeners_open(struct worker *worker, struct daemon_self *self)
 {
-	struct tls_signer *signer = conf_has_tls(self->conf) && self->npeers > 0 ? tls_signer_new(self->peers[0]) : NULL;
+	struct tls_signer *signer = conf_has_tls(self->conf) ? tls_signer_new(self->peers[WORKER_PEER_KEY]) : NULL;
 
 	worker->listeners = calloc(self->nlisteners + 1, sizeof *worker->listeners);
 	if (worker->listeners == NULL)
@@ -168,7 +168,7 @@ confine(struct daemon_self *self, int incoming_fd)
 }
 
 static void
-services_open(struct worker *worker, int incoming_fd)
+services_open(struct worker *worker, const struct daemon_self *self, int incoming_fd)
 {
 	static char map_path[PATH_BYTES], poke_path[PATH_BYTES];
 
@@ -176,6 +176,7 @@ services_open(struct worker *worker, int incoming_fd)
 	(void)str_copy(poke_path, sizeof poke_path, str_from(daemon_socket_path(worker->conf, "poke")));
 	worker->sasl = sasl_client_new(worker->loop, daemon_socket_path(worker->conf, "sasl"));
 	socketmap_client_init(&worker->map, worker->loop, map_path, MAP_TIMEOUT_MS);
+	connector_client_init(&worker->connector, worker->loop, self->peers[WORKER_PEER_CONNECTOR], worker->conf);
 	intake_init(&worker->intake, worker->loop, commit_new(worker->loop, COMMIT_THREADS), incoming_fd, poke_path);
 }
 
@@ -190,7 +191,7 @@ worker_run(struct daemon_self *self, int incoming_fd)
 	listeners_open(&worker, self);
 	confine(self, incoming_fd);
 	worker.loop = loop_new();
-	services_open(&worker, incoming_fd);
+	services_open(&worker, self, incoming_fd);
 	for (size_t i = 0; i < worker.nlisteners; i++)
 		loop_io_add(worker.loop, &worker.listeners[i].io, worker.listeners[i].listener->fd, LOOP_READ, accept_ready);
 	worker.accepting = true;

@@ -10,10 +10,17 @@
 #include "common/sasl_client.h"
 #include "common/socketmap.h"
 #include "smtpd/clients.h"
+#include "smtpd/connector_client.h"
 #include "smtpd/intake.h"
 
 struct session;
 struct tls_context;
+
+/* The places of these roles among the worker's peers. */
+enum {
+	WORKER_PEER_KEY,
+	WORKER_PEER_CONNECTOR,
+};
 
 /* A listening socket with what its sessions have in common. */
 struct worker_listener {
@@ -30,6 +37,7 @@ struct worker {
 	struct intake intake;
 	struct sasl_client *sasl;
 	struct socketmap_client map;
+	struct connector_client connector;
 	struct worker_listener *listeners;
 	size_t nlisteners;
 	TAILQ_HEAD(worker_sessions, session) sessions;

@@ -122,7 +122,7 @@ class Dns:
 
 def have_suite_users():
     try:
-        for name in ("_smtpd", "_queue", "_remote", "_deliver", "_auth", "_login", "_key", "_vmail"):
+        for name in ("_smtpd", "_filter", "_queue", "_remote", "_deliver", "_auth", "_login", "_key", "_vmail"):
             pwd.getpwnam(name)
         return True
     except KeyError:
