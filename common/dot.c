@@ -69,9 +69,50 @@ read_run(struct dot_reader *reader, struct str in)
 		}
 		i += 2;
 		reader->inside = false;
-		if (i < in.n && in.p[i] == '.')
+		if (i < in.n && in.p[i] == '.' && !reader->counted)
 			return i;
 	}
+}
+
+/* Behind a CR that the piece before ended with. */
+static size_t
+read_behind_cr(struct dot_reader *reader, struct str in, struct str *content)
+{
+	reader->cr = false;
+	if (in.p[0] != '\n') {
+		(void)read_bare(reader, STR("\r"), content);
+		return 0;
+	}
+	reader->inside = false;
+	*content = STR("\r\n");
+	return 1;
+}
+
+static size_t
+read_counted(struct dot_reader *reader, struct str in, struct str *content)
+{
+	size_t n;
+
+	if (reader->cr)
+		return read_behind_cr(reader, in, content);
+	n = read_run(reader, in);
+	*content = str_sub(in, 0, n);
+	if (n > 0)
+		return n;
+	if (is_bare(in, 0))
+		return read_bare(reader, in, content);
+	reader->cr = true;
+	return 1;
+}
+
+bool
+dot_read_end(struct dot_reader *reader, struct str *content)
+{
+	if (!reader->cr)
+		return false;
+	reader->cr = false;
+	(void)read_bare(reader, STR("\r"), content);
+	return true;
 }
 
 size_t
@@ -83,6 +124,8 @@ dot_read(struct dot_reader *reader, struct str in, struct str *content, bool *en
 	*content = STR_NONE;
 	if (in.n == 0)
 		return 0;
+	if (reader->counted)
+		return read_counted(reader, in, content);
 	if (!reader->inside && in.p[0] == '.') {
 		dot = read_dot(reader, in, ended);
 		if (dot == 0 || *ended)

@@ -43,6 +43,7 @@ transaction_drop(struct smtp_server *s)
 	s->reply_next = NULL;
 	s->best_code = 0;
 	s->verdict = (struct smtp_reply){0};
+	s->verdict_told = false;
 	s->dot = (struct dot_reader){.normalise = s->facts.normalise};
 }
 
@@ -99,8 +100,14 @@ unknown_command(struct smtp_server *s, struct str verb)
 	s->mode = MODE_CLOSING;
 }
 
-static void
-bad_sequence(struct smtp_server *s)
+static struct smtp_reply
+refusal(unsigned code, const char *status, struct str text)
+{
+	return (struct smtp_reply){code, status, text};
+}
+
+static struct smtp_reply
+bad_sequence(const struct smtp_server *s)
 {
 	struct str text = STR("Bad sequence of commands");
 
@@ -108,48 +115,57 @@ bad_sequence(struct smtp_server *s)
 		text = s->facts.protocol == SMTP_LMTP ? STR("Send LHLO first") : STR("Send EHLO or HELO first");
 	else if (s->state == SMTP_STATE_GREETED)
 		text = STR("Need MAIL command");
-	else if (s->command->states == SMTP_STATE_RCPT)
+	else if (s->state == SMTP_STATE_BDAT)
+		text = STR("Not between BDAT commands");
+	else if ((s->command->states & (SMTP_STATE_MAIL | SMTP_STATE_RCPT)) == SMTP_STATE_RCPT)
 		text = STR("No valid recipients");
-	else if ((s->command->states & (SMTP_STATE_MAIL | SMTP_STATE_RCPT)) == 0)
+	else if ((s->command->states & STATE_TRANSACTION) == 0)
 		text = STR("Not within a mail transaction");
-	smtp_reply_own(s, 503, "5.5.1", text);
+	return refusal(503, "5.5.1", text);
 }
 
-static void
-not_offered(struct smtp_server *s)
+static struct smtp_reply
+not_offered(const struct smtp_server *s)
 {
 	if (s->command->extension == SMTP_EXT_AUTH && smtp_server_offers(s, SMTP_EXT_STARTTLS))
-		smtp_reply_own(s, 538, "5.7.11", STR("Encryption required: use STARTTLS first"));
-	else if (s->command->extension == SMTP_EXT_AUTH || s->command->extension == SMTP_EXT_STARTTLS)
-		smtp_reply_own(s, 503, "5.5.1", STR("Not available in this session"));
-	else
-		smtp_reply_own(s, 502, "5.5.1", STR("Command not offered here"));
+		return refusal(538, "5.7.11", STR("Encryption required: use STARTTLS first"));
+	if (s->command->extension == SMTP_EXT_AUTH || s->command->extension == SMTP_EXT_STARTTLS)
+		return refusal(503, "5.5.1", STR("Not available in this session"));
+	return refusal(502, "5.5.1", STR("Command not offered here"));
 }
 
-/* What the command table demands of the command under way, in the order in which the client can mend it. */
-static bool
-is_in_order(struct smtp_server *s, struct str argument)
+/* What the command table has against the command under way, in the order in which the client can mend it. Code 0:
+ * nothing. */
+static struct smtp_reply
+objection(const struct smtp_server *s, struct str argument)
 {
 	const struct smtp_command *c = s->command;
 
-	if ((c->states & s->state) == 0) {
-		bad_sequence(s);
-		return false;
-	}
-	if ((c->flags & SMTP_AFTER_AUTH) && s->facts.must_authenticate && s->user[0] == '\0') {
-		smtp_reply_own(s, 530, "5.7.0", smtp_server_offers(s, SMTP_EXT_STARTTLS) ?
+	if ((c->states & s->state) == 0)
+		return bad_sequence(s);
+	if ((c->flags & SMTP_AFTER_AUTH) && s->facts.must_authenticate && s->user[0] == '\0')
+		return refusal(530, "5.7.0", smtp_server_offers(s, SMTP_EXT_STARTTLS) ?
 		    STR("Authentication required: use STARTTLS and AUTH first") : STR("Authentication required"));
-		return false;
-	}
-	if (!smtp_server_offers(s, c->extension)) {
-		not_offered(s);
-		return false;
-	}
-	if (((c->flags & SMTP_HAS_ARGUMENT) && argument.n == 0) || ((c->flags & SMTP_NO_ARGUMENT) && argument.n > 0)) {
-		smtp_reply_own(s, 501, "5.5.4", argument.n == 0 ? STR("Argument missing") : STR("No argument expected"));
-		return false;
-	}
-	return true;
+	if (!smtp_server_offers(s, c->extension))
+		return not_offered(s);
+	if ((c->flags & SMTP_HAS_ARGUMENT) && argument.n == 0)
+		return refusal(501, "5.5.4", STR("Argument missing"));
+	if ((c->flags & SMTP_NO_ARGUMENT) && argument.n > 0)
+		return refusal(501, "5.5.4", STR("No argument expected"));
+	return refusal(0, NULL, STR_NONE);
+}
+
+static void
+command_run(struct smtp_server *s, struct str argument)
+{
+	struct smtp_reply no = objection(s, argument);
+
+	if (s->command->flags & SMTP_HAS_CHUNK)
+		smtp_chunk_begin(s, argument, &no);
+	else if (no.code != 0)
+		smtp_reply_own(s, no.code, no.status, no.text);
+	else
+		s->command->handler(s, argument);
 }
 
 static void
@@ -164,8 +180,8 @@ dispatch(struct smtp_server *s, struct str line)
 	s->parameters = 0;
 	if (s->command == NULL)
 		unknown_command(s, verb);
-	else if (is_in_order(s, argument))
-		s->command->handler(s, argument);
+	else
+		command_run(s, argument);
 }
 
 static void

@@ -32,6 +32,7 @@
 #define SMTP_HELO_MAX 255
 #define SMTP_USER_MAX 255
 #define SMTP_JUNK_MAX 100 /* commands that lead nowhere (NOOP, RSET, VRFY ...) between two messages */
+#define SMTP_CHUNKS_MAX 100000 /* of a message */
 /* An owner's input buffer must be able to hold this much. */
 #define SMTP_INPUT_MIN (SMTP_AUTH_LINE_MAX + 64)
 
@@ -115,6 +116,7 @@ RB_HEAD(smtp_recipients, smtp_recipient);
 enum smtp_body {
 	SMTP_BODY_7BIT,
 	SMTP_BODY_8BITMIME,
+	SMTP_BODY_BINARYMIME, /* RFC 3030 3: any bytes, to be kept as they are */
 };
 
 struct smtp_transaction {
@@ -129,6 +131,7 @@ struct smtp_transaction {
 	struct smtp_recipients by_address;
 	size_t nrecipients;
 	uint64_t content_bytes; /* so far, unstuffed */
+	size_t chunks;		/* of BDAT */
 	const struct smtp_attributes *forwarded; /* XFORWARD before MAIL: where it came from; NULL: not said */
 };
 
@@ -140,7 +143,7 @@ enum smtp_event {
 	SMTP_SENDER,	   /* question: may transaction.sender send here? */
 	SMTP_RECIPIENT,	   /* question: may s->recipient be a recipient? */
 	SMTP_BODY,	   /* question: can the content come? */
-	SMTP_CONTENT,	   /* s->content is a piece of it; step again */
+	SMTP_CONTENT,	   /* s->content is a piece of it: CRLF lines, or any bytes of BINARYMIME; step again */
 	SMTP_MESSAGE,	   /* question: the content is complete; is the message taken (and durable)? */
 	SMTP_ABANDONED,	   /* a transaction whose sender was accepted ends without a message; step again */
 	SMTP_AUTHENTICATE, /* question: s->mechanism, s->response (see there) */
@@ -158,6 +161,7 @@ enum smtp_state {
 	SMTP_STATE_GREETED = 2,
 	SMTP_STATE_MAIL = 4, /* a sender, no recipient */
 	SMTP_STATE_RCPT = 8,
+	SMTP_STATE_BDAT = 16, /* part of the content is there */
 };
 
 #define SMTP_COMMANDS_MAX 24
@@ -210,6 +214,10 @@ struct smtp_server {
 	unsigned best_code;		   /* LMTP: of the replies so far */
 	unsigned parameters;		   /* bits of those that the command under way had already */
 	bool abandoned;			   /* is still to be told */
+	bool verdict_told;		   /* to a chunk before */
+	bool chunk_refused;		   /* BDAT out of order: its bytes are passed over */
+	bool chunk_last;
+	uint64_t chunk_size, chunk_left;
 	bool input_left;		   /* behind the command under way */
 	unsigned told;			   /* attributes that any XCLIENT gave */
 	struct str helo_before;		   /* while HELLO is open: what was in force; in the arena */
@@ -243,8 +251,8 @@ void smtp_server_answer(struct smtp_server *s, const struct smtp_reply *reply);
 /* To LMTP's MESSAGE, one recipient at a time in any order; the question is answered with the last of them. The text is
  * copied. */
 void smtp_server_answer_recipient(struct smtp_server *s, struct smtp_recipient *recipient, const struct smtp_reply *reply);
-/* Between BODY and MESSAGE: the rest of the content is thrown away, ABANDONED comes at its end, and this is then the
- * reply. The text is copied. */
+/* After CONTENT: the rest of the content is thrown away, ABANDONED comes at its end (or with RSET between two chunks), and
+ * this is the reply, also to each further chunk. The text is copied. */
 void smtp_server_refuse_content(struct smtp_server *s, const struct smtp_reply *reply);
 
 enum smtp_auth {
@@ -289,6 +297,7 @@ enum smtp_command_flag {
 	SMTP_AFTER_AUTH = 4, /* refused before authentication where that is required */
 	SMTP_IS_JUNK = 8,    /* leads nowhere: counted */
 	SMTP_LONG_LINE = 16, /* SMTP_AUTH_LINE_MAX */
+	SMTP_HAS_CHUNK = 32, /* so many bytes follow, even if it is refused */
 };
 
 enum smtp_extension {
@@ -299,6 +308,8 @@ enum smtp_extension {
 	SMTP_EXT_ENHANCEDSTATUSCODES,
 	SMTP_EXT_STARTTLS,
 	SMTP_EXT_AUTH,
+	SMTP_EXT_CHUNKING,
+	SMTP_EXT_BINARYMIME,
 	SMTP_EXT_ETRN,
 	SMTP_EXT_XCLIENT,
 	SMTP_EXT_XFORWARD,

@@ -15,8 +15,9 @@ enum {
 	MODE_CLOSING,
 };
 
-#define STATE_ANY (SMTP_STATE_CONNECTED | SMTP_STATE_GREETED | SMTP_STATE_MAIL | SMTP_STATE_RCPT)
-#define STATE_HELLO (SMTP_STATE_GREETED | SMTP_STATE_MAIL | SMTP_STATE_RCPT)
+#define STATE_TRANSACTION (SMTP_STATE_MAIL | SMTP_STATE_RCPT | SMTP_STATE_BDAT)
+#define STATE_HELLO (SMTP_STATE_GREETED | STATE_TRANSACTION)
+#define STATE_ANY (SMTP_STATE_CONNECTED | STATE_HELLO)
 
 /* --- smtp_server.c */
 
@@ -76,7 +77,16 @@ struct smtp_recipient *smtp_recipient_parse(struct smtp_server *s, struct str *a
 
 void smtp_command_mail(struct smtp_server *s, struct str argument);
 void smtp_command_rcpt(struct smtp_server *s, struct str argument);
+
+/* --- smtp_server_content.c */
+
 void smtp_command_data(struct smtp_server *s, struct str argument);
+void smtp_command_bdat(struct smtp_server *s, struct str argument);
+/* BDAT, in order (then its handler is called) or refused with this objection once its bytes have come. */
+void smtp_chunk_begin(struct smtp_server *s, struct str argument, const struct smtp_reply *objection);
+/* The owner's answers to BODY and MESSAGE. */
+void smtp_body_answer(struct smtp_server *s, const struct smtp_reply *reply);
+void smtp_message_answer(struct smtp_server *s, const struct smtp_reply *reply);
 /* Takes a piece of the content; true when there is something to tell the owner. */
 bool smtp_content_step(struct smtp_server *s, struct str in, size_t *taken);
 

@@ -1,5 +1,5 @@
 /*
- * The mail transaction: MAIL, RCPT, DATA with their parameters, the content, and the owner's answers.
+ * The mail transaction: MAIL and RCPT with their parameters, and the owner's answers.
  */
 #include <assert.h>
 
@@ -34,7 +34,7 @@ parameter_size(struct smtp_server *s, struct str value)
 	return true;
 }
 
-/* RFC 6152 2 */
+/* RFC 6152 2, RFC 3030 3 */
 static bool
 parameter_body(struct smtp_server *s, struct str value)
 {
@@ -42,8 +42,10 @@ parameter_body(struct smtp_server *s, struct str value)
 		s->transaction.body = SMTP_BODY_7BIT;
 	} else if (str_equal_nocase(value, STR("8BITMIME"))) {
 		s->transaction.body = SMTP_BODY_8BITMIME;
+	} else if (str_equal_nocase(value, STR("BINARYMIME"))) {
+		s->transaction.body = SMTP_BODY_BINARYMIME;
 	} else {
-		smtp_reply_own(s, 501, "5.5.4", STR("BODY must be 7BIT or 8BITMIME"));
+		smtp_reply_own(s, 501, "5.5.4", STR("BODY must be 7BIT, 8BITMIME or BINARYMIME"));
 		return false;
 	}
 	return true;
@@ -239,130 +241,6 @@ recipient_accepted(struct smtp_server *s)
 	smtp_state_set(s, SMTP_STATE_RCPT);
 }
 
-/* --- DATA ---------------------------------------------------------------------------------------------------------------- */
-
-void
-smtp_command_data(struct smtp_server *s, struct str argument)
-{
-	(void)argument;
-	smtp_ask(s, SMTP_BODY);
-}
-
-/* The message is over, one way or the other. */
-static void
-message_done(struct smtp_server *s, unsigned code)
-{
-	if (code < 400) {
-		s->counters->messages++;
-		s->counters->errors = s->counters->junk = 0;
-	}
-	if (s->mode != MODE_CLOSING)
-		s->mode = MODE_COMMAND;
-	smtp_state_set(s, SMTP_STATE_GREETED);
-	smtp_count_outcome(s, code);
-}
-
-/* In the order of the recipients, as far as their replies are known (RFC 2033 4.2). */
-static void
-write_known_replies(struct smtp_server *s)
-{
-	if (s->reply_next == NULL)
-		s->reply_next = s->transaction.recipients;
-	while (s->reply_next != NULL && s->reply_next->answered) {
-		smtp_reply_write(s, &s->reply_next->reply);
-		if (s->best_code == 0 || s->reply_next->reply.code < s->best_code)
-			s->best_code = s->reply_next->reply.code;
-		s->reply_next = s->reply_next->next;
-	}
-	if (s->reply_next == NULL)
-		message_done(s, s->best_code);
-}
-
-static struct smtp_reply
-keep_reply(struct smtp_server *s, const struct smtp_reply *reply)
-{
-	struct smtp_reply kept = *reply;
-
-	kept.text = arena_copy(&s->transaction.arena, str_sub(reply->text, 0, SMTP_REPLY_TEXT_MAX));
-	if (kept.text.p == NULL)
-		kept.text = reply->code < 400 ? STR("Ok") : STR("Refused");
-	return kept;
-}
-
-void
-smtp_server_refuse_content(struct smtp_server *s, const struct smtp_reply *reply)
-{
-	assert(s->mode == MODE_CONTENT);
-	if (s->verdict.code == 0)
-		s->verdict = keep_reply(s, reply);
-}
-
-/* The content that was thrown away has ended: its verdict, once or for each recipient. */
-static void
-refuse_message(struct smtp_server *s)
-{
-	struct smtp_reply reply = s->verdict;
-	bool is_bare = s->dot.found != 0 && !s->facts.normalise;
-
-	if (s->facts.protocol == SMTP_LMTP)
-		for (struct smtp_recipient *r = s->transaction.recipients; r != NULL; r = r->next)
-			smtp_reply_write(s, &reply);
-	else
-		smtp_reply_write(s, &reply);
-	s->abandoned = true;
-	if (is_bare)
-		s->mode = MODE_CLOSING;
-	message_done(s, reply.code);
-}
-
-/* The core's own objections to content; each is told once, at the end. */
-static void
-judge_content(struct smtp_server *s)
-{
-	struct smtp_reply reply = {0};
-
-	if (s->verdict.code != 0)
-		return;
-	if (s->dot.found != 0 && !s->facts.normalise)
-		reply = (struct smtp_reply){554, "5.6.0", s->dot.found & DOT_NUL ? STR("NUL in the message") :
-		    s->dot.found & DOT_BARE_LF ? STR("Bare <LF> in the message") : STR("Bare <CR> in the message")};
-	else if (s->transaction.content_bytes > s->facts.size_max)
-		reply = (struct smtp_reply){552, "5.3.4", STR("Message size exceeds fixed limit")};
-	s->verdict = reply;
-	if (reply.code == 0)
-		return;
-	s->refusal = reply;
-	s->refused_verb = s->command->verb.p;
-}
-
-/* To be used once the whole content is there. */
-static void
-content_ended(struct smtp_server *s)
-{
-	if (s->verdict.code != 0)
-		refuse_message(s);
-	else
-		smtp_ask(s, SMTP_MESSAGE);
-}
-
-bool
-smtp_content_step(struct smtp_server *s, struct str in, size_t *taken)
-{
-	struct str piece;
-	bool ended;
-
-	*taken = dot_read(&s->dot, in, &piece, &ended);
-	s->transaction.content_bytes += piece.n;
-	judge_content(s);
-	if (ended) {
-		content_ended(s);
-	} else if (piece.n > 0 && s->verdict.code == 0) {
-		s->content = piece;
-		s->event = SMTP_CONTENT;
-	}
-	return ended || *taken > 0;
-}
-
 /* --- answers ------------------------------------------------------------------------------------------------------------- */
 
 static const struct smtp_reply usual_words[] = {
@@ -374,30 +252,6 @@ static const struct smtp_reply usual_words[] = {
     [SMTP_ETRN] = {250, "2.0.0", STR("Queuing for the node started")}, /* RFC 1985 5.3 */
     [SMTP_XCLIENT] = {220, NULL, STR("")},
 };
-
-static void
-answer_all_recipients(struct smtp_server *s, const struct smtp_reply *reply)
-{
-	struct smtp_reply kept = keep_reply(s, reply);
-
-	for (struct smtp_recipient *r = s->transaction.recipients; r != NULL; r = r->next) {
-		if (!r->answered)
-			r->reply = kept;
-		r->answered = true;
-	}
-	write_known_replies(s);
-}
-
-static void
-answer_message(struct smtp_server *s, const struct smtp_reply *reply)
-{
-	if (s->facts.protocol == SMTP_LMTP) {
-		answer_all_recipients(s, reply);
-		return;
-	}
-	smtp_reply_write(s, reply);
-	message_done(s, reply->code);
-}
 
 /* Where no transaction is under way, what a question left in its arena goes; but not what XFORWARD said. */
 static void
@@ -419,10 +273,7 @@ apply_answer(struct smtp_server *s, enum smtp_event question, bool yes)
 		if (yes)
 			recipient_accepted(s);
 		s->recipient = NULL;
-	} else if (question == SMTP_BODY) {
-		if (yes)
-			s->mode = MODE_CONTENT;
-	} else {
+	} else if (question != SMTP_BODY) {
 		if (question == SMTP_HELLO)
 			smtp_hello_refused(s);
 		arena_tidy(s);
@@ -435,8 +286,7 @@ answer_plainly(struct smtp_server *s, enum smtp_event question, const struct smt
 {
 	smtp_reply_write(s, reply);
 	apply_answer(s, question, reply->code < 400);
-	if (s->mode != MODE_CONTENT)
-		smtp_count_outcome(s, reply->code);
+	smtp_count_outcome(s, reply->code);
 }
 
 void
@@ -447,7 +297,9 @@ smtp_server_answer(struct smtp_server *s, const struct smtp_reply *reply)
 
 	assert(s->mode == MODE_QUESTION && question != SMTP_AUTHENTICATE && question != SMTP_RESPOND);
 	if (question == SMTP_MESSAGE)
-		answer_message(s, reply);
+		smtp_message_answer(s, reply);
+	else if (question == SMTP_BODY)
+		smtp_body_answer(s, reply);
 	else if (question == SMTP_HELLO && yes)
 		smtp_hello_accepted(s);
 	else if (question == SMTP_XCLIENT && yes)
@@ -463,15 +315,4 @@ smtp_server_accept(struct smtp_server *s)
 {
 	assert(s->event < sizeof usual_words / sizeof usual_words[0] && usual_words[s->event].code != 0);
 	smtp_server_answer(s, &usual_words[s->event]);
-}
-
-void
-smtp_server_answer_recipient(struct smtp_server *s, struct smtp_recipient *recipient, const struct smtp_reply *reply)
-{
-	assert(s->mode == MODE_QUESTION && s->event == SMTP_MESSAGE && s->facts.protocol == SMTP_LMTP);
-	if (recipient->answered)
-		return;
-	recipient->reply = keep_reply(s, reply);
-	recipient->answered = true;
-	write_known_replies(s);
 }

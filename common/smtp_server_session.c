@@ -43,7 +43,7 @@ void
 smtp_hello_accepted(struct smtp_server *s)
 {
 	s->mode = MODE_COMMAND;
-	s->abandoned = s->state == SMTP_STATE_MAIL || s->state == SMTP_STATE_RCPT;
+	s->abandoned = (s->state & STATE_TRANSACTION) != 0;
 	smtp_state_set(s, SMTP_STATE_GREETED);
 	if (s->extended)
 		smtp_extensions_write(s);
@@ -87,7 +87,7 @@ void
 smtp_command_rset(struct smtp_server *s, struct str argument)
 {
 	(void)argument;
-	s->abandoned = s->state == SMTP_STATE_MAIL || s->state == SMTP_STATE_RCPT;
+	s->abandoned = (s->state & STATE_TRANSACTION) != 0;
 	smtp_state_set(s, s->state == SMTP_STATE_CONNECTED ? SMTP_STATE_CONNECTED : SMTP_STATE_GREETED);
 	smtp_reply_own(s, 250, "2.0.0", STR("Ok"));
 }
@@ -156,7 +156,7 @@ void
 smtp_command_quit(struct smtp_server *s, struct str argument)
 {
 	(void)argument;
-	s->abandoned = s->state == SMTP_STATE_MAIL || s->state == SMTP_STATE_RCPT;
+	s->abandoned = (s->state & STATE_TRANSACTION) != 0;
 	smtp_state_set(s, SMTP_STATE_GREETED);
 	smtp_reply_own(s, 221, "2.0.0", STR("Bye"));
 	s->mode = MODE_CLOSING;

@@ -64,13 +64,29 @@ message_id_of(struct str content)
 	return NULL;
 }
 
+/* --- the form of what is written ------------------------------------------------------------------------------------------ */
+
+enum form {
+	FORM_WIRE,     /* CRLF lines, to become LF lines */
+	FORM_LINES,    /* LF lines */
+	FORM_VERBATIM, /* any bytes, in which CRLF ends a line of the header */
+};
+
+static bool
+write_in_form(struct mailbox_file *file, struct str bytes, enum form form, struct err *err)
+{
+	if (form == FORM_WIRE)
+		return mailbox_file_write(file, bytes, err);
+	return mailbox_file_write_lines(file, bytes, err);
+}
+
 /* --- writing -------------------------------------------------------------------------------------------------------------- */
 
 /* All Delivered-To fields are in the one text that the links share: the addresses are the same person's. */
 static bool
-write_head(struct delivery *delivery, struct mailbox_file *file, bool lines, struct err *err)
+write_head(struct delivery *delivery, struct mailbox_file *file, enum form form, struct err *err)
 {
-	const char *end = lines ? "\n" : "\r\n";
+	const char *end = form == FORM_LINES ? "\n" : "\r\n";
 	struct buf head;
 	bool ok;
 
@@ -81,23 +97,20 @@ write_head(struct delivery *delivery, struct mailbox_file *file, bool lines, str
 			buf_addf(&head, "Delivered-To: %s%s", delivery->recipients[i], end);
 	if (!buf_ok(&head))
 		ok = err_set(err, ERR_TEMP, "no memory for a header");
-	else if (lines)
-		ok = mailbox_file_write_lines(file, buf_str(&head), err);
 	else
-		ok = mailbox_file_write(file, buf_str(&head), err);
+		ok = write_in_form(file, buf_str(&head), form, err);
 	buf_clear(&head);
 	return ok;
 }
 
 static struct mailbox_file *
-write_file(struct delivery *delivery, struct mailbox *mailbox, struct str content, bool lines, struct err *err)
+write_file(struct delivery *delivery, struct mailbox *mailbox, struct str content, enum form form, struct err *err)
 {
 	struct mailbox_file *file = mailbox_file_new(mailbox, err);
 
 	if (file == NULL)
 		return NULL;
-	if (write_head(delivery, file, lines, err) &&
-	    (lines ? mailbox_file_write_lines(file, content, err) : mailbox_file_write(file, content, err)) &&
+	if (write_head(delivery, file, form, err) && write_in_form(file, content, form, err) &&
 	    mailbox_file_finish(file, NULL, err))
 		return file;
 	mailbox_file_free(file);
@@ -114,7 +127,7 @@ fail(struct delivery *delivery, size_t i, const struct err *err)
 }
 
 static void
-write_all(struct delivery *delivery, struct mailbox *mailbox, struct str content, bool lines)
+write_all(struct delivery *delivery, struct mailbox *mailbox, struct str content, enum form form)
 {
 	struct mailbox_file *first = NULL;
 	struct err err;
@@ -125,7 +138,7 @@ write_all(struct delivery *delivery, struct mailbox *mailbox, struct str content
 		if (first != NULL)
 			delivery->files[i] = mailbox_file_link(first, &err);
 		if (delivery->files[i] == NULL) /* the first, or a file system without links */
-			delivery->files[i] = write_file(delivery, mailbox, content, lines, &err);
+			delivery->files[i] = write_file(delivery, mailbox, content, form, &err);
 		if (delivery->files[i] == NULL)
 			fail(delivery, i, &err);
 		else if (first == NULL)
@@ -150,7 +163,7 @@ delivery_new(struct mailbox *mailbox, uint32_t id, const struct handoff_letter *
 		if (delivery_is_loop(letter->content, letter->recipients[i]))
 			delivery->result.status[i] = HANDOFF_LOOP;
 	}
-	write_all(delivery, mailbox, letter->content, lines);
+	write_all(delivery, mailbox, letter->content, lines ? FORM_LINES : letter->verbatim ? FORM_VERBATIM : FORM_WIRE);
 	return delivery;
 }
 

@@ -25,7 +25,8 @@ STAILQ_HEAD(deliveries, delivery);
 /*
  * Writes the letter: with Return-Path and Delivered-To in front, and as a hard link for each further recipient, since all
  * of them are the same account. What is already refused (a loop, no space) is in the result. `lines`: the content has LF
- * lines. Nothing of letter is kept.
+ * lines. Else it is in wire form, and becomes LF lines; but what is `verbatim` stays byte for byte what it is, CRLF
+ * included: LF lines could not be told from the LFs of a binary part any more. Nothing of letter is kept.
  */
 struct delivery *delivery_new(struct mailbox *mailbox, uint32_t id, const struct handoff_letter *letter, bool lines);
 void delivery_free(struct delivery *delivery);

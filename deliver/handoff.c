@@ -61,13 +61,14 @@ handoff_letter_encode(struct buf *b, uint32_t id, const struct handoff_letter *l
 		msg_add_str(b, letter->recipients[i]);
 	msg_add_u64(b, letter->in_file);
 	msg_add_u64(b, letter->size);
+	msg_add_u64(b, letter->verbatim);
 	msg_add_str(b, letter->in_file ? STR_NONE : letter->content);
 }
 
 bool
 handoff_letter_decode(struct msg *m, struct handoff_letter *letter)
 {
-	uint64_t n, in_file;
+	uint64_t n, in_file, verbatim;
 
 	letter->sender = msg_get_str(m);
 	n = msg_get_u64(m);
@@ -82,8 +83,10 @@ handoff_letter_decode(struct msg *m, struct handoff_letter *letter)
 	in_file = msg_get_u64(m);
 	letter->in_file = in_file != 0;
 	letter->size = msg_get_u64(m);
+	verbatim = msg_get_u64(m);
+	letter->verbatim = verbatim != 0;
 	letter->content = msg_get_str(m);
-	if (!msg_done(m) || in_file > 1)
+	if (!msg_done(m) || in_file > 1 || verbatim > 1)
 		return false;
 	return letter->in_file ? m->fd >= 0 && letter->content.n == 0 : letter->content.n == letter->size;
 }

@@ -53,6 +53,7 @@ struct handoff_letter {
 	size_t nrecipients; /* 1 and more */
 	bool in_file;	    /* the content is in the descriptor that comes along, sealed */
 	struct str content; /* else here; in wire form */
+	bool verbatim;	    /* BINARYMIME: to be stored byte for byte, with the line ends that it has */
 	uint64_t size;
 };
 

@@ -199,7 +199,8 @@ letter_content(struct session *s, struct handoff_letter *out)
 static void
 letter_send(struct session *s, size_t i)
 {
-	struct handoff_letter out = {.sender = s->smtp.transaction.sender.text};
+	struct handoff_letter out = {.sender = s->smtp.transaction.sender.text,
+	    .verbatim = s->smtp.transaction.body == SMTP_BODY_BINARYMIME};
 	struct session_letter *letter = calloc(1, sizeof *letter);
 	size_t n;
 

@@ -65,8 +65,8 @@ envelope_write(struct session *s, struct queue_writer *w, uint64_t time_ms)
 		queue_writer_record(w, QUEUE_LOGIN, str_from(s->smtp.user));
 	else if (s->local_user[0] != '\0')
 		queue_writer_record(w, QUEUE_LOGIN, str_from(s->local_user));
-	if (t->body == SMTP_BODY_8BITMIME)
-		queue_writer_record(w, QUEUE_BODY, STR("8BITMIME"));
+	if (t->body != SMTP_BODY_7BIT)
+		queue_writer_record(w, QUEUE_BODY, t->body == SMTP_BODY_8BITMIME ? STR("8BITMIME") : STR("BINARYMIME"));
 	recipients_write(s, w);
 }
 

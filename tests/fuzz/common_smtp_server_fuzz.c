@@ -42,7 +42,7 @@ answer(struct run *r, struct str text)
 static void
 answer_message(struct run *r)
 {
-	for (size_t i = 0; i < r->content.n; i++)
+	for (size_t i = 0; i < r->content.n && r->s.transaction.body != SMTP_BODY_BINARYMIME; i++)
 		if (r->content.p[i] == '\0' || (r->content.p[i] == '\r' && (i + 1 == r->content.n || r->content.p[i + 1] != '\n')) ||
 		    (r->content.p[i] == '\n' && (i == 0 || r->content.p[i - 1] != '\r')))
 			abort();

@@ -111,6 +111,74 @@ every_mix_of_cr_lf_dot_and_nul_agrees_with_the_definition(void **state)
 	}
 }
 
+/* The definition of what must not be in content, byte by byte. */
+static unsigned
+bare_in(struct str s)
+{
+	unsigned found = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '\0')
+			found |= DOT_NUL;
+		if (s.p[i] == '\r' && (i + 1 == s.n || s.p[i + 1] != '\n'))
+			found |= DOT_BARE_CR;
+		if (s.p[i] == '\n' && (i == 0 || s.p[i - 1] != '\r'))
+			found |= DOT_BARE_LF;
+	}
+	return found;
+}
+
+/* In two pieces, all of each being taken. */
+static void
+read_counted(struct dot_reader *reader, struct str in, size_t cut, struct buf *content)
+{
+	struct str parts[] = {str_sub(in, 0, cut), str_skip(in, cut)}, piece;
+	bool ended;
+
+	for (size_t i = 0; i < 2; i++)
+		while (parts[i].n > 0) {
+			parts[i] = str_skip(parts[i], dot_read(reader, parts[i], &piece, &ended));
+			buf_add(content, piece);
+			assert_false(ended);
+		}
+	if (dot_read_end(reader, &piece))
+		buf_add(content, piece);
+}
+
+static void
+counted_content_is_taken_as_it_is_wherever_it_is_cut(void **state)
+{
+	static const char letters[] = {'\r', '\n', '.', '\0', 'x'};
+
+	(void)state;
+	for (size_t n = 0; n <= 6; n++) {
+		size_t count = 1;
+
+		for (size_t i = 0; i < n; i++)
+			count *= sizeof letters;
+		for (size_t number = 0; number < count; number++) {
+			char text[6];
+			size_t rem = number;
+
+			for (size_t i = 0; i < n; i++, rem /= sizeof letters)
+				text[i] = letters[rem % sizeof letters];
+			for (size_t cut = 0; cut <= n; cut++) {
+				struct dot_reader plain = {.counted = true}, normal = {.counted = true, .normalise = true};
+				struct buf content;
+
+				buf_init(&content, 64);
+				read_counted(&plain, (struct str){text, n}, cut, &content);
+				assert_str(buf_str(&content), ((struct str){text, n}));
+				assert_int_equal(plain.found, bare_in((struct str){text, n}));
+				buf_reset(&content);
+				read_counted(&normal, (struct str){text, n}, cut, &content);
+				assert_int_equal(bare_in(buf_str(&content)), 0);
+				buf_clear(&content);
+			}
+		}
+	}
+}
+
 static void
 normalised_content_has_no_bare_cr_lf_or_nul(void **state)
 {
@@ -194,6 +262,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(only_crlf_dot_crlf_ends_whatever_the_pieces),
 	    cmocka_unit_test(every_mix_of_cr_lf_dot_and_nul_agrees_with_the_definition),
+	    cmocka_unit_test(counted_content_is_taken_as_it_is_wherever_it_is_cut),
 	    cmocka_unit_test(normalised_content_has_no_bare_cr_lf_or_nul),
 	    cmocka_unit_test(written_content_is_stuffed_and_has_crlf_only),
 	};

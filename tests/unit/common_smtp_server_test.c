@@ -220,12 +220,15 @@ owner_feed(struct owner *o, struct str in, size_t first, size_t step)
 /* --- sessions ------------------------------------------------------------------------------------------------------------ */
 
 #define GREETING "220 satu.test ESMTP Merpati\r\n"
-#define HELLO                                                                                                       \
-	"250-satu.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-STARTTLS\r\n" \
-	"250 AUTH PLAIN LOGIN\r\n"
+/* EHLO's reply in parts: what is always there, what depends on the session, what is always there behind it. */
+#define HELLO_BEGIN "250-satu.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n"
+#define HELLO_MAY "250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n"
+#define HELLO_REST "250-CHUNKING\r\n"
+#define HELLO_LAST "BINARYMIME\r\n"
+#define HELLO HELLO_BEGIN HELLO_MAY HELLO_REST "250 " HELLO_LAST
 #define HELLO_ALL                                                                                                   \
-	"250-satu.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-STARTTLS\r\n" \
-	"250-AUTH PLAIN LOGIN\r\n250-ETRN\r\n250-XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT\r\n"     \
+	HELLO_BEGIN HELLO_MAY HELLO_REST "250-" HELLO_LAST                                                           \
+	"250-ETRN\r\n250-XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT\r\n"                              \
 	"250 XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n"
 #define GO "354 End data with <CR><LF>.<CR><LF>\r\n"
 #define BEGIN "EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\n"
@@ -277,7 +280,7 @@ static const struct session {
             "MAIL FROM:<a@b.test> X=Y\r\nMAIL FROM:<a@b.test> SIZE=1 SIZE=1\r\nMAIL FROM:<a@b.test>SIZE=1\r\n"
             "MAIL FROM:<a@b.test> SIZE\r\n"),
         STR(GREETING HELLO "250 2.1.0 Ok\r\n250 2.0.0 Ok\r\n552 5.3.4 Message size exceeds fixed limit\r\n"
-            "501 5.5.4 SIZE must be a number\r\n501 5.5.4 BODY must be 7BIT or 8BITMIME\r\n555 5.5.4 Parameter not recognised\r\n"
+            "501 5.5.4 SIZE must be a number\r\n501 5.5.4 BODY must be 7BIT, 8BITMIME or BINARYMIME\r\n555 5.5.4 Parameter not recognised\r\n"
             "501 5.5.4 Parameter given twice\r\n501 5.5.4 Malformed argument\r\n501 5.5.4 SIZE must be a number\r\n"),
         "mail:a@b.test abandoned ", STR("")},
     {"malformed addresses", STR("EHLO x\r\nMAIL FROM:a@b.test\r\nMAIL <a@b.test>\r\nMAIL FROM:<a@b>\r\nRCPT TO:<>\r\n"
@@ -292,7 +295,7 @@ static const struct session {
         "", STR("")},
     {"unknown", STR("XYZZY\r\n\r\nLHLO x\r\nHELP\r\n"),
         STR(GREETING "500 5.5.2 Command not recognised\r\n500 5.5.2 Command not recognised\r\n500 5.5.2 Command not recognised\r\n"
-            "214 2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT STARTTLS AUTH\r\n"),
+            "214 2.0.0 EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT STARTTLS AUTH\r\n"),
         "", STR("")},
     {"VRFY tells nothing", STR("EHLO x\r\nVRFY baru\r\n"),
         STR(GREETING HELLO "252 2.1.5 Send some mail, and I will try to deliver it\r\n"), "", STR("")},
@@ -392,6 +395,184 @@ static const struct session asked[] = {
         "hello:x vrfy:a mail: from 0=h.test 8=3 9=LOCAL abandoned mail: ", STR("")},
 };
 
+static bool
+has_bare(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] == '\0' || (s.p[i] == '\r' && (i + 1 == s.n || s.p[i + 1] != '\n')) ||
+		    (s.p[i] == '\n' && (i == 0 || s.p[i - 1] != '\r')))
+			return true;
+	return false;
+}
+
+#define OK_BYTES(n) "250 2.0.0 Ok: " #n " bytes\r\n"
+#define QUEUED "250 2.0.0 Ok: queued as X\r\n"
+
+static const struct session chunked[] = {
+    {"one chunk", STR(BEGIN "BDAT 10 LAST\r\n..x\r\n.\r\n\r\nNOOP\r\n"), STR(BEGUN QUEUED "250 2.0.0 Ok\r\n"),
+        "mail:a@b.test rcpt:c@d.test data message ", STR("..x\r\n.\r\n\r\n")},
+    {"a CRLF in two chunks", STR(BEGIN "BDAT 2\r\na\rbdat 4\r\n\nb\r\nBDAT 0 LAST\r\nMAIL FROM:<>\r\n"),
+        STR(BEGUN OK_BYTES(2) OK_BYTES(4) QUEUED "250 2.1.0 Ok\r\n"), "mail:a@b.test rcpt:c@d.test data message mail: ",
+        STR("a\r\nb\r\n")},
+    {"nothing at all", STR(BEGIN "BDAT 0 LAST\r\n"), STR(BEGUN QUEUED), "mail:a@b.test rcpt:c@d.test data message ", STR("")},
+    {"a bare CR at the end", STR(BEGIN "BDAT 2\r\na\rBDAT 0 LAST\r\nBDAT 3 LAST\r\nabcNOOP\r\n"),
+        STR(BEGUN OK_BYTES(2) "554 5.6.0 Bare <CR> in the message\r\n503 5.5.1 Need MAIL command\r\n250 2.0.0 Ok\r\n"),
+        "mail:a@b.test rcpt:c@d.test data abandoned ", STR("a")},
+    {"a bare LF", STR(BEGIN "BDAT 4\r\na\n.\nBDAT 3\r\nabcBDAT 3 LAST\r\nabcNOOP\r\n"),
+        STR(BEGUN "554 5.6.0 Bare <LF> in the message\r\n554 5.6.0 Bare <LF> in the message\r\n554 5.6.0 Bare <LF> in the message\r\n"
+            "250 2.0.0 Ok\r\n"),
+        "mail:a@b.test rcpt:c@d.test data abandoned ", STR("a")},
+    {"any bytes", STR("EHLO x\r\nMAIL FROM:<a@b.test> BODY=BINARYMIME\r\nRCPT TO:<c@d.test>\r\nDATA\r\n"
+            "BDAT 8\r\n\r\0\n\n\r\r\n.BDAT 2 LAST\r\n\r\xff"),
+        STR(GREETING HELLO "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n503 5.5.1 BINARYMIME needs BDAT\r\n" OK_BYTES(8) QUEUED),
+        "mail:a@b.test rcpt:c@d.test data message ", STR("\r\0\n\n\r\r\n.\r\xff")},
+    {"between chunks", STR(BEGIN "BDAT 1\r\naDATA\r\nMAIL FROM:<>\r\nRCPT TO:<x@y.test>\r\nSTARTTLS\r\nNOOP\r\nRSET\r\n"
+            "BDAT 6 LAST\r\nRSET\r\nNOOP\r\n"),
+        STR(BEGUN OK_BYTES(1) "503 5.5.1 Not between BDAT commands\r\n503 5.5.1 Not between BDAT commands\r\n"
+            "503 5.5.1 Not between BDAT commands\r\n503 5.5.1 Not between BDAT commands\r\n250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n"
+            "503 5.5.1 Need MAIL command\r\n250 2.0.0 Ok\r\n"),
+        "mail:a@b.test rcpt:c@d.test data abandoned ", STR("a")},
+    {"BDAT after DATA", STR(BEGIN "DATA\r\nx\r\n.\r\nBDAT 4\r\nabcdBDAT 0 LAST\r\n"),
+        STR(BEGUN GO QUEUED "503 5.5.1 Need MAIL command\r\n503 5.5.1 Need MAIL command\r\n"),
+        "mail:a@b.test rcpt:c@d.test data message ", STR("x\r\n")},
+    {"no recipient: the bytes are no commands", STR("BDAT 6\r\nNOOP\r\nEHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<tiada@d.test>\r\n"
+            "BDAT 6\r\nNOOP\r\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n"),
+        STR(GREETING "503 5.5.1 Send EHLO or HELO first\r\n" HELLO "250 2.1.0 Ok\r\n550 5.1.1 No such ?? user\r\n"
+            "503 5.5.1 No valid recipients\r\n503 5.5.1 No valid recipients\r\n250 2.0.0 Ok\r\n"),
+        "mail:a@b.test rcpt:tiada@d.test ", STR("")},
+    {"a size that is none", STR(BEGIN "BDAT x\r\nNOOP\r\n"), STR(BEGUN "501 5.5.4 Syntax: BDAT size [LAST]\r\n"),
+        "mail:a@b.test rcpt:c@d.test close ", STR("")},
+    {"a size that is too large a number", STR("BDAT 18446744073709551616 LAST\r\nNOOP\r\n"),
+        STR(GREETING "501 5.5.4 Syntax: BDAT size [LAST]\r\n"), "close ", STR("")},
+    {"a word that is not LAST", STR("BDAT 4 FIRST\r\nNOOP\r\n"), STR(GREETING "501 5.5.4 Syntax: BDAT size [LAST]\r\n"), "close ", STR("")},
+    {"a word behind LAST", STR("BDAT 4 LAST x\r\nNOOP\r\n"), STR(GREETING "501 5.5.4 Syntax: BDAT size [LAST]\r\n"), "close ", STR("")},
+    {"no size", STR("BDAT\r\nNOOP\r\n"), STR(GREETING "501 5.5.4 Syntax: BDAT size [LAST]\r\n"), "close ", STR("")},
+};
+
+static void
+content_may_come_in_chunks(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(chunked); i++)
+		session_check(&chunked[i], &default_facts);
+}
+
+/* The message in the chunks that the bits of `cuts` say (a cut behind byte i for bit i), the last of them empty or not. */
+static void
+add_chunks(struct buf *in, struct str message, unsigned cuts, bool empty_last)
+{
+	size_t begin = 0;
+
+	for (size_t i = 0; i < message.n; i++) {
+		bool last = i + 1 == message.n;
+
+		if (!last && !(cuts & 1U << i))
+			continue;
+		buf_addf(in, "BDAT %zu%s\r\n", i + 1 - begin, last && !empty_last ? " LAST" : "");
+		buf_add(in, str_sub(message, begin, i + 1 - begin));
+		begin = i + 1;
+	}
+	if (empty_last)
+		buf_adds(in, "BDAT 0 LAST\r\n");
+}
+
+static void
+check_chunks(struct str message, unsigned cuts, bool binary, bool normalise)
+{
+	static const struct str plain = STR("EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<c@d.test>\r\n");
+	static const struct str any = STR("EHLO x\r\nMAIL FROM:<> BODY=BINARYMIME\r\nRCPT TO:<c@d.test>\r\n");
+	struct smtp_server_facts facts = default_facts;
+	struct buf in;
+	struct owner o;
+
+	facts.normalise = normalise;
+	buf_init(&in, 4096);
+	buf_add(&in, binary ? any : plain);
+	add_chunks(&in, message, cuts, cuts % 3 == 0);
+	owner_open(&o, &facts);
+	owner_feed(&o, buf_str(&in), cuts % in.n, 1 + cuts % 7);
+	if (binary || !has_bare(message)) {
+		assert_str(buf_str(&o.content), message);
+		assert_int_equal(o.counters.messages, 1);
+	} else if (normalise) {
+		assert_false(has_bare(buf_str(&o.content)));
+		assert_int_equal(o.counters.messages, 1);
+	} else {
+		assert_int_equal(o.counters.messages, 0);
+		assert_int_equal(str_search(buf_str(&o.events), STR("message")), o.events.n);
+	}
+	buf_reset(&o.out);
+	owner_feed(&o, STR("NOOP\r\n"), 9, 9);
+	assert_str(buf_str(&o.out), STR("250 2.0.0 Ok\r\n"));
+	owner_close(&o);
+	buf_clear(&in);
+}
+
+static void
+every_chunking_of_a_message_is_the_message(void **state)
+{
+	static const struct str messages[] = {STR("a\r\n.\r\n..\r\nb\r\n"), STR("a\r\n\r\nb\0c\rd\ne"), STR("\r\n.\r\n\r\nMAIL"),
+	    STR("x\r"), STR("\n\r\r\n\0\n\r\n.\n\r")};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(messages); i++)
+		for (unsigned cuts = 0; cuts < 1U << (messages[i].n - 1); cuts++) {
+			check_chunks(messages[i], cuts, true, false);
+			check_chunks(messages[i], cuts, false, false);
+			check_chunks(messages[i], cuts, false, true);
+		}
+}
+
+static void
+chunks_are_limited_in_sum_and_number(void **state)
+{
+	struct smtp_server_facts facts = default_facts;
+	struct owner o;
+
+	(void)state;
+	owner_open(&o, &facts);
+	owner_feed(&o, STR(BEGIN), 999, 1);
+	for (int i = 0; i < 1000; i++)
+		owner_feed(&o, STR("BDAT 1\r\nx"), 99, 1);
+	buf_reset(&o.out);
+	owner_feed(&o, STR("BDAT 1\r\nxBDAT 1\r\nxBDAT 1 LAST\r\nxNOOP\r\n"), 99, 1);
+	assert_str(buf_str(&o.out), STR("552 5.3.4 Message size exceeds fixed limit\r\n552 5.3.4 Message size exceeds fixed limit\r\n"
+	                                "552 5.3.4 Message size exceeds fixed limit\r\n250 2.0.0 Ok\r\n"));
+	assert_int_equal(o.content.n, 1000);
+	assert_int_equal(o.counters.errors, 2);
+	owner_feed(&o, STR("MAIL FROM:<>\r\nRCPT TO:<c@d.test>\r\n"), 99, 99);
+	for (int i = 0; i < SMTP_CHUNKS_MAX; i++) {
+		buf_reset(&o.out);
+		owner_feed(&o, STR("BDAT 0\r\n"), 99, 99);
+	}
+	assert_str(buf_str(&o.out), STR("250 2.0.0 Ok: 0 bytes\r\n"));
+	buf_reset(&o.out);
+	owner_feed(&o, STR("BDAT 3 LAST\r\nabc"), 99, 99);
+	assert_str(buf_str(&o.out), STR("554 5.5.0 Too many chunks\r\n"));
+	owner_close(&o);
+}
+
+static void
+lmtp_answers_for_each_recipient_after_the_last_chunk(void **state)
+{
+	struct smtp_server_facts facts = default_facts;
+	struct owner o;
+
+	(void)state;
+	facts.protocol = SMTP_LMTP;
+	for (unsigned refuse = 0; refuse < 2; refuse++) {
+		owner_open(&o, &facts);
+		o.refuse_content_at = refuse;
+		owner_feed(&o, STR("LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<1@x.test>\r\nRCPT TO:<2@x.test>\r\n"), 99, 1);
+		buf_reset(&o.out);
+		owner_feed(&o, STR("BDAT 3\r\na\r\nBDAT 0\r\nBDAT 3 LAST\r\nb\r\nBDAT 2 LAST\r\n\r\nNOOP\r\n"), 99, 1);
+		assert_str(buf_str(&o.out), refuse ? STR("452 4.3.1 Disk full\r\n452 4.3.1 Disk full\r\n452 4.3.1 Disk full\r\n"
+		    "452 4.3.1 Disk full\r\n503 5.5.1 Need MAIL command\r\n250 2.0.0 Ok\r\n") :
+		    STR(OK_BYTES(3) OK_BYTES(0) "250 2.0.0 Saved\r\n452 4.2.2 Full\r\n503 5.5.1 Need MAIL command\r\n250 2.0.0 Ok\r\n"));
+		owner_close(&o);
+	}
+}
+
 static void
 what_the_owner_may_be_asked_besides(void **state)
 {
@@ -454,8 +635,7 @@ after_starttls_a_new_core_knows_nothing(void **state)
 	facts.tls = facts.is_resumed = true;
 	owner_open(&o, &facts);
 	owner_feed(&o, STR("MAIL FROM:<a@b.test>\r\nEHLO x\r\nSTARTTLS\r\n"), 0, 1);
-	assert_str(buf_str(&o.out), STR("503 5.5.1 Send EHLO or HELO first\r\n250-satu.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n"
-	                                "250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250 AUTH PLAIN LOGIN\r\n"
+	assert_str(buf_str(&o.out), STR("503 5.5.1 Send EHLO or HELO first\r\n" HELLO_BEGIN "250-AUTH PLAIN LOGIN\r\n" HELLO_REST "250 " HELLO_LAST
 	                                "503 5.5.1 Not available in this session\r\n"));
 	owner_close(&o);
 }
@@ -472,8 +652,8 @@ passwords_are_not_asked_for_in_the_clear(void **state)
 	owner_open(&o, &facts);
 	buf_reset(&o.out);
 	owner_feed(&o, STR("EHLO x\r\nAUTH PLAIN AGEAYg==\r\nMAIL FROM:<a@b.test>\r\nVRFY a\r\n"), 0, 1);
-	assert_str(buf_str(&o.out), STR("250-satu.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n"
-	                                "250 STARTTLS\r\n538 5.7.11 Encryption required: use STARTTLS first\r\n"
+	assert_str(buf_str(&o.out), STR(HELLO_BEGIN "250-STARTTLS\r\n" HELLO_REST "250 " HELLO_LAST
+	                                "538 5.7.11 Encryption required: use STARTTLS first\r\n"
 	                                "530 5.7.0 Authentication required: use STARTTLS and AUTH first\r\n"
 	                                "530 5.7.0 Authentication required: use STARTTLS and AUTH first\r\n"));
 	owner_close(&o);
@@ -496,8 +676,7 @@ lmtp_answers_for_each_recipient_in_order(void **state)
 		owner_open(&o, &facts);
 		owner_feed(&o, in, cut, 1);
 		assert_str(buf_str(&o.out),
-		    STR(GREETING "500 5.5.2 Command not recognised\r\n250-satu.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n"
-		                 "250 ENHANCEDSTATUSCODES\r\n250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n550 5.1.1 No such ?? user\r\n250 2.1.5 Ok\r\n"
+		    STR(GREETING "500 5.5.2 Command not recognised\r\n" HELLO_BEGIN HELLO_REST "250 " HELLO_LAST "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n550 5.1.1 No such ?? user\r\n250 2.1.5 Ok\r\n"
 		                 "250 2.1.5 Ok\r\n" GO "250 2.0.0 Saved\r\n452 4.2.2 Full\r\n250 2.0.0 Saved\r\n221 2.0.0 Bye\r\n"));
 		assert_int_equal(o.counters.messages, 1);
 		owner_close(&o);
@@ -530,16 +709,6 @@ content_that_the_owner_refuses_is_read_to_its_end(void **state)
 /* --- smuggling ----------------------------------------------------------------------------------------------------------- */
 
 #define HIDDEN "MAIL FROM:<palsu@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nsmuggled\r\n.\r\n"
-
-static bool
-has_bare(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] == '\0' || (s.p[i] == '\r' && (i + 1 == s.n || s.p[i + 1] != '\n')) ||
-		    (s.p[i] == '\n' && (i == 0 || s.p[i - 1] != '\r')))
-			return true;
-	return false;
-}
 
 /* After any mix of CR, LF, dot and NUL that is not CRLF.CRLF, what follows is content; the letter is refused, and the
  * session ended, when it has something bare in it, or else it is normalised. */
@@ -605,6 +774,8 @@ argument_of(const struct smtp_command *c)
 		return " FROM:<x@y.test>";
 	if (str_equal(c->verb, STR("RCPT")))
 		return " TO:<x@y.test>";
+	if (str_equal(c->verb, STR("BDAT")))
+		return " 0";
 	if (str_equal(c->verb, STR("AUTH")))
 		return " PLAIN AGEAYg==";
 	return c->flags & SMTP_HAS_ARGUMENT ? " x" : "";
@@ -651,10 +822,12 @@ reach(struct owner *o, enum smtp_state wanted, bool authenticated)
 		owner_feed(o, o->s.facts.protocol == SMTP_LMTP ? STR("LHLO x\r\n") : STR("EHLO x\r\n"), 99, 1);
 	if (authenticated)
 		(void)str_copy(o->s.user, sizeof o->s.user, STR("baru"));
-	if (wanted == SMTP_STATE_MAIL || wanted == SMTP_STATE_RCPT)
+	if (wanted == SMTP_STATE_MAIL || wanted == SMTP_STATE_RCPT || wanted == SMTP_STATE_BDAT)
 		owner_feed(o, STR("MAIL FROM:<a@b.test>\r\n"), 99, 1);
-	if (wanted == SMTP_STATE_RCPT)
+	if (wanted == SMTP_STATE_RCPT || wanted == SMTP_STATE_BDAT)
 		owner_feed(o, STR("RCPT TO:<a@b.test>\r\n"), 99, 1);
+	if (wanted == SMTP_STATE_BDAT)
+		owner_feed(o, STR("BDAT 3\r\na\r\n"), 99, 1);
 	assert_int_equal(o->s.state, wanted);
 	buf_reset(&o->out);
 }
@@ -681,7 +854,8 @@ check_cell(const struct smtp_server_facts *facts, enum smtp_state wanted, const 
 static void
 every_verb_in_every_state_gets_the_reply_of_the_table(void **state)
 {
-	static const enum smtp_state states[] = {SMTP_STATE_CONNECTED, SMTP_STATE_GREETED, SMTP_STATE_MAIL, SMTP_STATE_RCPT};
+	static const enum smtp_state states[] = {SMTP_STATE_CONNECTED, SMTP_STATE_GREETED, SMTP_STATE_MAIL, SMTP_STATE_RCPT,
+	    SMTP_STATE_BDAT};
 	size_t n, cells = 0;
 	const struct smtp_command *commands = smtp_server_commands(&n);
 
@@ -914,6 +1088,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(sessions_go_the_same_way_whatever_the_pieces),
+	    cmocka_unit_test(content_may_come_in_chunks),
+	    cmocka_unit_test(every_chunking_of_a_message_is_the_message),
+	    cmocka_unit_test(chunks_are_limited_in_sum_and_number),
+	    cmocka_unit_test(lmtp_answers_for_each_recipient_after_the_last_chunk),
 	    cmocka_unit_test(what_the_owner_may_be_asked_besides),
 	    cmocka_unit_test(proxies_commands_are_for_proxies),
 	    cmocka_unit_test(starttls_with_anything_behind_it_ends_the_session),

@@ -1,5 +1,8 @@
 #include "tests/unit/rows.h"
 
+#include <dirent.h>
+#include <limits.h>
+
 #include "tests/unit/maildir.h"
 
 #include "deliver/delivery.h"
@@ -69,6 +72,49 @@ letters_of_a_batch_are_delivered_together(void **state)
 	mailbox_close(m);
 }
 
+/* The one file in new/, whole. */
+static struct str
+new_file(struct place *p, char *bytes, size_t size)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	DIR *dir = opendir(path_in(p, "new"));
+	size_t n = 0;
+	FILE *file;
+
+	assert_non_null(dir);
+	while ((entry = readdir(dir)) != NULL)
+		if (entry->d_name[0] != '.')
+			(void)snprintf(path, sizeof path, "%s/%s", path_in(p, "new"), entry->d_name);
+	(void)closedir(dir);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	n = fread(bytes, 1, size, file);
+	(void)fclose(file);
+	return (struct str){bytes, n};
+}
+
+static void
+what_is_verbatim_is_stored_byte_for_byte(void **state)
+{
+	struct place *p = *state;
+	struct mailbox *m = box_open(p, "INBOX", MAILBOX_ADD);
+	struct deliveries list = STAILQ_HEAD_INITIALIZER(list);
+	struct handoff_letter letter = {.sender = STR("s@t"), .recipients = {STR("a@b")}, .nrecipients = 1, .verbatim = true,
+	    .content = STR("Subject: x\r\n\r\n\r\r\n\n\0\r.\r\n")};
+	struct delivery *delivery;
+	char bytes[256];
+
+	letter.size = letter.content.n;
+	delivery = delivery_new(m, 1, &letter, false);
+	STAILQ_INSERT_TAIL(&list, delivery, link);
+	assert_true(deliveries_commit(&list, m));
+	assert_str(new_file(p, bytes, sizeof bytes),
+	    STR("Return-Path: <s@t>\r\nDelivered-To: a@b\r\nSubject: x\r\n\r\n\r\r\n\n\0\r.\r\n"));
+	delivery_free(delivery);
+	mailbox_close(m);
+}
+
 static void
 what_is_dropped_before_the_commit_leaves_nothing(void **state)
 {
@@ -108,6 +154,7 @@ main(void)
 	    cmocka_unit_test(loops_are_found_in_the_header_only),
 	    cmocka_unit_test(only_what_is_about_space_is_said_to_be),
 	    TEST(letters_of_a_batch_are_delivered_together),
+	    TEST(what_is_verbatim_is_stored_byte_for_byte),
 	    TEST(what_is_dropped_before_the_commit_leaves_nothing),
 	    TEST(a_mailbox_that_is_gone_is_trouble),
 	};

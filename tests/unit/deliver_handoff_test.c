@@ -18,7 +18,7 @@ messages_come_out_as_they_went_in(void **state)
 	struct handoff_ask ask = {.address = STR("lama@dua.test"), .writer = true}, ask2;
 	struct handoff_answer answer = {.found = HANDOFF_FOUND, .key = STR("user=lama")}, answer2;
 	struct handoff_letter letter = {.sender = STR(""), .recipients = {STR("a@b"), STR("c@d")}, .nrecipients = 2,
-	    .content = STR("x: y\r\n"), .size = 6}, letter2;
+	    .content = STR("x: y\r\n"), .size = 6, .verbatim = true}, letter2;
 	struct handoff_result result = {.status = {HANDOFF_DELIVERED, HANDOFF_QUOTA}, .n = 2}, result2;
 	struct buf b;
 	struct msg m;
@@ -44,6 +44,7 @@ messages_come_out_as_they_went_in(void **state)
 	assert_int_equal(letter2.nrecipients, 2);
 	assert_str(letter2.recipients[1], STR("c@d"));
 	assert_str(letter2.content, letter.content);
+	assert_true(letter2.verbatim);
 	letter.in_file = true;
 	letter.size = 1000000;
 	handoff_letter_encode(&b, 9, &letter);
