@@ -157,6 +157,23 @@ filter_begin(struct parser *p, struct str name)
 	p->base = filter;
 }
 
+/* The first of the list is for tls_certificate. */
+static void
+certificate_begin(struct parser *p, struct str name)
+{
+	struct conf_certificate *certificate;
+
+	if (!is_plain_name(p, name))
+		return;
+	certificate = section_add(p, p->sections.certificates + 1, sizeof *certificate, &p->sections.ncertificates,
+	    CONF_CERTIFICATES_MAX);
+	if (certificate == NULL)
+		return;
+	certificate->line = p->line;
+	certificate->name = must_copy(p->conf, name);
+	p->base = certificate;
+}
+
 /* The sections that the file may have. */
 static const struct {
 	enum conf_section section;
@@ -165,6 +182,7 @@ static const struct {
     {CONF_SECTION_LISTENER, listener_begin},
     {CONF_SECTION_DOMAIN, domain_begin},
     {CONF_SECTION_FILTER, filter_begin},
+    {CONF_SECTION_CERTIFICATE, certificate_begin},
 };
 
 /* "[word name]" */
@@ -193,8 +211,8 @@ section_begin(struct parser *p, struct str head)
 		return;
 	}
 	p->section = CONF_SECTION_LISTENER;
-	conf_problem(p->conf, p->line, p->problems, "unknown section \"%.*s\"; there are [listener NAME], [domain NAME] and "
-	    "[filter NAME]", STR_FMT(word));
+	conf_problem(p->conf, p->line, p->problems, "unknown section \"%.*s\"; there are [listener NAME], [domain NAME], "
+	    "[filter NAME] and [certificate NAME]", STR_FMT(word));
 }
 
 /* A value ends at a blank and #; in double quotes it may hold both, and begin and end with blanks. */
@@ -339,6 +357,8 @@ parser_begin(struct parser *p, struct str text, const char *path)
 	    (nsections < CONF_DOMAINS_MAX ? nsections : CONF_DOMAINS_MAX) * sizeof *p->sections.domains);
 	p->sections.filters = must_alloc(conf,
 	    (nsections < CONF_FILTERS_MAX ? nsections : CONF_FILTERS_MAX) * sizeof *p->sections.filters);
+	p->sections.certificates = must_alloc(conf,
+	    ((nsections < CONF_CERTIFICATES_MAX ? nsections : CONF_CERTIFICATES_MAX) + 1) * sizeof *p->sections.certificates);
 	for (unsigned i = 0; i < CONF_SECTION_LISTENER; i++)
 		set_defaults(p, (enum conf_section)i, conf);
 	p->section = CONF_SECTION_GLOBAL;
@@ -521,5 +541,5 @@ conf_networks_contain(const struct conf_networks *networks, const struct sockadd
 bool
 conf_has_tls(const struct conf *conf)
 {
-	return conf->tls_certificate[0] != '\0' && conf->tls_key[0] != '\0';
+	return conf->ncertificates > 0;
 }

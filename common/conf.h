@@ -1,7 +1,7 @@
 /*
  * The configuration: one file of `key = value` lines for the whole suite. Every parameter is one row of a table:
  * common/conf.def for what several programs need, FOLDER/conf.def for a program's own, conf_listener.def,
- * conf_domain.def and conf_filter.def for the sections. A row makes the field below, the parser's row with its range, a line of
+ * conf_domain.def, conf_filter.def and conf_certificate.def for the sections. A row makes the field below, the parser's row with its range, a line of
  * `merpati check` and an entry of the man page; one without documentation does not compile.
  *
  * To add a parameter: add its row, then `MERPATI_UPDATE=1 make unit` to renew man/merpati.conf.5 and etc/merpati.conf.
@@ -14,6 +14,7 @@
 #include "common/err.h"
 #include "common/listener_kind.h"
 #include "common/network.h"
+#include "common/tls.h"
 
 struct conf_networks {
 	const struct network *list;
@@ -114,6 +115,13 @@ struct conf_filter {
 #include "common/conf_filter.def"
 };
 
+/* The first is that of tls_certificate and tls_key. */
+struct conf_certificate {
+	const char *name;
+	unsigned line;
+#include "common/conf_certificate.def"
+};
+
 struct conf {
 #include "common/conf.def"
 	struct conf_smtpd smtpd;
@@ -131,6 +139,9 @@ struct conf {
 	/* In the order of the file, in which mail passes through them. */
 	const struct conf_filter *filters;
 	size_t nfilters;
+	/* Empty: no TLS. Else the first is for clients that ask for no name, or for none of the others'. */
+	const struct conf_certificate *certificates;
+	size_t ncertificates;
 	const char *path;     /* of the file */
 	const unsigned *lines; /* where each parameter was set: see conf_where */
 	struct arena arena;
@@ -154,6 +165,7 @@ struct conf {
 #define CONF_FILE_MAX_BYTES (1024 * 1024)
 #define CONF_LISTENERS_MAX 256
 #define CONF_DOMAINS_MAX 4096
+#define CONF_CERTIFICATES_MAX 1000
 #define CONF_FILTERS_MAX 32
 #define CONF_PROBLEMS_MAX_BYTES 65536
 
@@ -181,7 +193,7 @@ const struct conf_domain *conf_domain_find(const struct conf *conf, struct str d
 const char *conf_origin(const struct conf *conf);
 const struct conf_listener *conf_listener_find(const struct conf *conf, struct str name);
 bool conf_networks_contain(const struct conf_networks *networks, const struct sockaddr *address);
-/* Certificate and key are configured. */
+/* There is a certificate with its key. */
 bool conf_has_tls(const struct conf *conf);
 /* "PATH:LINE" where the key was set, or "PATH" when it has its default. */
 void conf_where(const struct conf *conf, const char *key, char *dst, size_t size);

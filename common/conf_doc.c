@@ -27,6 +27,9 @@ static const struct {
     [CONF_SECTION_FILTER] = {"Filters",
 	"Each section [filter NAME] is a program that looks at mail while it is received, and may refuse or change it. Mail passes "
 	"through them in the order in which they stand here."},
+    [CONF_SECTION_CERTIFICATE] = {"Certificates",
+	"Each section [certificate NAME] is a further certificate, for clients that ask for a name that is in it; NAME is yours to "
+	"choose. All others are shown the one of `tls_certificate`."},
 };
 
 static const char *

@@ -109,6 +109,9 @@ check_listener(const struct conf *conf, const struct conf_listener *listener, st
 	if (listener->kind == LISTENER_SUBMIT && listener->path[0] == '\0')
 		conf_problem(conf, listener->line, problems, "[listener %s]: kind submit is for local programs only and needs a path",
 		    listener->name);
+	if (listener->client_certificates == TLS_CLIENT_REQUIRE && listener->client_ca[0] == '\0')
+		conf_problem(conf, listener->line, problems, "[listener %s]: client_certificates = require needs a client_ca",
+		    listener->name);
 	if (listener->address[0] != '\0' && !endpoint_parse_address(str_from(listener->address), 0, &endpoint))
 		conf_problem(conf, listener->line, problems, "[listener %s]: address \"%s\" is not an IP address", listener->name,
 		    listener->address);
@@ -126,7 +129,7 @@ standard_listeners(struct conf *conf, struct conf_sections *sections)
 		fatal("out of memory for the configuration");
 	for (size_t i = 0; i < n; i++)
 		sections->listeners[i] = (struct conf_listener){
-		    .name = listener_kind_facts(kinds[i])->name, .kind = kinds[i], .address = "", .path = ""};
+		    .name = listener_kind_facts(kinds[i])->name, .kind = kinds[i], .address = "", .path = "", .client_ca = ""};
 	sections->nlisteners = n;
 }
 
@@ -197,6 +200,35 @@ check_filters(const struct conf *conf, const struct conf_sections *sections, str
 }
 
 static void
+check_certificates(const struct conf *conf, const struct conf_sections *sections, struct buf *problems)
+{
+	const struct conf_certificate *c = sections->certificates + 1;
+
+	for (size_t i = 0; i < sections->ncertificates; i++) {
+		if (c[i].certificate[0] == '\0' || c[i].key[0] == '\0')
+			conf_problem(conf, c[i].line, problems, "[certificate %s] needs both certificate and key", c[i].name);
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(c[i].name, c[k].name) == 0)
+				conf_problem(conf, c[i].line, problems, "[certificate %s] is there already, in line %u", c[i].name,
+				    c[k].line);
+	}
+	if (sections->ncertificates > 0 && conf->tls_certificate[0] == '\0')
+		conf_problem(conf, c[0].line, problems, "[certificate %s] is for clients that ask for its name; the one for all "
+		    "others is missing: tls_certificate", c[0].name);
+}
+
+static void
+take_certificates(struct conf *conf, struct conf_sections *sections)
+{
+	sections->certificates[0] = (struct conf_certificate){
+	    .name = "", .certificate = conf->tls_certificate, .key = conf->tls_key};
+	if (conf->tls_certificate[0] == '\0' || conf->tls_key[0] == '\0')
+		return;
+	conf->certificates = sections->certificates;
+	conf->ncertificates = sections->ncertificates + 1;
+}
+
+static void
 check_together(const struct conf *conf, struct buf *problems)
 {
 	const char *delimiter = conf->recipient_delimiter;
@@ -229,6 +261,7 @@ conf_finish(struct conf *conf, struct conf_sections *sections, const char *hostn
 		standard_domains(conf, sections);
 	check_domains(conf, sections, problems);
 	check_filters(conf, sections, problems);
+	check_certificates(conf, sections, problems);
 	check_together(conf, problems);
 	conf->listeners = sections->listeners;
 	conf->nlisteners = sections->nlisteners;
@@ -236,4 +269,5 @@ conf_finish(struct conf *conf, struct conf_sections *sections, const char *hostn
 	conf->ndomains = sections->ndomains;
 	conf->filters = sections->filters;
 	conf->nfilters = sections->nfilters;
+	take_certificates(conf, sections);
 }

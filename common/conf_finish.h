@@ -15,6 +15,8 @@ struct conf_sections {
 	size_t ndomains;
 	struct conf_filter *filters;
 	size_t nfilters;
+	struct conf_certificate *certificates; /* with a place before the first, for tls_certificate; not counted: */
+	size_t ncertificates;
 };
 
 void conf_finish(struct conf *conf, struct conf_sections *sections, const char *hostname, struct buf *problems);

@@ -96,6 +96,12 @@ static const struct conf_param domain_params[] = {
 static const struct conf_param filter_params[] = {
 #include "common/conf_filter.def"
 };
+#undef CONF_OF
+
+#define CONF_OF conf_certificate
+static const struct conf_param certificate_params[] = {
+#include "common/conf_certificate.def"
+};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -109,6 +115,7 @@ enum first {
 	FIRST_LISTENER = FIRST_AUTH + COUNT(auth_params),
 	FIRST_DOMAIN = FIRST_LISTENER + COUNT(listener_params),
 	FIRST_FILTER = FIRST_DOMAIN + COUNT(domain_params),
+	FIRST_CERTIFICATE = FIRST_FILTER + COUNT(filter_params),
 };
 
 static const struct conf_table tables[CONF_SECTIONS] = {
@@ -122,6 +129,7 @@ static const struct conf_table tables[CONF_SECTIONS] = {
     [CONF_SECTION_LISTENER] = {"listener", listener_params, COUNT(listener_params), FIRST_LISTENER},
     [CONF_SECTION_DOMAIN] = {"domain", domain_params, COUNT(domain_params), FIRST_DOMAIN},
     [CONF_SECTION_FILTER] = {"filter", filter_params, COUNT(filter_params), FIRST_FILTER},
+    [CONF_SECTION_CERTIFICATE] = {"certificate", certificate_params, COUNT(certificate_params), FIRST_CERTIFICATE},
 };
 
 const struct conf_table *

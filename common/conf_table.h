@@ -46,9 +46,10 @@ enum conf_section {
 	CONF_SECTION_LISTENER, /* from here on: those with a [head NAME] in the file */
 	CONF_SECTION_DOMAIN,
 	CONF_SECTION_FILTER,
+	CONF_SECTION_CERTIFICATE,
 };
 
-#define CONF_SECTIONS (CONF_SECTION_FILTER + 1)
+#define CONF_SECTIONS (CONF_SECTION_CERTIFICATE + 1)
 
 struct conf_table {
 	const char *name; /* of the folder, or the word in the section's head */

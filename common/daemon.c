@@ -4,6 +4,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -15,6 +16,7 @@
 #include "common/daemon_process.h"
 #include "common/log.h"
 #include "common/notify.h"
+#include "common/tls.h"
 
 #define PING_MS 60000
 
@@ -137,7 +139,45 @@ speaks_tls(const struct daemon *daemon)
 	return false;
 }
 
-#define TLS_FILES(conf) ((const char *const[]){(conf)->tls_certificate, (conf)->tls_key})
+/* Everything of which a new generation would take a renewed version; the caller frees the list. */
+static const char **
+tls_files(const struct conf *conf, size_t *n)
+{
+	const char **paths = calloc(2 * conf->ncertificates + conf->nlisteners + 1, sizeof *paths);
+
+	if (paths == NULL)
+		fatal("out of memory for the names of certificates");
+	*n = 0;
+	for (size_t i = 0; i < conf->ncertificates; i++) {
+		paths[(*n)++] = conf->certificates[i].certificate;
+		paths[(*n)++] = conf->certificates[i].key;
+	}
+	for (size_t i = 0; i < conf->nlisteners; i++)
+		if (conf->listeners[i].client_ca[0] != '\0')
+			paths[(*n)++] = conf->listeners[i].client_ca;
+	return paths;
+}
+
+static void
+watch_tls_files(struct daemon *daemon, const struct conf *conf)
+{
+	size_t n;
+	const char **paths = tls_files(conf, &n);
+
+	file_watch_begin(&daemon->tls_files, paths, n);
+	free(paths);
+}
+
+static bool
+tls_files_are_new(struct daemon *daemon)
+{
+	size_t n;
+	const char **paths = tls_files(daemon->conf, &n);
+	bool is_new = file_watch_look(&daemon->tls_files, paths, n);
+
+	free(paths);
+	return is_new;
+}
 
 static void
 reload(struct daemon *daemon)
@@ -153,7 +193,7 @@ reload(struct daemon *daemon)
 	}
 	warn_of_unknown(daemon, conf);
 	conf_log_open(conf, daemon->name, daemon->debug);
-	file_watch_begin(&daemon->tls_files, TLS_FILES(conf), 2);
+	watch_tls_files(daemon, conf);
 	daemon_generation_start(daemon, conf);
 }
 
@@ -167,9 +207,9 @@ hang_up(struct loop_signal *signal)
 static void
 look_for_renewal(struct daemon *daemon)
 {
-	if (!speaks_tls(daemon) || !file_watch_look(&daemon->tls_files, TLS_FILES(daemon->conf), 2))
+	if (!speaks_tls(daemon) || !tls_files_are_new(daemon))
 		return;
-	log_info("%s was renewed", daemon->conf->tls_certificate);
+	log_info("a certificate was renewed");
 	reload(daemon);
 }
 
@@ -213,9 +253,11 @@ ping(struct loop_timer *timer)
 	struct daemon *daemon = container_of(timer, struct daemon, ping);
 	struct daemon_generation *generation;
 
-	TAILQ_FOREACH(generation, &daemon->generations, link)
+	TAILQ_FOREACH(generation, &daemon->generations, link) {
+		tls_ticket_secret_advance(&generation->tickets, tls_clock_s());
 		for (size_t i = 0; i < generation->nregular; i++)
 			daemon_child_ping(&generation->regular[i]);
+	}
 	look_for_renewal(daemon);
 	loop_timer_set(daemon->loop, timer, daemon->ping_ms, ping);
 }
@@ -275,7 +317,7 @@ daemon_main(struct daemon *daemon, int argc, char **argv)
 	daemon->conf = conf;
 	if (daemon->started != NULL && !daemon->started(daemon))
 		return EX_TEMPFAIL;
-	file_watch_begin(&daemon->tls_files, TLS_FILES(conf), 2);
+	watch_tls_files(daemon, conf);
 	daemon_generation_start(daemon, conf);
 	loop_run(daemon->loop);
 	log_debug("ended");

@@ -42,6 +42,7 @@ struct daemon_child;
 struct daemon_self;
 struct daemon_generation;
 struct sandbox_spec;
+struct tls_ticket_secret;
 
 /* Resolved by the parent, before it forks. */
 struct daemon_user {
@@ -173,6 +174,8 @@ struct daemon_self {
 	const int *fds; /* as given to daemon_spawn */
 	size_t nfds;
 	const void *argument;
+	/* The secret of this generation's TLS tickets; zeros in a role that has not "key" as a peer. */
+	const struct tls_ticket_secret *tickets;
 
 	/* Set by the role's main before daemon_self_open: */
 	void *owner; /* what the callbacks below need; the daemon never looks at it */

@@ -6,6 +6,7 @@
 
 #include "common/daemon_process.h"
 #include "common/log.h"
+#include "common/tls.h"
 
 /* A process that keeps dying is forked anew after 50, 100, 200 ... ms, at most after a second; one that had lived for
  * so long, at once. */
@@ -123,6 +124,7 @@ child_fork(struct daemon_child *child, const struct daemon_spawn *spawn, struct 
 	int fds[2];
 
 	msg_socketpair(fds);
+	tls_ticket_secret_advance(&child->generation->tickets, tls_clock_s());
 	child->pid = fork();
 	if (child->pid == 0)
 		daemon_self_main(child, spawn, fds[1]);

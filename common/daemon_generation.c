@@ -5,6 +5,7 @@
 #include "common/daemon_process.h"
 #include "common/log.h"
 #include "common/notify.h"
+#include "common/tls.h"
 
 /* A new generation that is not ready by then is given up, and the old one stays. */
 #define START_DEADLINE_MS 15000
@@ -23,6 +24,15 @@ daemon_role_is_peer(const struct daemon *daemon, const struct daemon_role *role)
 {
 	for (size_t i = 0; i < daemon->nroles; i++)
 		if (daemon_role_peer_index(&daemon->roles[i], role) >= 0)
+			return true;
+	return false;
+}
+
+bool
+daemon_role_speaks_tls(const struct daemon_role *role)
+{
+	for (size_t i = 0; i < DAEMON_PEERS_MAX && role->peers[i] != NULL; i++)
+		if (strcmp(role->peers[i], "key") == 0)
 			return true;
 	return false;
 }
@@ -83,6 +93,7 @@ generation_new(struct daemon *daemon, struct conf *conf)
 	generation->daemon = daemon;
 	generation->conf = conf;
 	TAILQ_INIT(&generation->children);
+	tls_ticket_secret_make(&generation->tickets, tls_clock_s());
 	for (size_t i = 0; i < daemon->nroles; i++)
 		for (unsigned k = 0; k < count_of(&daemon->roles[i], conf); k++)
 			child_add(generation, &daemon->roles[i], k);
@@ -106,6 +117,7 @@ generation_free(struct daemon_generation *generation)
 		peers_close(&generation->regular[i]);
 	TAILQ_REMOVE(&generation->daemon->generations, generation, link);
 	conf_free(generation->conf);
+	explicit_bzero(&generation->tickets, sizeof generation->tickets);
 	free(generation->regular);
 	free(generation);
 }

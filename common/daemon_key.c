@@ -8,7 +8,7 @@
 
 struct asker {
 	struct loop_io io;
-	struct tls_key *key;
+	struct tls_keys *keys;
 };
 
 unsigned
@@ -24,8 +24,26 @@ asked(struct loop_io *io, unsigned events)
 	struct asker *asker = container_of(io, struct asker, io);
 
 	(void)events;
-	if (!tls_key_answer(asker->key, io->fd))
+	if (!tls_keys_answer(asker->keys, io->fd))
 		loop_io_remove(io);
+}
+
+static struct tls_keys *
+keys_load(const struct conf *conf)
+{
+	const char **paths = calloc(conf->ncertificates + 1, sizeof *paths);
+	struct tls_keys *keys;
+	struct err err;
+
+	if (paths == NULL)
+		fatal("out of memory for the TLS keys");
+	for (size_t i = 0; i < conf->ncertificates; i++)
+		paths[i] = conf->certificates[i].key;
+	keys = tls_keys_load(paths, conf->ncertificates, &err);
+	if (keys == NULL)
+		fatal("%s", err.text);
+	free(paths);
+	return keys;
 }
 
 void
@@ -34,17 +52,14 @@ daemon_key_main(struct daemon_self *self)
 	struct sandbox_spec spec = {.promises = SANDBOX_STDIO | SANDBOX_LOOP | SANDBOX_SERVE};
 	struct asker *askers = calloc(self->npeers + 1, sizeof *askers);
 	struct loop *loop;
-	struct err err;
-	struct tls_key *key = tls_key_load(self->conf->tls_key, &err);
+	struct tls_keys *keys = keys_load(self->conf);
 
-	if (key == NULL)
-		fatal("%s", err.text);
 	if (askers == NULL)
 		fatal("out of memory for %zu workers", self->npeers);
 	daemon_confine(self, &spec);
 	loop = loop_new();
 	for (size_t i = 0; i < self->npeers; i++) {
-		askers[i].key = key;
+		askers[i].keys = keys;
 		loop_io_add(loop, &askers[i].io, self->peers[i], LOOP_READ, asked);
 	}
 	daemon_self_open(self, loop); /* with no `stop` of its own it ends at once when told to */

@@ -1,5 +1,5 @@
 /*
- * The role `key` of every daemon that speaks TLS: the one process that holds the private key. It loads the key while it
+ * The role `key` of every daemon that speaks TLS: the one process that holds the private keys. It loads them while it
  * still may read it, drops everything, and from then on signs what the daemon's workers ask for.
  *
  *     static const struct daemon_role roles[] = {

@@ -5,6 +5,7 @@
 #define COMMON_DAEMON_PROCESS_H
 
 #include "common/daemon.h"
+#include "common/tls_ticket.h"
 
 enum daemon_message {
 	DAEMON_READY = DAEMON_MESSAGES, /* child: I am */
@@ -32,6 +33,7 @@ struct daemon_generation {
 	size_t nregular;
 	struct daemon_children children; /* all that are alive or to be forked anew, those on demand too */
 	struct loop_timer deadline;	 /* while it starts beside an older one */
+	struct tls_ticket_secret tickets; /* the workers have it from here, those too that are forked late */
 	TAILQ_ENTRY(daemon_generation) link;
 };
 
@@ -53,6 +55,8 @@ void daemon_generation_left(struct daemon_generation *generation);
 int daemon_role_peer_index(const struct daemon_role *role, const struct daemon_role *peer);
 /* Is this child's role the peer of another one? Those end last. */
 bool daemon_role_is_peer(const struct daemon *daemon, const struct daemon_role *role);
+/* Does it have the key process as a peer? */
+bool daemon_role_speaks_tls(const struct daemon_role *role);
 /* Must the child wait for an older process of its exclusive role to end? */
 bool daemon_child_must_wait(const struct daemon_child *child);
 

@@ -103,6 +103,18 @@ leave_parent(struct daemon *daemon)
 	(void)signal(SIGINT, SIG_IGN);
 }
 
+/* Only who speaks TLS may know how its tickets are encrypted, and only those of its own generation. */
+static void
+forget_tickets(const struct daemon_child *child, struct daemon_self *self)
+{
+	struct daemon_generation *generation;
+
+	TAILQ_FOREACH(generation, &child->daemon->generations, link)
+		if (generation != child->generation || !daemon_role_speaks_tls(child->role))
+			explicit_bzero(&generation->tickets, sizeof generation->tickets);
+	self->tickets = &child->generation->tickets;
+}
+
 _Noreturn void
 daemon_self_main(struct daemon_child *child, const struct daemon_spawn *spawn, int channel_fd)
 {
@@ -111,6 +123,7 @@ daemon_self_main(struct daemon_child *child, const struct daemon_spawn *spawn, i
 	    .role = child->role, .index = child->index, .conf = child->generation->conf, .channel_fd = channel_fd};
 
 	leave_parent(daemon);
+	forget_tickets(child, &self);
 	self.listeners = listeners_of(child, &self.nlisteners);
 	self.peers = peers_of(child, &self.npeers);
 	if (spawn != NULL) {

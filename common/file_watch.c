@@ -1,6 +1,9 @@
 #include "common/file_watch.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "common/log.h"
 
 /* All zero when it is missing. */
 static struct stat
@@ -21,10 +24,22 @@ is_same(const struct stat *a, const struct stat *b)
 }
 
 void
+file_watch_clear(struct file_watch *watch)
+{
+	free(watch->files);
+	*watch = (struct file_watch){0};
+}
+
+void
 file_watch_begin(struct file_watch *watch, const char *const *paths, size_t n)
 {
+	file_watch_clear(watch);
+	watch->files = calloc(n + 1, sizeof *watch->files);
+	if (watch->files == NULL)
+		fatal("out of memory for watching %zu files", n);
+	watch->n = n;
 	for (size_t i = 0; i < n; i++)
-		watch->told[i] = watch->seen[i] = state_of(paths[i]);
+		watch->files[i].told = watch->files[i].seen = state_of(paths[i]);
 }
 
 bool
@@ -32,15 +47,17 @@ file_watch_look(struct file_watch *watch, const char *const *paths, size_t n)
 {
 	bool changed = false, settled = true;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && i < watch->n; i++) {
+		struct file_watched *file = &watch->files[i];
 		struct stat now = state_of(paths[i]);
 
-		settled = settled && now.st_ino != 0 && is_same(&now, &watch->seen[i]);
-		changed = changed || !is_same(&now, &watch->told[i]);
-		watch->seen[i] = now;
+		settled = settled && now.st_ino != 0 && is_same(&now, &file->seen);
+		changed = changed || !is_same(&now, &file->told);
+		file->seen = now;
 	}
 	if (!changed || !settled)
 		return false;
-	memcpy(watch->told, watch->seen, n * sizeof watch->told[0]);
+	for (size_t i = 0; i < watch->n; i++)
+		watch->files[i].told = watch->files[i].seen;
 	return true;
 }

@@ -6,10 +6,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/daemon_tls.h"
 #include "common/log.h"
 #include "common/sandbox.h"
-#include "common/tls.h"
-#include "common/tls_key.h"
 
 #define PAUSE_MS 100
 #define STOP_MS 3000 /* for sessions to say goodbye through their proxies */
@@ -127,29 +126,13 @@ worker_stop(struct daemon_self *self)
 
 /* --- the process --------------------------------------------------------------------------------------------------- */
 
-static struct tls_context *
-tls_open(struct tls_signer *signer, const struct listener *listener)
-{
-	struct tls_context *tls;
-	struct err err;
-
-	if (signer == NULL)
-		return NULL;
-	tls = tls_server_new(worker.self->conf->tls_certificate, signer, listener->name, &err);
-	if (tls == NULL)
-		fatal("%s", err.text);
-	return tls;
-}
-
 /* Before the sandbox: certificates are read. */
 static void
 listeners_prepare(void)
 {
 	const struct daemon_self *self = worker.self;
-	struct tls_signer *signer = NULL;
+	const struct daemon_tls *tls = daemon_tls_open(self);
 
-	if (conf_has_tls(self->conf) && self->npeers == 1)
-		signer = tls_signer_new(self->peers[0]);
 	worker.listeners = calloc(self->nlisteners + 1, sizeof *worker.listeners);
 	if (worker.listeners == NULL)
 		fatal("out of memory for the listeners");
@@ -158,7 +141,7 @@ listeners_prepare(void)
 
 		listener->listener = &self->listeners[i];
 		listener->worker = &worker;
-		listener->tls = tls_open(signer, listener->listener);
+		listener->tls = daemon_tls_listener(tls, listener->listener);
 		if (listener->tls == NULL && self->listeners[i].kind == worker.service->kind_tls)
 			log_warning("listener %s: no certificate is configured, so nobody can connect",
 			    self->listeners[i].name);

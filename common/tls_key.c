@@ -21,8 +21,9 @@
 
 #define REFUSALS_LOGGED 20 /* a captured worker shall not fill the disk */
 
-struct tls_key {
-	EVP_PKEY *pkey;
+struct tls_keys {
+	EVP_PKEY **list;
+	size_t n;
 	unsigned refusals;
 };
 
@@ -114,10 +115,11 @@ set_rsa_pss(EVP_PKEY_CTX *context, const struct tls_key_request *request, const 
 static bool
 prepare(EVP_PKEY_CTX *context, const struct tls_key_request *request, const EVP_PKEY *pkey)
 {
-	int type = EVP_PKEY_get_base_id(pkey);
+	int type;
 
 	if (context == NULL || EVP_PKEY_sign_init(context) != 1)
 		return false;
+	type = EVP_PKEY_get_base_id(pkey);
 	switch (request->kind) {
 	case TLS_KEY_RSA_PKCS1:
 		return type == EVP_PKEY_RSA && set_rsa_pkcs1(context, request);
@@ -131,12 +133,13 @@ prepare(EVP_PKEY_CTX *context, const struct tls_key_request *request, const EVP_
 }
 
 static size_t
-sign(const struct tls_key *key, const struct tls_key_request *request, unsigned char *signature)
+sign(const struct tls_keys *keys, const struct tls_key_request *request, unsigned char *signature)
 {
-	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key->pkey, NULL);
+	EVP_PKEY *pkey = request->key < keys->n ? keys->list[request->key] : NULL;
+	EVP_PKEY_CTX *context = pkey != NULL ? EVP_PKEY_CTX_new(pkey, NULL) : NULL;
 	size_t n = TLS_KEY_BYTES_MAX;
 
-	if (!prepare(context, request, key->pkey) || EVP_PKEY_sign(context, signature, &n, request->bytes, request->n) != 1)
+	if (!prepare(context, request, pkey) || EVP_PKEY_sign(context, signature, &n, request->bytes, request->n) != 1)
 		n = 0;
 	EVP_PKEY_CTX_free(context);
 	ERR_clear_error();
@@ -144,7 +147,7 @@ sign(const struct tls_key *key, const struct tls_key_request *request, unsigned 
 }
 
 bool
-tls_key_answer(struct tls_key *key, int fd)
+tls_keys_answer(struct tls_keys *keys, int fd)
 {
 	struct tls_key_request request = {.n = 0};
 	struct tls_key_answer answer = {.n = 0};
@@ -156,10 +159,10 @@ tls_key_answer(struct tls_key *key, int fd)
 		return true;
 	answer.number = request.number;
 	if ((size_t)n >= TLS_KEY_REQUEST_SIZE(0) && (size_t)n == TLS_KEY_REQUEST_SIZE((size_t)request.n))
-		answer.n = (uint32_t)sign(key, &request, answer.bytes);
-	if (answer.n == 0 && key->refusals < REFUSALS_LOGGED)
-		log_warning("refused to sign: kind %u, digest %u, %zd bytes%s", request.kind, request.digest, n,
-		    ++key->refusals == REFUSALS_LOGGED ? "; further refusals are not logged" : "");
+		answer.n = (uint32_t)sign(keys, &request, answer.bytes);
+	if (answer.n == 0 && keys->refusals < REFUSALS_LOGGED)
+		log_warning("refused to sign: key %u, kind %u, digest %u, %zd bytes%s", request.key, request.kind, request.digest, n,
+		    ++keys->refusals == REFUSALS_LOGGED ? "; further refusals are not logged" : "");
 	/* One who asks without taking the answers loses them: nobody is waited for here. */
 	(void)send(fd, &answer, TLS_KEY_ANSWER_SIZE(answer.n), MSG_DONTWAIT | MSG_NOSIGNAL);
 	return true;
@@ -196,11 +199,10 @@ key_is_usable(const EVP_PKEY *pkey, const char *path, struct err *err)
 	}
 }
 
-struct tls_key *
-tls_key_load(const char *path, struct err *err)
+static EVP_PKEY *
+key_load(const char *path, struct err *err)
 {
 	FILE *file = fopen(path, "re");
-	struct tls_key *key;
 	EVP_PKEY *pkey;
 
 	if (file == NULL) {
@@ -211,25 +213,37 @@ tls_key_load(const char *path, struct err *err)
 	(void)fclose(file);
 	if (pkey == NULL) {
 		(void)tls_error(err, path);
-		return NULL;
-	}
-	key = calloc(1, sizeof *key);
-	if (key == NULL || !key_is_usable(pkey, path, err)) {
-		if (key == NULL)
-			(void)err_set(err, ERR_TEMP, "out of memory");
+	} else if (!key_is_usable(pkey, path, err)) {
 		EVP_PKEY_free(pkey);
-		free(key);
-		return NULL;
+		pkey = NULL;
 	}
-	key->pkey = pkey;
-	return key;
+	return pkey;
+}
+
+struct tls_keys *
+tls_keys_load(const char *const *paths, size_t n, struct err *err)
+{
+	struct tls_keys *keys = calloc(1, sizeof *keys);
+
+	if (keys == NULL || (keys->list = calloc(n, sizeof *keys->list)) == NULL)
+		fatal("out of memory for %zu TLS keys", n);
+	for (; keys->n < n; keys->n++) {
+		keys->list[keys->n] = key_load(paths[keys->n], err);
+		if (keys->list[keys->n] == NULL) {
+			tls_keys_free(keys);
+			return NULL;
+		}
+	}
+	return keys;
 }
 
 void
-tls_key_free(struct tls_key *key)
+tls_keys_free(struct tls_keys *keys)
 {
-	if (key == NULL)
+	if (keys == NULL)
 		return;
-	EVP_PKEY_free(key->pkey);
-	free(key);
+	for (size_t i = 0; i < keys->n; i++)
+		EVP_PKEY_free(keys->list[i]);
+	free(keys->list);
+	free(keys);
 }

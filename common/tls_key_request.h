@@ -18,6 +18,7 @@ enum tls_key_kind {
 
 struct tls_key_request {
 	uint32_t number; /* comes back in the answer */
+	uint32_t key;	 /* which one: the number of its certificate */
 	uint32_t kind;
 	uint32_t digest; /* RSA_PKCS1: NID of its algorithm */
 	uint32_t n;

@@ -26,8 +26,14 @@ struct tls_signer {
 	EC_KEY_METHOD *ec;
 };
 
-/* Where a key keeps its signer; made with the first signer. */
+/* Where a key keeps what it asks for; made with the first signer. */
 static int rsa_index = -1, ec_index = -1;
+
+/* Which key of which key process: owned by the OpenSSL key, with which it goes. */
+struct reference {
+	struct tls_signer *signer;
+	uint32_t key;
+};
 
 /* --- asking -------------------------------------------------------------------------------------------------------- */
 
@@ -77,10 +83,11 @@ receive(const struct tls_signer *signer, struct tls_key_answer *answer, int64_t 
 
 /* The length of the signature in *answer, or 0. */
 static size_t
-ask(struct tls_signer *signer, enum tls_key_kind kind, int digest, const unsigned char *bytes, int n,
+ask(const struct reference *reference, enum tls_key_kind kind, int digest, const unsigned char *bytes, int n,
     struct tls_key_answer *answer)
 {
-	struct tls_key_request request = {.kind = kind, .digest = (uint32_t)digest, .n = (uint32_t)n};
+	struct tls_signer *signer = reference->signer;
+	struct tls_key_request request = {.key = reference->key, .kind = kind, .digest = (uint32_t)digest, .n = (uint32_t)n};
 	int64_t deadline_ms = now_ms() + ANSWER_TIMEOUT_MS;
 
 	if (n < 0 || n > TLS_KEY_BYTES_MAX)
@@ -181,15 +188,37 @@ ec_method_new(void)
 	return method;
 }
 
+static void
+reference_free(void *parent, void *reference, CRYPTO_EX_DATA *ex_data, int index, long number, void *argument)
+{
+	(void)parent;
+	(void)ex_data;
+	(void)index;
+	(void)number;
+	(void)argument;
+	free(reference);
+}
+
+static struct reference *
+reference_new(struct tls_signer *signer, uint32_t key)
+{
+	struct reference *reference = calloc(1, sizeof *reference);
+
+	if (reference == NULL)
+		fatal("out of memory for a TLS key");
+	*reference = (struct reference){signer, key};
+	return reference;
+}
+
 struct tls_signer *
 tls_signer_new(int fd)
 {
 	struct tls_signer *signer = calloc(1, sizeof *signer);
 
 	if (rsa_index < 0)
-		rsa_index = RSA_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+		rsa_index = RSA_get_ex_new_index(0, NULL, NULL, NULL, reference_free);
 	if (ec_index < 0)
-		ec_index = EC_KEY_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+		ec_index = EC_KEY_get_ex_new_index(0, NULL, NULL, NULL, reference_free);
 	if (signer == NULL || rsa_index < 0 || ec_index < 0)
 		fatal("out of memory for a TLS key");
 	signer->fd = fd;
@@ -209,14 +238,14 @@ tls_signer_free(struct tls_signer *signer)
 }
 
 static EVP_PKEY *
-rsa_key(struct tls_signer *signer, EVP_PKEY *public_key)
+rsa_key(struct tls_signer *signer, uint32_t number, EVP_PKEY *public_key)
 {
 	RSA *shared = EVP_PKEY_get1_RSA(public_key), *rsa = shared != NULL ? RSAPublicKey_dup(shared) : NULL;
 	EVP_PKEY *key = EVP_PKEY_new();
 
 	RSA_free(shared);
 	if (rsa == NULL || key == NULL || RSA_set_method(rsa, signer->rsa) != 1 ||
-	    RSA_set_ex_data(rsa, rsa_index, signer) != 1 || EVP_PKEY_assign_RSA(key, rsa) != 1) {
+	    RSA_set_ex_data(rsa, rsa_index, reference_new(signer, number)) != 1 || EVP_PKEY_assign_RSA(key, rsa) != 1) {
 		RSA_free(rsa);
 		EVP_PKEY_free(key);
 		return NULL;
@@ -225,14 +254,14 @@ rsa_key(struct tls_signer *signer, EVP_PKEY *public_key)
 }
 
 static EVP_PKEY *
-ec_key(struct tls_signer *signer, EVP_PKEY *public_key)
+ec_key(struct tls_signer *signer, uint32_t number, EVP_PKEY *public_key)
 {
 	EC_KEY *shared = EVP_PKEY_get1_EC_KEY(public_key), *ec = shared != NULL ? EC_KEY_dup(shared) : NULL;
 	EVP_PKEY *key = EVP_PKEY_new();
 
 	EC_KEY_free(shared);
 	if (ec == NULL || key == NULL || EC_KEY_set_method(ec, signer->ec) != 1 ||
-	    EC_KEY_set_ex_data(ec, ec_index, signer) != 1 || EVP_PKEY_assign_EC_KEY(key, ec) != 1) {
+	    EC_KEY_set_ex_data(ec, ec_index, reference_new(signer, number)) != 1 || EVP_PKEY_assign_EC_KEY(key, ec) != 1) {
 		EC_KEY_free(ec);
 		EVP_PKEY_free(key);
 		return NULL;
@@ -241,16 +270,16 @@ ec_key(struct tls_signer *signer, EVP_PKEY *public_key)
 }
 
 struct evp_pkey_st *
-tls_signer_key(struct tls_signer *signer, struct evp_pkey_st *public_key)
+tls_signer_key(struct tls_signer *signer, uint32_t number, struct evp_pkey_st *public_key)
 {
 	EVP_PKEY *key = NULL;
 
 	switch (EVP_PKEY_get_base_id(public_key)) {
 	case EVP_PKEY_RSA:
-		key = rsa_key(signer, public_key);
+		key = rsa_key(signer, number, public_key);
 		break;
 	case EVP_PKEY_EC:
-		key = ec_key(signer, public_key);
+		key = ec_key(signer, number, public_key);
 		break;
 	default:
 		break;

@@ -22,20 +22,33 @@ openssl_reason(void)
 	return reason != NULL ? reason : "it is not in PEM form";
 }
 
-static X509 *
-certificate_read(struct check *check)
+/* Where it was set; of a section the path in the message tells enough. */
+static const char *
+certificate_key(const struct conf_certificate *c)
 {
-	const char *path = check->conf->tls_certificate;
+	return c->line == 0 ? "tls_certificate" : NULL;
+}
+
+static const char *
+key_key(const struct conf_certificate *c)
+{
+	return c->line == 0 ? "tls_key" : NULL;
+}
+
+static X509 *
+certificate_read(struct check *check, const struct conf_certificate *c)
+{
+	const char *path = c->certificate;
 	FILE *file = fopen(path, "re");
 	X509 *certificate;
 
 	if (file == NULL) {
-		check_error(check, "tls_certificate", "%s: %s", path, strerror(errno));
+		check_error(check, certificate_key(c), "%s: %s", path, strerror(errno));
 		return NULL;
 	}
 	certificate = PEM_read_X509(file, NULL, NULL, NULL);
 	if (certificate == NULL)
-		check_error(check, "tls_certificate", "%s holds no certificate that can be read: %s", path, openssl_reason());
+		check_error(check, certificate_key(c), "%s holds no certificate that can be read: %s", path, openssl_reason());
 	(void)fclose(file);
 	return certificate;
 }
@@ -52,80 +65,100 @@ no_pass_phrase(char *buffer, int size, int writing, void *context)
 }
 
 static void
-key_permissions(struct check *check, FILE *file)
+key_permissions(struct check *check, const struct conf_certificate *c, FILE *file)
 {
-	const char *path = check->conf->tls_key;
+	const char *path = c->key;
 	struct stat st;
 
 	if (fstat(fileno(file), &st) != 0)
-		check_error(check, "tls_key", "%s: %s", path, strerror(errno));
+		check_error(check, key_key(c), "%s: %s", path, strerror(errno));
 	else if (st.st_mode & (S_IROTH | S_IWOTH))
-		check_error(check, "tls_key", "%s can be read by everybody; say: chmod 600 %s", path, path);
+		check_error(check, key_key(c), "%s can be read by everybody; say: chmod 600 %s", path, path);
 	else if (st.st_mode & (S_IWGRP))
-		check_warning(check, "tls_key", "%s can be changed by its group; say: chmod 600 %s", path, path);
+		check_warning(check, key_key(c), "%s can be changed by its group; say: chmod 600 %s", path, path);
 }
 
 static EVP_PKEY *
-key_read(struct check *check)
+key_read(struct check *check, const struct conf_certificate *c)
 {
-	const char *path = check->conf->tls_key;
+	const char *path = c->key;
 	FILE *file = fopen(path, "re");
 	EVP_PKEY *key;
 
 	if (file == NULL && errno == EACCES && geteuid() != 0) {
-		check_warning(check, "tls_key", "%s cannot be looked at by this user; run the check as root", path);
+		check_warning(check, key_key(c), "%s cannot be looked at by this user; run the check as root", path);
 		return NULL;
 	}
 	if (file == NULL) {
-		check_error(check, "tls_key", "%s: %s", path, strerror(errno));
+		check_error(check, key_key(c), "%s: %s", path, strerror(errno));
 		return NULL;
 	}
-	key_permissions(check, file);
+	key_permissions(check, c, file);
 	key = PEM_read_PrivateKey(file, NULL, no_pass_phrase, NULL);
 	if (key == NULL)
-		check_error(check, "tls_key", "%s holds no private key that can be read without a pass phrase: %s", path,
+		check_error(check, key_key(c), "%s holds no private key that can be read without a pass phrase: %s", path,
 		    openssl_reason());
 	(void)fclose(file);
 	return key;
 }
 
 static void
-certificate_dates(struct check *check, const X509 *certificate)
+certificate_dates(struct check *check, const struct conf_certificate *c, const X509 *certificate)
 {
 	const ASN1_TIME *from = X509_get0_notBefore(certificate), *until = X509_get0_notAfter(certificate);
-	const char *path = check->conf->tls_certificate;
+	const char *path = c->certificate;
 	int days = 0, seconds = 0;
 
 	if (X509_cmp_current_time(from) > 0)
-		check_error(check, "tls_certificate", "the certificate in %s is not valid yet", path);
+		check_error(check, certificate_key(c), "the certificate in %s is not valid yet", path);
 	if (X509_cmp_current_time(until) < 0)
-		check_error(check, "tls_certificate", "the certificate in %s has expired; get a new one", path);
+		check_error(check, certificate_key(c), "the certificate in %s has expired; get a new one", path);
 	else if (ASN1_TIME_diff(&days, &seconds, NULL, until) == 1 && days < WARN_DAYS)
-		check_warning(check, "tls_certificate", "the certificate in %s expires in %d days", path, days);
+		check_warning(check, certificate_key(c), "the certificate in %s expires in %d days", path, days);
+}
+
+static void
+check_one(struct check *check, const struct conf_certificate *c)
+{
+	const char *hostname = check->conf->hostname;
+	X509 *certificate = certificate_read(check, c);
+	EVP_PKEY *key = key_read(check, c);
+
+	if (certificate != NULL) {
+		certificate_dates(check, c, certificate);
+		if (c->line == 0 && X509_check_host(certificate, hostname, strlen(hostname), 0, NULL) != 1)
+			check_warning(check, certificate_key(c), "the certificate in %s is not for this host's name, %s",
+			    c->certificate, hostname);
+	}
+	if (certificate != NULL && key != NULL && X509_check_private_key(certificate, key) != 1) {
+		check_error(check, key_key(c), "the key in %s does not belong to the certificate in %s", c->key, c->certificate);
+		ERR_clear_error();
+	}
+	X509_free(certificate);
+	EVP_PKEY_free(key);
+}
+
+static void
+check_client_ca(struct check *check, const struct conf_listener *listener)
+{
+	FILE *file = listener->client_ca[0] != '\0' ? fopen(listener->client_ca, "re") : NULL;
+	X509 *authority = file != NULL ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
+
+	if (listener->client_ca[0] != '\0' && file == NULL)
+		check_error(check, NULL, "[listener %s]: client_ca: %s: %s", listener->name, listener->client_ca, strerror(errno));
+	else if (file != NULL && authority == NULL)
+		check_error(check, NULL, "[listener %s]: client_ca: %s holds no certificate that can be read: %s", listener->name,
+		    listener->client_ca, openssl_reason());
+	X509_free(authority);
+	if (file != NULL)
+		(void)fclose(file);
 }
 
 void
 check_tls(struct check *check)
 {
-	const char *hostname = check->conf->hostname;
-	X509 *certificate;
-	EVP_PKEY *key;
-
-	if (!conf_has_tls(check->conf))
-		return;
-	certificate = certificate_read(check);
-	key = key_read(check);
-	if (certificate != NULL) {
-		certificate_dates(check, certificate);
-		if (X509_check_host(certificate, hostname, strlen(hostname), 0, NULL) != 1)
-			check_warning(check, "tls_certificate", "the certificate in %s is not for this host's name, %s",
-			    check->conf->tls_certificate, hostname);
-	}
-	if (certificate != NULL && key != NULL && X509_check_private_key(certificate, key) != 1) {
-		check_error(check, "tls_key", "the key in %s does not belong to the certificate in %s", check->conf->tls_key,
-		    check->conf->tls_certificate);
-		ERR_clear_error();
-	}
-	X509_free(certificate);
-	EVP_PKEY_free(key);
+	for (size_t i = 0; i < check->conf->ncertificates; i++)
+		check_one(check, &check->conf->certificates[i]);
+	for (size_t i = 0; conf_has_tls(check->conf) && i < check->conf->nlisteners; i++)
+		check_client_ca(check, &check->conf->listeners[i]);
 }

@@ -5,10 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/daemon_tls.h"
 #include "common/log.h"
 #include "common/sandbox.h"
-#include "common/tls.h"
-#include "common/tls_key.h"
 #include "smtpd/session.h"
 
 #define COMMIT_THREADS 2
@@ -120,24 +119,10 @@ stop(struct daemon_self *self)
 
 /* ---- set-up ------------------------------------------------------------------------------------------------------------ */
 
-static struct tls_context *
-tls_make(const struct conf *conf, struct tls_signer *signer, const struct listener *listener)
-{
-	struct tls_context *tls;
-	struct err err;
-
-	if (signer == NULL || listener->kind == LISTENER_SUBMIT)
-		return NULL;
-	tls = tls_server_new(conf->tls_certificate, signer, listener->name, &err);
-	if (tls == NULL)
-		fatal("%s", err.text);
-	return tls;
-}
-
 static void
 listeners_open(struct worker *worker, struct daemon_self *self)
 {
-	struct tls_signer *signer = conf_has_tls(self->conf) ? tls_signer_new(self->peers[WORKER_PEER_KEY]) : NULL;
+	const struct daemon_tls *tls = daemon_tls_open(self);
 
 	worker->listeners = calloc(self->nlisteners + 1, sizeof *worker->listeners);
 	if (worker->listeners == NULL)
@@ -146,12 +131,13 @@ listeners_open(struct worker *worker, struct daemon_self *self)
 		const struct listener *listener = &self->listeners[i];
 		const struct listener_kind_facts *facts = listener_kind_facts(listener->kind);
 
-		if (facts->tls_at_once && signer == NULL) {
+		if (facts->tls_at_once && tls == NULL) {
 			log_warning("listener %s is not served: there is no tls_certificate", listener->name);
 			continue;
 		}
 		worker->listeners[worker->nlisteners++] = (struct worker_listener){
-		    .worker = worker, .listener = listener, .facts = facts, .tls = tls_make(self->conf, signer, listener)};
+		    .worker = worker, .listener = listener, .facts = facts,
+		    .tls = listener->kind == LISTENER_SUBMIT ? NULL : daemon_tls_listener(tls, listener)};
 	}
 }
 

@@ -134,12 +134,13 @@ class Instance:
 
     def __init__(self, domain, address="127.0.0.1", dns=None, relay=None, settings=None, sections="",
                  accounts="virtual", tls=True, user=None, directory=None, kinds=TCP_KINDS, memory_spool=None,
-                 first_port=None):
+                 first_port=None, listener_options=None):
         self.domain = domain
         self.address = address
         self.dns = dns
         self.settings = dict(settings or {})
         self.sections = sections
+        self.listener_options = listener_options or {}  # kind: further lines of its section
         self.accounts = accounts
         self.tls = tls
         self.user = user  # run as this ordinary user although the tests are root
@@ -228,8 +229,8 @@ class Instance:
         text = "".join("%s = %s\n" % (k, v) for k, v in values.items())
         text += "\n[domain %s]\naccounts = %s\n" % (self.domain, self.accounts)
         for kind in self.kinds:
-            text += "\n[listener %s]\nkind = %s\naddress = %s\nport = %d\n" % (
-                kind, kind, self.address, self.ports[kind])
+            text += "\n[listener %s]\nkind = %s\naddress = %s\nport = %d\n%s" % (
+                kind, kind, self.address, self.ports[kind], self.listener_options.get(kind, ""))
         with open(self.conf, "w") as f:
             f.write(text + self.sections)
         for name in ("aliases", "users"):

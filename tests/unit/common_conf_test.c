@@ -101,10 +101,14 @@ a_whole_file_is_understood(void **state)
 				   "retry = 5m, 10m 15m\n"
 				   "debug = YES\n"
 				   "log = Syslog\n"
+				   "tls_certificate = c.pem\n"
+				   "tls_key = k.pem\n"
 				   "[domain satu.test]\n"
 				   "accounts = virtual\n"
 				   "[ listener  in ]\n"
 				   "kind = mx\n"
+				   "client_certificates = ask\n"
+				   "client_ca = ca.pem\n"
 				   "address = 127.0.0.2\n"
 				   "port = 2525\n"
 				   "[listener l]\n"
@@ -117,6 +121,9 @@ a_whole_file_is_understood(void **state)
 				   "kind = policy\n"
 				   "socket = unix:/run/grey\n"
 				   "on_failure = accept\n"
+				   "[certificate dua]\n"
+				   "certificate = dua.pem\n"
+				   "key = /k/dua.pem\n"
 				   "[domain DUA.test]";
 	struct conf *conf = parse_fine(text);
 	const struct conf_listener *in = conf_listener_find(conf, STR("in"));
@@ -138,6 +145,15 @@ a_whole_file_is_understood(void **state)
 	assert_int_equal(in->kind, LISTENER_MX);
 	assert_int_equal(in->port, 2525);
 	assert_string_equal(in->address, "127.0.0.2");
+	assert_int_equal(in->client_certificates, TLS_CLIENT_ASK);
+	assert_string_equal(in->client_ca, "/etc/x/ca.pem");
+	assert_int_equal(conf_listener_find(conf, STR("l"))->client_certificates, TLS_CLIENT_NONE);
+	assert_int_equal(conf->ncertificates, 2);
+	assert_string_equal(conf->certificates[0].certificate, "/etc/x/c.pem");
+	assert_string_equal(conf->certificates[0].key, "/etc/x/k.pem");
+	assert_string_equal(conf->certificates[1].name, "dua");
+	assert_string_equal(conf->certificates[1].certificate, "/etc/x/dua.pem");
+	assert_string_equal(conf->certificates[1].key, "/k/dua.pem");
 	assert_string_equal(conf_listener_find(conf, STR("l"))->path, "/etc/x/lmtp.sock");
 	assert_int_equal(conf->nfilters, 2);
 	assert_string_equal(conf->filters[0].name, "sign");
@@ -235,14 +251,21 @@ static const struct {
 	"2: socket: \"unix:relative\" is not unix:PATH or inet:ADDRESS:PORT, such as \"inet:127.0.0.1:8891\""},
     {"[filter a]\nsocket = unix:/s\nlisteners = mx imap\n", "3: listeners: \"imap\" is none of: " LISTENER_SMTP_WORDS},
     {"[filter a]\nsocket = unix:/s\n[filter a]\nsocket = unix:/s\n", "3: [filter a] is there already, in line 1"},
+    {"tls_certificate = c\ntls_key = k\n[certificate a]\nkey = k\n", "3: [certificate a] needs both certificate and key"},
+    {"tls_certificate = c\ntls_key = k\n[certificate a]\ncertificate = c\nkey = k\n[certificate a]\ncertificate = c\nkey = k\n",
+	"6: [certificate a] is there already, in line 3"},
+    {"[certificate a]\ncertificate = c\nkey = k\n", "1: [certificate a] is for clients that ask for its name; the one for all "
+						       "others is missing: tls_certificate"},
+    {"[listener a]\nkind = mx\nclient_certificates = require\n",
+	"1: [listener a]: client_certificates = require needs a client_ca"},
     {"[domain]\n", "1: \"\" is not a domain name such as \"example.org\""},
     {"[listener a:b]\n", "1: \"a:b\" cannot name a listener: letters, digits, - _ . only, at most 64"},
-    {"[mailbox a]\n", "1: unknown section \"mailbox\"; there are [listener NAME], [domain NAME] and [filter NAME]"},
-    {"[]\n", "1: unknown section \"\"; there are [listener NAME], [domain NAME] and [filter NAME]"},
+    {"[mailbox a]\n", "1: unknown section \"mailbox\"; there are [listener NAME], [domain NAME], [filter NAME] and [certificate NAME]"},
+    {"[]\n", "1: unknown section \"\"; there are [listener NAME], [domain NAME], [filter NAME] and [certificate NAME]"},
     {"[\n", "1: a section is \"[KIND NAME]\", such as \"[domain example.org]\"; the ] is missing"},
     {"[listener a\n", "1: a section is \"[KIND NAME]\", such as \"[domain example.org]\"; the ] is missing"},
     {"# only this is wrong\n[bad x]\nno equals here\nand = nothing of it is read\n",
-	"2: unknown section \"bad\"; there are [listener NAME], [domain NAME] and [filter NAME]"},
+	"2: unknown section \"bad\"; there are [listener NAME], [domain NAME], [filter NAME] and [certificate NAME]"},
 };
 
 static void

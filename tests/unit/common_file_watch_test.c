@@ -20,7 +20,7 @@ a_renewal_is_told_once_and_only_when_both_files_have_settled(void **state)
 {
 	char certificate[] = "/tmp/mwatchXXXXXX", key[64], fresh[64];
 	const char *const paths[] = {certificate, key};
-	struct file_watch watch;
+	struct file_watch watch = {0};
 	int fd = mkstemp(certificate);
 
 	(void)state;
