@@ -99,7 +99,7 @@ static const struct {
 void
 queue_head_format(char bytes[QUEUE_HEAD_BYTES], const struct queue_head *head)
 {
-	const uint64_t values[HEAD_FIELDS] = {QUEUE_FILE_VERSION, head->content_offset, head->content_end,
+	const uint64_t values[HEAD_FIELDS] = {head->version, head->content_offset, head->content_end,
 	    head->message_size, head->recipients};
 
 	memset(bytes, ' ', QUEUE_HEAD_BYTES);
@@ -113,7 +113,7 @@ queue_head_format(char bytes[QUEUE_HEAD_BYTES], const struct queue_head *head)
 static bool
 head_is_sound(const struct queue_head *head)
 {
-	if (head->version == 0 || head->version > QUEUE_FILE_VERSION)
+	if (head->version < QUEUE_FILE_VERSION_MIN || head->version > QUEUE_FILE_VERSION)
 		return false;
 	if (!head->complete)
 		return head->content_offset == 0 && head->message_size == 0 && head->recipients == 0;

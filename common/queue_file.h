@@ -4,7 +4,8 @@
  *     head       80 bytes: version, offset of the content, offset of its end, message size, recipients, checksum
  *     envelope   a record a line: key, netstring, checksum; recipients begin with a one-byte state
  *     content    in wire form (CRLF, no dot-stuffing), any bytes
- *     closing    `pieces` when the message is not simply the content, then `end` with the content's length and checksum
+ *     closing    what filters changed of the envelope, `pieces` when the message is not simply the content, then `end` with
+ *                the content's length and checksum
  *     history    appended by queued: attempts, recipients out of aliases, deferrals
  *
  * Pure: no descriptor, no clock, no log. Writer and reader check every byte: a file that was cut or changed anywhere is
@@ -17,7 +18,8 @@
 #include "common/buf.h"
 #include "common/err.h"
 
-#define QUEUE_FILE_VERSION 1
+#define QUEUE_FILE_VERSION 2
+#define QUEUE_FILE_VERSION_MIN 1 /* that is read: it has fewer keys */
 #define QUEUE_HEAD_BYTES 80
 /* The longest value of a record, and the longest record with all that belongs to it. */
 #define QUEUE_VALUE_MAX 16384
@@ -28,24 +30,25 @@
 /* X(constant, key in the file, where it may stand, what it holds); the order is that of merpati-queue(5). */
 #define QUEUE_KEYS(X)                                                                                       \
 	X(QUEUE_TIME, "time", IN_ENVELOPE, "arrival: milliseconds since 1970; always the first record")      \
-	X(QUEUE_SENDER, "sender", IN_ENVELOPE, "envelope sender without <>; empty: the null sender")         \
+	X(QUEUE_SENDER, "sender", IN_ENVELOPE | IN_CLOSING, "envelope sender without <>; empty: the null sender")         \
 	X(QUEUE_CLIENT, "client", IN_ENVELOPE, "who handed it in, as DSNs name it: HELO-NAME [ADDRESS]")     \
 	X(QUEUE_LOGIN, "login", IN_ENVELOPE, "authenticated user, or local user of the submit socket")       \
-	X(QUEUE_BODY, "body", IN_ENVELOPE, "8BITMIME or BINARYMIME; absent: 7BIT")                           \
+	X(QUEUE_BODY, "body", IN_ENVELOPE | IN_CLOSING, "8BITMIME or BINARYMIME; absent: 7BIT")                           \
 	X(QUEUE_SMTPUTF8, "smtputf8", IN_ENVELOPE, "empty; present when the client asked for SMTPUTF8")      \
 	X(QUEUE_ABOUT, "about", IN_ENVELOPE, "this is a notification of ours: the queue ID of the message it is about") \
-	X(QUEUE_RET, "ret", IN_ENVELOPE, "RFC 3461: FULL or HDRS")                                           \
-	X(QUEUE_ENVID, "envid", IN_ENVELOPE, "RFC 3461 ENVID, xtext decoded")                                \
+	X(QUEUE_RET, "ret", IN_ENVELOPE | IN_CLOSING, "RFC 3461: FULL or HDRS")                                           \
+	X(QUEUE_ENVID, "envid", IN_ENVELOPE | IN_CLOSING, "RFC 3461 ENVID, xtext decoded")                                \
 	X(QUEUE_REQUIRETLS, "requiretls", IN_ENVELOPE, "empty; RFC 8689: no next hop without verified TLS")   \
 	X(QUEUE_RELEASE, "release", IN_ENVELOPE, "RFC 4865: milliseconds since 1970; no attempt before")      \
 	X(QUEUE_DELIVER_BY, "deliver-by", IN_ENVELOPE, "RFC 2852: milliseconds since 1970, R or N, T with trace") \
 	X(QUEUE_PRIORITY, "priority", IN_ENVELOPE, "RFC 6710: -9 to 9; absent: 0")                            \
-	X(QUEUE_RECIPIENT, "recipient", IN_ENVELOPE | IN_HISTORY, "address without <>; a state before the key") \
+	X(QUEUE_RECIPIENT, "recipient", IN_ANY, "address without <>; a state before the key") \
 	X(QUEUE_ORIGINAL, "original", IN_ENVELOPE | IN_HISTORY, "of the recipient before: orig_to, before aliases") \
-	X(QUEUE_ORCPT, "orcpt", IN_ENVELOPE | IN_HISTORY, "of the recipient before: RFC 3461 ORCPT: type;address, the address decoded") \
-	X(QUEUE_NOTIFY, "notify", IN_ENVELOPE | IN_HISTORY, "of the recipient before: RFC 3461 NOTIFY")      \
+	X(QUEUE_ORCPT, "orcpt", IN_ANY, "of the recipient before: RFC 3461 ORCPT: type;address, the address decoded") \
+	X(QUEUE_NOTIFY, "notify", IN_ANY, "of the recipient before: RFC 3461 NOTIFY")      \
 	X(QUEUE_RETURN, "return", IN_HISTORY, "of the recipient before: its own envelope sender (owner-LIST)") \
 	X(QUEUE_HOLD, "hold", IN_CLOSING, "a filter wants it put on hold: why")                             \
+	X(QUEUE_REMOVED, "removed", IN_CLOSING, "index of a recipient of the envelope to whom it does not go after all") \
 	X(QUEUE_PIECES, "pieces", IN_CLOSING, "offset and length of each piece of the message, in order")    \
 	X(QUEUE_END, "end", IN_CLOSING, "length and checksum of the content; what follows is history")       \
 	X(QUEUE_EXPANDED, "expanded", IN_HISTORY, "index of the recipient, count of the recipients before that it became") \
@@ -85,6 +88,7 @@ struct queue_piece {
  *     queue_writer_begin(&w, time_ms, sender);  queue_writer_record(&w, QUEUE_CLIENT, ...) ...
  *     queue_writer_recipient(&w, address);      queue_writer_record(&w, QUEUE_ORCPT, ...) ... for each
  *     queue_writer_content(&w, bytes) ...       whenever w.out.n is large: write queue_writer_output, queue_writer_wrote
+ *     queue_writer_content_end(&w);             only for who has records for the closing, which follow
  *     queue_writer_end(&w);                     write the rest
  *     if (queue_writer_head(&w, head))          write head at offset 0 (only when something had been written before)
  *     queue_writer_ok(&w)                       asked once, before what was written is made durable
@@ -120,6 +124,8 @@ void queue_writer_content(struct queue_writer *w, struct str bytes);
 uint64_t queue_writer_offset(const struct queue_writer *w);
 /* Behind the content, before the end, once: it is to be put on hold. */
 void queue_writer_hold(struct queue_writer *w, struct str reason);
+/* From here on records and recipients go into the closing. */
+void queue_writer_content_end(struct queue_writer *w);
 void queue_writer_end(struct queue_writer *w);
 /* Instead of it: the message is these pieces of the file, each within the content. */
 void queue_writer_end_pieces(struct queue_writer *w, const struct queue_piece *pieces, size_t n);

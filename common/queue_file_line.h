@@ -14,6 +14,7 @@ enum queue_key_place {
 	IN_ENVELOPE = 1,
 	IN_CLOSING = 2,
 	IN_HISTORY = 4,
+	IN_ANY = IN_ENVELOPE | IN_CLOSING | IN_HISTORY,
 };
 
 /* Where a key may stand: bits of queue_key_place. */

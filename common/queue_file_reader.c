@@ -77,11 +77,12 @@ place_of(const struct queue_reader *r)
 _Static_assert(QUEUE_KEY_COUNT <= 32, "a bit for each key");
 #define OF_RECIPIENT (BIT(QUEUE_ORIGINAL) | BIT(QUEUE_ORCPT) | BIT(QUEUE_NOTIFY) | BIT(QUEUE_RETURN))
 
-/* The order of the records: time, sender, then any once; what is of a recipient, after one and once for each. */
+/* The order of the records: time, sender, then any once; what is of a recipient, after one and once for each. In the
+ * closing all of that begins anew. */
 static const char *
 order_problem(struct queue_reader *r, enum queue_key key)
 {
-	unsigned once = r->phase == PHASE_HISTORY ? OF_RECIPIENT : ~BIT(QUEUE_RECIPIENT);
+	unsigned once = r->phase == PHASE_HISTORY ? OF_RECIPIENT : ~(BIT(QUEUE_RECIPIENT) | BIT(QUEUE_REMOVED));
 
 	if ((queue_key_places(key) & place_of(r)) == 0)
 		return "a record out of place";
@@ -98,6 +99,16 @@ order_problem(struct queue_reader *r, enum queue_key key)
 	if (r->phase == PHASE_HISTORY && key != QUEUE_RECIPIENT && !queue_key_is_of_recipient(key))
 		r->seen &= ~BIT(QUEUE_RECIPIENT);
 	r->seen |= BIT(key);
+	return NULL;
+}
+
+static const char *
+removed_problem(const struct queue_reader *r, struct str value)
+{
+	uint64_t index;
+
+	if (!queue_value_number(&value, &index) || value.p != NULL || index >= r->head.recipients)
+		return "the removal of nobody";
 	return NULL;
 }
 
@@ -163,6 +174,8 @@ record_problem(struct queue_reader *r, const struct queue_record *record)
 		return "too many recipients";
 	if (r->phase == PHASE_HISTORY)
 		return history_problem(r, record);
+	if (record->key == QUEUE_REMOVED)
+		return removed_problem(r, record->value);
 	if (record->key == QUEUE_PIECES)
 		return pieces_problem(r, record->value);
 	if (record->key == QUEUE_END) {
@@ -244,6 +257,13 @@ record_next(struct queue_reader *r, struct str *input, struct queue_record *reco
 }
 
 static void
+closing_begin(struct queue_reader *r)
+{
+	r->phase = PHASE_CLOSING;
+	r->seen = 0;
+}
+
+static void
 content_next(struct queue_reader *r, struct str *input)
 {
 	uint64_t left = r->head.content_end - r->offset;
@@ -252,7 +272,7 @@ content_next(struct queue_reader *r, struct str *input)
 	r->content_crc = crc32c(r->content_crc, str_sub(*input, 0, n));
 	take(r, input, n);
 	if (r->offset == r->head.content_end)
-		r->phase = PHASE_CLOSING;
+		closing_begin(r);
 }
 
 enum queue_read
@@ -304,7 +324,7 @@ queue_reader_skip_content(struct queue_reader *r)
 		return;
 	r->content_skipped = r->content_skipped || r->offset != r->head.content_end;
 	r->offset = r->head.content_end;
-	r->phase = PHASE_CLOSING;
+	closing_begin(r);
 }
 
 enum parse

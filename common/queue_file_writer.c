@@ -43,7 +43,7 @@ queue_writer_begin(struct queue_writer *w, uint64_t time_ms, struct str sender)
 		w->failed = true;
 		return;
 	}
-	queue_head_format(head, &(struct queue_head){.complete = false});
+	queue_head_format(head, &(struct queue_head){.version = QUEUE_FILE_VERSION});
 	buf_add(&w->out, (struct str){head, sizeof head});
 	queue_put_decimal(digits, sizeof digits, time_ms);
 	queue_writer_record(w, QUEUE_TIME, (struct str){digits, sizeof digits});
@@ -53,17 +53,20 @@ queue_writer_begin(struct queue_writer *w, uint64_t time_ms, struct str sender)
 static bool
 record_fits(const struct queue_writer *w, enum queue_key key)
 {
-	if (offset_now(w) < QUEUE_HEAD_BYTES || w->content_offset != 0)
+	if (offset_now(w) < QUEUE_HEAD_BYTES || w->ended || (w->content_offset != 0) != (w->content_end != 0))
 		return false;
 	if (queue_key_is_of_recipient(key) && w->recipients == 0)
 		return false;
-	return (queue_key_places(key) & IN_ENVELOPE) != 0;
+	return (queue_key_places(key) & (w->content_end != 0 ? IN_CLOSING : IN_ENVELOPE)) != 0;
 }
 
 void
 queue_writer_record(struct queue_writer *w, enum queue_key key, struct str value)
 {
-	if (!record_fits(w, key) || (key == QUEUE_RECIPIENT && w->recipients++ == QUEUE_RECIPIENTS_MAX)) {
+	/* The head counts those of the envelope. */
+	bool counts = key == QUEUE_RECIPIENT && w->content_end == 0;
+
+	if (!record_fits(w, key) || (counts && w->recipients++ == QUEUE_RECIPIENTS_MAX)) {
 		w->failed = true;
 		return;
 	}
@@ -127,8 +130,8 @@ finish(struct queue_writer *w)
 		(void)queue_writer_head(w, w->out.p);
 }
 
-static void
-content_end(struct queue_writer *w)
+void
+queue_writer_content_end(struct queue_writer *w)
 {
 	content_begin(w);
 	if (w->failed || w->content_end != 0)
@@ -137,19 +140,25 @@ content_end(struct queue_writer *w)
 	w->message_size = w->content_end - w->content_offset;
 }
 
+/* False: out of order. */
+static bool
+closing_begin(struct queue_writer *w)
+{
+	queue_writer_content_end(w);
+	return !w->failed;
+}
+
 void
 queue_writer_hold(struct queue_writer *w, struct str reason)
 {
-	content_end(w);
-	if (!w->failed)
-		queue_line_format(&w->out, QUEUE_HOLD, reason);
+	queue_writer_content_end(w);
+	queue_writer_record(w, QUEUE_HOLD, reason);
 }
 
 void
 queue_writer_end(struct queue_writer *w)
 {
-	content_end(w);
-	if (!w->failed)
+	if (closing_begin(w))
 		finish(w);
 }
 
@@ -158,8 +167,7 @@ queue_writer_end_pieces(struct queue_writer *w, const struct queue_piece *pieces
 {
 	struct buf value;
 
-	content_end(w);
-	if (w->failed)
+	if (!closing_begin(w))
 		return;
 	buf_init(&value, QUEUE_VALUE_MAX);
 	w->message_size = 0;

@@ -142,6 +142,19 @@ add_expanded(struct envelope *e, struct str value, const char **problem)
 	return true;
 }
 
+/* A filter took it out: as an alias that stands for nobody. */
+static bool
+add_removed(struct envelope *e, struct str value, const char **problem)
+{
+	uint64_t index;
+
+	if (!queue_value_number(&value, &index) || index >= e->nrecipients)
+		return damage(problem, "the removal of nobody");
+	e->recipients[index].state = QUEUE_EXPANDED_STATE;
+	e->recipients[index].recorded = true;
+	return true;
+}
+
 static bool
 add_attempt(struct envelope *e, struct str value, const char **problem)
 {
@@ -265,6 +278,8 @@ envelope_add(struct envelope *e, const struct queue_record *record, const char *
 		if (!address_is_sound(value))
 			return damage(problem, "a return path that is no address");
 		return keep(e, &last->return_path, value);
+	case QUEUE_REMOVED:
+		return add_removed(e, value, problem);
 	case QUEUE_HOLD:
 		return keep(e, &e->hold, value);
 	case QUEUE_PIECES:

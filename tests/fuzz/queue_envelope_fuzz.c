@@ -56,7 +56,7 @@ records_make(struct buf *b, struct str s, size_t *recipients)
 static void
 file_make(int fd, struct str s)
 {
-	struct queue_head head = {.complete = true, .content_offset = QUEUE_HEAD_BYTES};
+	struct queue_head head = {.version = QUEUE_FILE_VERSION, .complete = true, .content_offset = QUEUE_HEAD_BYTES};
 	char bytes[QUEUE_HEAD_BYTES], end[26] = "0000000000000004 00000000";
 	struct buf b;
 	size_t ignored;

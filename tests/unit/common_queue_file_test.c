@@ -165,7 +165,7 @@ a_small_message_is_one_output_with_its_head_in_place(void **state)
 	file = queue_writer_output(&w);
 	assert_false(queue_writer_head(&w, head));
 	assert_str(str_sub(file, 0, QUEUE_HEAD_BYTES),
-	    STR("merpati-queue 01 0000000336 0000000000000384 0000000000000048 00000002 5d20cd9a\n"));
+	    STR("merpati-queue 02 0000000336 0000000000000384 0000000000000048 00000002 fa13dd63\n"));
 	assert_str(str_sub(file, 80, 35), STR("time 13:1700000000123, 94a23605\nsen"));
 	queue_writer_clear(&w);
 }
@@ -557,6 +557,84 @@ times_of_delivery_and_priorities_are_read_strictly(void **state)
 }
 
 static void
+a_file_of_the_version_before_is_read(void **state)
+{
+	struct queue_writer w;
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 65536);
+	make_file(&w);
+	memcpy(w.out.p, "merpati-queue 01 0000000336 0000000000000384 0000000000000048 00000002 5d20cd9a\n", QUEUE_HEAD_BYTES);
+	read_all(queue_writer_output(&w), 4096, false, &out);
+	assert_true(str_starts(buf_str(&out), str_from(good)));
+	queue_writer_clear(&w);
+	buf_clear(&out);
+}
+
+static void
+filters_change_the_envelope_in_the_closing(void **state)
+{
+	struct queue_writer w;
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 65536);
+	queue_writer_init(&w, 65536);
+	write_envelope(&w);
+	queue_writer_content(&w, STR(CONTENT));
+	queue_writer_content_end(&w);
+	queue_writer_record(&w, QUEUE_SENDER, STR("new@satu.test"));
+	queue_writer_record(&w, QUEUE_REMOVED, STR("0"));
+	queue_writer_record(&w, QUEUE_REMOVED, STR("1"));
+	queue_writer_recipient(&w, STR("more@satu.test"));
+	queue_writer_record(&w, QUEUE_NOTIFY, STR("NEVER"));
+	queue_writer_recipient(&w, STR("yet@satu.test"));
+	queue_writer_end(&w);
+	assert_true(queue_writer_ok(&w));
+	for (size_t step = 1; step < 400; step++) {
+		read_all(queue_writer_output(&w), step, step % 2 == 0, &out);
+		assert_true(str_search(buf_str(&out),
+		    STR("sender=new@satu.test\nremoved=0\nremoved=1\nw recipient=more@satu.test\nnotify=NEVER\n"
+		        "w recipient=yet@satu.test\nend=0000000000000048 5dc2c65f\nOK ")) < out.n);
+	}
+	queue_writer_clear(&w);
+	buf_clear(&out);
+}
+
+static void
+what_makes_no_sense_in_the_closing_is_damage(void **state)
+{
+	static const struct {
+		enum queue_key key;
+		struct str value;
+	} rows[] = {
+	    {QUEUE_REMOVED, STR("2")},
+	    {QUEUE_REMOVED, STR("0 1")},
+	    {QUEUE_REMOVED, STR("")},
+	    {QUEUE_NOTIFY, STR("NEVER")}, /* of whom? */
+	};
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 65536);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct queue_writer w;
+
+		queue_writer_init(&w, 65536);
+		write_envelope(&w);
+		queue_writer_content(&w, STR(CONTENT));
+		queue_writer_content_end(&w);
+		queue_writer_record(&w, rows[i].key, rows[i].value);
+		queue_writer_end(&w);
+		read_all(queue_writer_output(&w), 4096, false, &out);
+		assert_true(str_ends_nocase(buf_str(&out), STR("BAD")));
+		queue_writer_clear(&w);
+	}
+	buf_clear(&out);
+}
+
+static void
 ids_are_time_and_randomness(void **state)
 {
 	static const char *const wrong[] = {"", "3", "4XvRfg4LbYz0000", "4XvRfg4LbYz000000", "4XvRfg4Lbaz00000",
@@ -598,6 +676,9 @@ main(void)
 	    cmocka_unit_test(attempts_survive_their_own_text),
 	    cmocka_unit_test(what_a_filter_holds_says_why_behind_the_content),
 	    cmocka_unit_test(times_of_delivery_and_priorities_are_read_strictly),
+	    cmocka_unit_test(a_file_of_the_version_before_is_read),
+	    cmocka_unit_test(filters_change_the_envelope_in_the_closing),
+	    cmocka_unit_test(what_makes_no_sense_in_the_closing_is_damage),
 	    cmocka_unit_test(ids_are_time_and_randomness),
 	};
 

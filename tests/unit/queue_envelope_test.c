@@ -343,10 +343,52 @@ memory_that_runs_out_is_no_crash(void **state)
 	queue_writer_clear(&w);
 }
 
+static void
+what_filters_changed_takes_the_place_of_the_envelope(void **state)
+{
+	struct queue_writer w;
+	struct envelope e;
+
+	(void)state;
+	queue_writer_init(&w, 65536);
+	queue_writer_begin(&w, 1700000000123, STR("baru@satu.test"));
+	queue_writer_recipient(&w, STR("lama@dua.test"));
+	queue_writer_recipient(&w, STR("list@satu.test"));
+	queue_writer_content(&w, STR("x\r\n"));
+	queue_writer_content_end(&w);
+	queue_writer_record(&w, QUEUE_SENDER, STR(""));
+	queue_writer_record(&w, QUEUE_BODY, STR("8BITMIME"));
+	queue_writer_record(&w, QUEUE_REMOVED, STR("0"));
+	queue_writer_recipient(&w, STR("more@satu.test"));
+	queue_writer_record(&w, QUEUE_NOTIFY, STR("NEVER"));
+	queue_writer_end(&w);
+	assert_true(queue_writer_ok(&w));
+	load_good(&e, queue_writer_output(&w));
+	assert_str(e.sender, STR(""));
+	assert_true(e.is_8bit);
+	assert_int_equal(e.nrecipients, 3);
+	assert_int_equal(envelope_waiting(&e), 2);
+	assert_int_equal(e.recipients[0].state, QUEUE_EXPANDED_STATE);
+	assert_str(e.recipients[2].address, STR("more@satu.test"));
+	assert_false(envelope_wants(&e.recipients[2], STR("FAILURE")));
+
+	/* And it goes on as with any other file. */
+	attempt(&e, 1, QUEUE_DELIVERED);
+	attempt(&e, 2, QUEUE_WAITING);
+	record(&e, &w.out);
+	envelope_clear(&e);
+	load_good(&e, buf_str(&w.out));
+	assert_int_equal(envelope_waiting(&e), 1);
+	assert_int_equal(e.recipients[1].state, QUEUE_DELIVERED);
+	envelope_clear(&e);
+	queue_writer_clear(&w);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(what_filters_changed_takes_the_place_of_the_envelope),
 	    cmocka_unit_test(a_file_becomes_an_envelope),
 	    cmocka_unit_test(what_is_recorded_is_read_again),
 	    cmocka_unit_test(a_state_that_no_record_backs_is_damage),
