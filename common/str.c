@@ -90,6 +90,15 @@ str_search(struct str s, struct str needle)
 	return hit == NULL ? s.n : (size_t)(hit - s.p);
 }
 
+bool
+str_is_ascii(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] > 127)
+			return false;
+	return true;
+}
+
 struct str
 str_sub(struct str s, size_t off, size_t n)
 {

@@ -39,6 +39,9 @@ size_t str_find_last(struct str s, char c);
 /* Index of the first occurrence of needle (not empty), or s.n. */
 size_t str_search(struct str s, struct str needle);
 
+/* No byte above 127. */
+bool str_is_ascii(struct str s);
+
 /* The part from off (cut at the end) of at most n bytes. */
 struct str str_sub(struct str s, size_t off, size_t n);
 struct str str_skip(struct str s, size_t n);

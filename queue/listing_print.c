@@ -69,20 +69,20 @@ state_word(enum queue_state state)
 void
 listing_print_head(struct buf *b, enum listing_format format)
 {
-	if (format == LISTING_POSTFIX)
-		buf_adds(b, "-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------\n");
+	if (format == LISTING_MAILQ)
+		buf_adds(b, "----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------\n");
 }
 
 void
 listing_print_end(struct buf *b, enum listing_format format, uint64_t messages, uint64_t bytes)
 {
-	if (format == LISTING_JSON)
+	if (format == LISTING_JSON || format == LISTING_POSTFIX)
 		return;
 	buf_truncate(b, messages == 0 ? 0 : b->n);
 	if (messages == 0)
 		buf_adds(b, "Mail queue is empty\n");
-	else if (format == LISTING_POSTFIX)
-		buf_addf(b, "-- %llu Kbytes in %llu Request%s.\n", (unsigned long long)((bytes + 1023) / 1024),
+	else if (format == LISTING_MAILQ)
+		buf_addf(b, "-- %llu Kbytes in %llu Request%s.\n", (unsigned long long)(bytes / 1024),
 		    (unsigned long long)messages, messages == 1 ? "" : "s");
 	else
 		buf_addf(b, "%llu message%s, %llu bytes\n", (unsigned long long)messages, messages == 1 ? "" : "s",
@@ -120,16 +120,27 @@ print_text(struct buf *b, const struct listed *m)
 	}
 }
 
-/* In each of the forms that Postfix uses: `*` active, `!` on hold. */
+/* The reason stands above the recipients that share it, its end in one column. */
 static void
-print_postfix(struct buf *b, const struct listed *m)
+mailq_reason(struct buf *b, struct str reason)
+{
+	char text[4096];
+	size_t n = log_escape(text, sizeof text, reason.n > 0 ? reason : STR("reason unavailable"));
+
+	buf_addf(b, "%*s(%s)\n", n < 76 ? (int)(76 - n) : 0, "", text);
+}
+
+/* `*` active, `!` on hold. */
+static void
+print_mailq(struct buf *b, const struct listed *m)
 {
 	const struct envelope *e = &m->envelope;
 	char mark = m->place == SPOOL_ACTIVE ? '*' : m->place == SPOOL_HOLD ? '!' : ' ';
+	struct str reason = STR("");
 
 	buf_addf(b, "%s%c %8llu ", m->id.text, mark, (unsigned long long)e->head.message_size);
 	add_mailq_time(b, queue_id_time_us(&m->id) / 1000000);
-	buf_adds(b, "  ");
+	buf_addc(b, ' ');
 	add_escaped(b, e->sender.n > 0 ? e->sender : STR("MAILER-DAEMON"));
 	buf_addc(b, '\n');
 	for (size_t i = 0; i < e->nrecipients; i++) {
@@ -137,12 +148,10 @@ print_postfix(struct buf *b, const struct listed *m)
 
 		if (r->state != QUEUE_WAITING)
 			continue;
-		if (r->reply.n > 0) {
-			buf_adds(b, "        (");
-			add_escaped(b, r->reply);
-			buf_adds(b, ")\n");
-		}
-		buf_adds(b, "                                         ");
+		if (!str_equal(reason, r->reply))
+			mailq_reason(b, r->reply);
+		reason = r->reply;
+		buf_addf(b, "%47s", "");
 		add_escaped(b, r->address);
 		buf_addc(b, '\n');
 	}
@@ -165,11 +174,8 @@ json_message(struct buf *b, const struct listed *m)
 }
 
 static void
-print_json(struct buf *b, const struct listed *m)
+json_recipients(struct buf *b, const struct envelope *e)
 {
-	const struct envelope *e = &m->envelope;
-
-	json_message(b, m);
 	json_add_key(b, "recipients");
 	buf_addc(b, '[');
 	for (size_t i = 0; i < e->nrecipients; i++) {
@@ -183,7 +189,33 @@ print_json(struct buf *b, const struct listed *m)
 			json_add_member(b, "delay_reason", r->reply);
 		buf_addc(b, '}');
 	}
-	buf_adds(b, "]}\n");
+	buf_addc(b, ']');
+}
+
+static void
+print_json(struct buf *b, const struct listed *m)
+{
+	json_message(b, m);
+	json_recipients(b, &m->envelope);
+	buf_adds(b, "}\n");
+}
+
+/* Just the members that Postfix has, in its order. */
+static void
+print_postfix(struct buf *b, const struct listed *m)
+{
+	const struct envelope *e = &m->envelope;
+
+	buf_addc(b, '{');
+	json_add_member(b, "queue_name", str_from(spool_place_name(m->place)));
+	json_add_member(b, "queue_id", queue_id_str(&m->id));
+	json_add_number(b, "arrival_time", queue_id_time_us(&m->id) / 1000000);
+	json_add_number(b, "message_size", e->head.message_size);
+	json_add_key(b, "forced_expire");
+	buf_adds(b, "false");
+	json_add_member(b, "sender", e->sender.n > 0 ? e->sender : STR("MAILER-DAEMON"));
+	json_recipients(b, e);
+	buf_adds(b, "}\n");
 }
 
 void
@@ -195,6 +227,9 @@ listing_print(struct buf *b, enum listing_format format, const struct listed *me
 		return;
 	case LISTING_JSON:
 		print_json(b, message);
+		return;
+	case LISTING_MAILQ:
+		print_mailq(b, message);
 		return;
 	case LISTING_POSTFIX:
 		print_postfix(b, message);

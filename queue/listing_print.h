@@ -1,5 +1,6 @@
 /*
- * A message of the queue as text: for people, as JSON (a line each), in the form of Postfix's mailq. Pure.
+ * A message of the queue as text: for people, as JSON (a line each), in the forms of Postfix's mailq and
+ * `postqueue -j`. Pure.
  */
 #ifndef QUEUE_LISTING_PRINT_H
 #define QUEUE_LISTING_PRINT_H
@@ -9,7 +10,8 @@
 enum listing_format {
 	LISTING_TEXT,
 	LISTING_JSON,	 /* the members of `postqueue -j`, and some more */
-	LISTING_POSTFIX, /* mailq */
+	LISTING_MAILQ,	 /* as Postfix's mailq writes it, with long queue IDs */
+	LISTING_POSTFIX, /* as `postqueue -j` writes it */
 };
 
 /* What stands above and below the list. */

@@ -297,7 +297,7 @@ static const struct {
 	bool takes_ids;
 	const char *usage;
 } commands[] = {
-    {"list", command_list, false, "list [--json | --format text|json|postfix]"},
+    {"list", command_list, false, "list [--json | --format text|json|mailq|postfix]"},
     {"show", command_show, true, "show [--json] ID ..."},
     {"retry", command_retry, true, "retry [--json] ID ...|all"},
     {"hold", command_hold, true, "hold [--json] ID ...|all"},
@@ -319,7 +319,7 @@ usage(void)
 static bool
 format_parse(const char *word, enum listing_format *format)
 {
-	static const char *const words[] = {"text", "json", "postfix"};
+	static const char *const words[] = {"text", "json", "mailq", "postfix"};
 
 	for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++)
 		if (strcmp(word, words[i]) == 0) {

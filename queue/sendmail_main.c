@@ -1,11 +1,9 @@
 /*
  * sendmail, mailq, newaliases: the classic interface of a mail system, for programs of this host. Without any privilege:
- * smtpd asks the kernel who is at the other end of the submit socket.
+ * smtpd asks the kernel who is at the other end of its local socket.
  */
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,32 +14,17 @@
 
 #include "common/conf.h"
 #include "common/daemon.h"
+#include "common/log.h"
 #include "common/unix_socket.h"
 #include "queue/run.h"
-#include "queue/sendmail_text.h"
-#include "queue/submit.h"
+#include "queue/sendmail_letter.h"
+#include "queue/sendmail_options.h"
+#include "queue/sendmail_pump.h"
+#include "queue/sendmail_sender.h"
+#include "queue/sendmail_verify.h"
 
-#define HEADER_MAX_BYTES (1024 * 1024)
 #define ARENA_MAX_BYTES (64UL * 1024 * 1024)
-#define READ_BYTES 32768
-
-enum mode {
-	MODE_SEND,    /* -bm */
-	MODE_SMTP,    /* -bs */
-	MODE_LIST,    /* -bp, mailq */
-	MODE_ALIASES, /* -bi, newaliases */
-	MODE_RETRY,   /* -q */
-	MODE_UNKNOWN,
-};
-
-struct options {
-	enum mode mode;
-	bool takes_recipients; /* -t */
-	bool ignore_dots;      /* -i, -oi */
-	bool is_8bit;	       /* -B8BITMIME */
-	const char *sender;    /* -f, -r */
-	const char *full_name; /* -F */
-};
+#define SHOWN_MAX_BYTES 2048
 
 static int
 fail(int status, const char *text)
@@ -50,133 +33,80 @@ fail(int status, const char *text)
 	return status;
 }
 
-/* ---- the message ----------------------------------------------------------------------------------------------- */
+static int
+fail_err(const struct err *err)
+{
+	return fail(err->class == ERR_PERM ? EX_UNAVAILABLE : err->class == ERR_LIMIT ? EX_DATAERR : EX_TEMPFAIL, err->text);
+}
 
-struct letter {
-	struct submit submit;
-	struct sendmail_lines lines;
-	struct buf text; /* in wire form, not sent yet */
-	size_t sent;	 /* bytes at its beginning that smtpd has */
-	bool failed;
-	bool at_end;
+/* An address and what is to be said of it; neither may play with the terminal. */
+static void
+tell(FILE *out, const char *before, struct str address, const char *between, struct str words)
+{
+	char shown[SHOWN_MAX_BYTES], said[SHOWN_MAX_BYTES];
+
+	(void)log_escape(shown, sizeof shown, address);
+	(void)log_escape(said, sizeof said, words);
+	(void)fprintf(out, "%s%s%s%s\n", before, shown, between, said);
+}
+
+/* ---- a message, and whom it is for ------------------------------------------------------------------------------- */
+
+struct sending {
+	const struct sendmail_options *options;
+	const struct conf *conf;
+	struct arena arena;
+	struct sendmail_letter letter;
+	struct sendmail_sender sender;
+	struct sendmail_recipients recipients;
 };
-
-/* More of standard input into text; false at its end. */
-static bool
-letter_read(struct letter *letter)
-{
-	char bytes[READ_BYTES];
-	ssize_t n;
-
-	if (letter->at_end || letter->lines.ended)
-		return false;
-	do
-		n = read(STDIN_FILENO, bytes, sizeof bytes);
-	while (n < 0 && errno == EINTR);
-	letter->failed = letter->failed || n < 0;
-	if (n <= 0) {
-		letter->at_end = true;
-		sendmail_lines_end(&letter->lines, &letter->text);
-		return n == 0 && letter->text.n > 0;
-	}
-	sendmail_lines_feed(&letter->lines, (struct str){bytes, (size_t)n}, &letter->text);
-	return true;
-}
-
-static struct str
-letter_body(struct submit *submit)
-{
-	struct letter *letter = container_of(submit, struct letter, submit);
-
-	buf_consume(&letter->text, letter->sent);
-	letter->sent = 0;
-	while (letter->text.n == 0 && letter_read(letter))
-		;
-	letter->sent = letter->text.n;
-	if (letter->failed || !buf_ok(&letter->text))
-		return STR_NONE;
-	return letter->text.n > 0 ? buf_str(&letter->text) : STR("");
-}
-
-/* Reads until the header is complete, and replaces it by the one that is sent. */
-static bool
-letter_header(struct letter *letter, const struct sendmail_header_rules *rules, struct arena *arena,
-    struct sendmail_recipients *recipients)
-{
-	struct buf header;
-	size_t n;
-	bool good;
-
-	while ((n = sendmail_header_length(buf_str(&letter->text))) == 0 && letter->text.n < HEADER_MAX_BYTES &&
-	    letter_read(letter))
-		;
-	if (n == 0)
-		n = letter->text.n;
-	buf_init(&header, 4 * HEADER_MAX_BYTES);
-	good = sendmail_header(rules, str_sub(buf_str(&letter->text), 0, n), arena, recipients, &header);
-	buf_add(&header, str_skip(buf_str(&letter->text), n));
-	good = good && buf_ok(&header) && !letter->failed;
-	buf_clear(&letter->text);
-	letter->text = header;
-	return good;
-}
-
-/* ---- who sends ------------------------------------------------------------------------------------------------- */
-
-struct identity {
-	struct str sender; /* the envelope's; empty: null */
-	struct str from;   /* the header's */
-	struct str full_name;
-};
-
-static struct str
-login_name(struct arena *arena, struct str *full_name)
-{
-	const struct passwd *pw = getpwuid(getuid());
-
-	*full_name = STR_NONE;
-	if (pw == NULL)
-		return arena_printf(arena, "uid-%u", (unsigned)getuid());
-	*full_name = str_from(pw->pw_gecos);
-	*full_name = arena_copy(arena, str_sub(*full_name, 0, str_find(*full_name, ',')));
-	return arena_copy(arena, str_from(pw->pw_name));
-}
-
-static bool
-identify(struct identity *who, const struct options *options, const struct conf *conf, struct arena *arena)
-{
-	struct str login = login_name(arena, &who->full_name);
-	struct sendmail_recipients given = {.list = NULL};
-	struct address own;
-	bool good = address_make(arena, login, str_from(conf->hostname), ADDRESS_MAY_BE_UTF8, &own);
-
-	if (options->full_name != NULL)
-		who->full_name = str_from(options->full_name);
-	who->sender = who->from = own.text;
-	if (!good || options->sender == NULL)
-		return good;
-	if (options->sender[0] == '\0' || strcmp(options->sender, "<>") == 0) {
-		who->sender = STR("");
-		return true;
-	}
-	good = sendmail_recipients_add(&given, arena, str_from(options->sender), str_from(conf->hostname)) &&
-	    given.n == 1 && given.bad == 0;
-	if (good)
-		who->sender = who->from = given.list[0];
-	sendmail_recipients_clear(&given);
-	return good;
-}
-
-/* ---- sending --------------------------------------------------------------------------------------------------- */
 
 static int
-status_of(const struct smtp_recipient *r)
+connect_local(const struct conf *conf, struct err *err)
 {
-	switch (r->verdict.outcome) {
+	return unix_connect(daemon_socket_path(conf, "submit"), SOCK_STREAM, err);
+}
+
+static int
+take_words(struct sending *s)
+{
+	struct str hostname = str_from(s->conf->hostname);
+
+	for (size_t i = 0; i < s->options->nrecipients; i++)
+		if (!sendmail_recipients_add(&s->recipients, &s->arena, str_from(s->options->recipients[i]), hostname))
+			return fail(EX_OSERR, "out of memory");
+	if (s->recipients.bad == 0)
+		return EX_OK;
+	tell(stderr, "sendmail: ", s->recipients.bad_list, ": this is not an address", STR(""));
+	return EX_USAGE;
+}
+
+static int
+take_header(struct sending *s)
+{
+	struct sendmail_header_rules rules = {.takes_recipients = s->options->takes_recipients, .from = s->sender.from,
+	    .full_name = s->sender.full_name, .domain = str_from(s->conf->hostname)};
+	struct err err;
+
+	if (!sendmail_letter_header(&s->letter, &rules, &s->arena, &s->recipients, &err))
+		return fail(EX_DATAERR, err.text);
+	if (s->recipients.n == 0 && s->recipients.bad == 0)
+		return fail(EX_USAGE, "the message names no recipients");
+	if (s->recipients.bad > 0)
+		tell(stderr, "sendmail: ", s->recipients.bad_list, ": this cannot be read as addresses", STR(""));
+	return EX_OK;
+}
+
+/* ---- sending ----------------------------------------------------------------------------------------------------- */
+
+static int
+status_of(const struct smtp_verdict *verdict)
+{
+	switch (verdict->outcome) {
 	case SMTP_DELIVERED:
 		return EX_OK;
 	case SMTP_FAILED:
-		return str_equal(r->verdict.code, STR("5.1.1")) ? EX_NOUSER : EX_UNAVAILABLE;
+		return str_equal(verdict->code, STR("5.1.1")) ? EX_NOUSER : EX_UNAVAILABLE;
 	case SMTP_PENDING:
 	case SMTP_ACCEPTED:
 	case SMTP_LEFT:
@@ -188,249 +118,247 @@ status_of(const struct smtp_recipient *r)
 
 /* What went wrong is told by recipient; of several reasons the status is that of the first. */
 static int
-report(const struct smtp_mail *mail)
+report(const struct sending *s, const struct smtp_mail *mail)
 {
 	int status = EX_OK;
 
 	for (size_t i = 0; i < mail->nrecipients; i++) {
 		const struct smtp_recipient *r = &mail->recipients[i];
-		int own = status_of(r);
+		int own = status_of(&r->verdict);
 
-		if (own == EX_OK)
-			continue;
-		(void)fprintf(stderr, "sendmail: %.*s: %.*s\n", STR_FMT(r->address), STR_FMT(r->verdict.words));
+		if (own != EX_OK)
+			tell(stderr, "sendmail: ", r->address, ": ", r->verdict.words);
+		else if (s->options->is_verbose)
+			tell(stdout, "", r->address, "... ", r->verdict.words);
 		status = status == EX_OK ? own : status;
 	}
 	return status;
 }
 
-static int
-connect_submit(const struct conf *conf, struct err *err)
+/* RFC 6531: asked for when an address needs it. A header with more than ASCII is given on as it is: few servers mind. */
+static bool
+needs_utf8(const struct sending *s)
 {
-	return unix_connect(daemon_socket_path(conf, "submit"), SOCK_STREAM, err);
+	bool ascii = str_is_ascii(s->sender.envelope);
+
+	for (size_t i = 0; ascii && i < s->recipients.n; i++)
+		ascii = str_is_ascii(s->recipients.list[i]);
+	return !ascii;
+}
+
+static unsigned
+flags_of(struct sending *s)
+{
+	bool is_8bit = s->options->body == SENDMAIL_BODY_8BITMIME ||
+	    (s->options->body == SENDMAIL_BODY_UNKNOWN && sendmail_letter_is_8bit(&s->letter));
+
+	return (is_8bit ? SMTP_MAIL_8BIT : 0) | (needs_utf8(s) ? SMTP_MAIL_UTF8 : 0);
+}
+
+/* One transaction on a connection of its own. */
+static int
+send_to(struct sending *s, struct smtp_recipient *list, size_t n, unsigned flags)
+{
+	struct submit *submit = &s->letter.submit;
+	struct err err;
+	int status;
+
+	submit->hostname = str_from(s->conf->hostname);
+	submit->mail = (struct smtp_mail){.sender = s->sender.envelope, .flags = flags, .recipients = list, .nrecipients = n,
+	    .ret = str_from(s->options->ret), .envid = str_from(s->options->envid), .arena = &s->arena};
+	submit->fd = connect_local(s->conf, &err);
+	if (submit->fd < 0)
+		return fail(EX_TEMPFAIL, err.text);
+	status = submit_run(submit, &err) ? report(s, &submit->mail) : fail_err(&err);
+	(void)close(submit->fd);
+	return status;
+}
+
+/* To as many at a time as smtpd takes. */
+static int
+send_to_all(struct sending *s, struct smtp_recipient *list, size_t n, unsigned flags)
+{
+	size_t most = s->conf->smtpd.recipients_per_message;
+	int status = EX_OK;
+	struct err err;
+
+	if (n > most && !sendmail_letter_keep(&s->letter, &err))
+		return fail(EX_TEMPFAIL, err.text);
+	for (size_t at = 0; at < n; at += most) {
+		int own = send_to(s, list + at, n - at < most ? n - at : most, flags);
+
+		status = status == EX_OK ? own : status;
+		if (n > most && !sendmail_letter_rewind(&s->letter, &err))
+			return fail(EX_TEMPFAIL, err.text);
+	}
+	return status;
 }
 
 static int
-submit_letter(struct letter *letter, const struct conf *conf, const struct identity *who,
-    const struct sendmail_recipients *recipients, struct arena *arena, bool is_8bit)
+send_letter(struct sending *s)
 {
-	struct smtp_recipient *list = calloc(recipients->n, sizeof *list);
-	struct err err;
+	unsigned flags = flags_of(s);
+	struct smtp_recipient *list = calloc(s->recipients.n + 1, sizeof *list);
 	int status;
 
 	if (list == NULL)
 		return fail(EX_OSERR, "out of memory");
-	for (size_t i = 0; i < recipients->n; i++)
-		list[i].address = recipients->list[i];
-	letter->submit.hostname = str_from(conf->hostname);
-	letter->submit.body = letter_body;
-	letter->submit.mail = (struct smtp_mail){.sender = who->sender, .flags = is_8bit ? SMTP_MAIL_8BIT : 0,
-	    .recipients = list, .nrecipients = recipients->n, .arena = arena};
-	letter->submit.fd = connect_submit(conf, &err);
-	if (letter->submit.fd < 0) {
-		status = fail(EX_TEMPFAIL, err.text);
-	} else {
-		status = submit_run(&letter->submit, &err)
-		    ? report(&letter->submit.mail)
-		    : fail(err.class == ERR_PERM ? EX_UNAVAILABLE : EX_TEMPFAIL, err.text);
-		(void)close(letter->submit.fd);
+	for (size_t i = 0; i < s->recipients.n; i++) {
+		list[i].address = s->recipients.list[i];
+		list[i].notify = str_from(s->options->notify);
 	}
+	status = send_to_all(s, list, s->recipients.n, flags);
 	free(list);
-	return status;
+	return status == EX_OK && s->recipients.bad > 0 ? EX_DATAERR : status;
+}
+
+/* ---- verifying --------------------------------------------------------------------------------------------------- */
+
+struct verifying {
+	struct sendmail_verify verify;
+	int status;
+};
+
+static void
+verified(struct sendmail_verify *verify, struct str address, enum sendmail_verdict verdict, struct str words)
+{
+	static const struct {
+		const char *text;
+		int status;
+	} verdicts[] = {
+	    [SENDMAIL_DELIVERABLE] = {"... deliverable: ", EX_OK},
+	    [SENDMAIL_UNKNOWABLE] = {"... accepted, only sending shows more: ", EX_OK},
+	    [SENDMAIL_UNDELIVERABLE] = {"... undeliverable: ", EX_NOUSER},
+	    [SENDMAIL_LATER] = {"... not known now: ", EX_TEMPFAIL},
+	};
+	struct verifying *v = container_of(verify, struct verifying, verify);
+
+	tell(stdout, "", address, verdicts[verdict].text, words);
+	v->status = v->status == EX_OK ? verdicts[verdict].status : v->status;
 }
 
 static int
-prepare_and_send(const struct options *options, const struct conf *conf, char **words, struct arena *arena,
-    struct letter *letter, struct sendmail_recipients *recipients)
+verify_all(struct sending *s)
 {
-	struct sendmail_header_rules rules = {
-	    .takes_recipients = options->takes_recipients, .domain = str_from(conf->hostname)};
-	struct identity who;
+	struct verifying v = {.verify = {.hostname = str_from(s->conf->hostname), .tell = verified}};
+	struct err err;
 
-	if (!identify(&who, options, conf, arena))
+	v.verify.fd = connect_local(s->conf, &err);
+	if (v.verify.fd < 0)
+		return fail(EX_TEMPFAIL, err.text);
+	if (!sendmail_verify_run(&v.verify, s->recipients.list, s->recipients.n, &err))
+		v.status = fail_err(&err);
+	(void)close(v.verify.fd);
+	return v.status == EX_OK && s->recipients.bad > 0 ? EX_DATAERR : v.status;
+}
+
+/* ---- the modes --------------------------------------------------------------------------------------------------- */
+
+static int
+with_recipients(struct sending *s)
+{
+	bool verifies = s->options->mode == SENDMAIL_VERIFY;
+	int status = take_words(s);
+
+	if (status != EX_OK)
+		return status;
+	if (!sendmail_sender_find(&s->sender, s->options, str_from(s->conf->hostname), &s->arena))
 		return fail(EX_USAGE, "the sender is not an address");
-	rules.from = who.from;
-	rules.full_name = who.full_name;
-	for (; *words != NULL; words++)
-		if (!sendmail_recipients_add(recipients, arena, str_from(*words), rules.domain))
-			return fail(EX_OSERR, "out of memory");
-	if (recipients->bad > 0 || (recipients->n == 0 && !options->takes_recipients))
-		return fail(EX_USAGE, recipients->bad > 0 ? "a recipient is not an address" : "no recipients");
-	if (!letter_header(letter, &rules, arena, recipients))
-		return fail(EX_DATAERR, "the message could not be read");
-	if (recipients->n == 0)
-		return fail(EX_USAGE, "the message names no recipients");
-	return submit_letter(letter, conf, &who, recipients, arena, options->is_8bit);
+	if (!verifies || s->options->takes_recipients)
+		status = take_header(s);
+	if (status != EX_OK)
+		return status;
+	return verifies ? verify_all(s) : send_letter(s);
 }
 
 static int
-send_letter(const struct options *options, const struct conf *conf, char **words)
+send_or_verify(const struct sendmail_options *options, const struct conf *conf)
 {
-	struct letter letter = {.lines = {.ignore_dots = options->ignore_dots}};
-	struct sendmail_recipients recipients = {.list = NULL};
-	struct arena arena;
+	struct sending s = {.options = options, .conf = conf};
 	int status;
 
-	arena_init(&arena, ARENA_MAX_BYTES);
-	buf_init(&letter.text, 4 * HEADER_MAX_BYTES);
-	status = prepare_and_send(options, conf, words, &arena, &letter, &recipients);
-	sendmail_recipients_clear(&recipients);
-	buf_clear(&letter.text);
-	arena_clear(&arena);
+	arena_init(&s.arena, ARENA_MAX_BYTES);
+	sendmail_letter_init(&s.letter, options->ignore_dots);
+	status = with_recipients(&s);
+	sendmail_recipients_clear(&s.recipients);
+	sendmail_letter_clear(&s.letter);
+	arena_clear(&s.arena);
 	return status;
 }
 
-/* ---- the other modes ------------------------------------------------------------------------------------------- */
-
-/* What is at hand at one end goes to the other; 0 at the end, <0 on errors. */
-static ssize_t
-pass(int from, int to)
-{
-	char bytes[READ_BYTES];
-	ssize_t n = read(from, bytes, sizeof bytes), done = 0;
-
-	if (n < 0 && errno == EINTR)
-		return 1;
-	while (done < n) {
-		ssize_t written = write(to, bytes + done, (size_t)(n - done));
-
-		if (written < 0 && errno != EINTR)
-			return -1;
-		done += written > 0 ? written : 0;
-	}
-	return n;
-}
-
-/* SMTP on standard input and output: smtpd speaks it, we hand it through. */
 static int
 speak_smtp(const struct conf *conf)
 {
 	struct err err;
-	struct pollfd fds[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.events = POLLIN}};
+	int fd = connect_local(conf, &err), status = EX_OK;
 
-	fds[1].fd = connect_submit(conf, &err);
-	if (fds[1].fd < 0)
+	if (fd < 0)
 		return fail(EX_TEMPFAIL, err.text);
-	for (;;) {
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			return fail(EX_OSERR, strerror(errno));
-		if (fds[1].revents != 0) {
-			ssize_t n = pass(fds[1].fd, STDOUT_FILENO);
-
-			if (n <= 0)
-				return n == 0 ? EX_OK : EX_IOERR;
-		}
-		if (fds[0].revents != 0 && pass(STDIN_FILENO, fds[1].fd) <= 0) {
-			(void)shutdown(fds[1].fd, SHUT_WR);
-			fds[0].fd = -1;
-			fds[0].revents = 0;
-		}
-	}
+	if (!sendmail_pump(STDIN_FILENO, STDOUT_FILENO, fd, &err))
+		status = fail(EX_OSERR, err.text);
+	(void)close(fd);
+	return status;
 }
 
 static int
-exec_queue(char *a, char *b, char *c)
+exec_queue(const struct sendmail_options *options, const char *const words[], size_t n)
 {
-	static char name[] = "merpati-queue";
-	char path[PATH_MAX];
-	char *argv[] = {name, a, b, c, NULL};
+	char path[PATH_MAX], *argv[8] = {NULL};
+	size_t argc = 0;
 
-	if (!run_find_program(name, path))
+	if (!run_find_program("merpati-queue", path))
 		return fail(EX_UNAVAILABLE, "the program merpati-queue is not there");
+	argv[argc++] = str_dup(STR("merpati-queue"));
+	if (options->conf_path != NULL) {
+		argv[argc++] = str_dup(STR("-c"));
+		argv[argc++] = str_dup(str_from(options->conf_path));
+	}
+	for (size_t i = 0; i < n; i++)
+		argv[argc++] = str_dup(str_from(words[i]));
 	(void)execv(path, argv);
 	return fail(EX_OSERR, strerror(errno));
 }
 
 static int
-list_queue(void)
+list_queue(const struct sendmail_options *options)
 {
-	static char list[] = "list", format[] = "--format", postfix[] = "postfix";
+	const char *words[] = {"list", "--format", "mailq"};
 
-	return exec_queue(list, format, postfix);
+	return exec_queue(options, words, sizeof words / sizeof words[0]);
 }
 
 static int
-retry_queue(void)
+retry_queue(const struct sendmail_options *options)
 {
-	static char retry[] = "retry", all[] = "all";
+	const char *words[3] = {"retry", "all"};
+	size_t n = 2;
 
-	return exec_queue(retry, all, NULL);
-}
-
-/* ---- options --------------------------------------------------------------------------------------------------- */
-
-static enum mode
-mode_of(const char *letter)
-{
-	static const struct {
-		char letter;
-		enum mode mode;
-	} modes[] = {{'m', MODE_SEND}, {'s', MODE_SMTP}, {'p', MODE_LIST}, {'i', MODE_ALIASES}};
-
-	for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
-		if (letter[0] == modes[i].letter && letter[1] == '\0')
-			return modes[i].mode;
-	return MODE_UNKNOWN;
-}
-
-static bool
-options_parse(struct options *options, int argc, char **argv)
-{
-	int option;
-
-	while ((option = getopt(argc, argv, "A:B:b:C:F:f:Ghio:L:mN:nO:p:q::R:r:tUV:vX:x")) != -1)
-		switch (option) {
-		case 'b':
-			options->mode = mode_of(optarg);
-			break;
-		case 'B':
-			options->is_8bit = strcmp(optarg, "7BIT") != 0;
-			break;
-		case 'F':
-			options->full_name = optarg;
-			break;
-		case 'f':
-		case 'r':
-			options->sender = optarg;
-			break;
-		case 'i':
-			options->ignore_dots = true;
-			break;
-		case 'o': /* of all of Sendmail's own options only `i` means something here */
-			options->ignore_dots = options->ignore_dots || strcmp(optarg, "i") == 0;
-			break;
-		case 'q':
-			options->mode = MODE_RETRY;
-			break;
-		case 't':
-			options->takes_recipients = true;
-			break;
-		case '?':
-			return false;
-		default: /* accepted, for the programs that give them, and without meaning here */
-			break;
-		}
-	return true;
+	switch (options->retry_what) {
+	case SENDMAIL_RETRY_ALL:
+		break;
+	case SENDMAIL_RETRY_ID:
+		words[1] = options->retry;
+		break;
+	case SENDMAIL_RETRY_SITE:
+	case SENDMAIL_RETRY_SENDER:
+		words[1] = options->retry_what == SENDMAIL_RETRY_SITE ? "--site" : "--sender";
+		words[2] = options->retry;
+		n = 3;
+		break;
+	}
+	return exec_queue(options, words, n);
 }
 
 static int
-run(const struct options *options, char **words)
+with_conf(const struct sendmail_options *options)
 {
 	struct conf *conf;
 	struct err err;
 	int status;
 
-	if (options->mode == MODE_LIST)
-		return list_queue();
-	if (options->mode == MODE_RETRY)
-		return retry_queue();
-	if (options->mode == MODE_ALIASES)
-		return EX_OK; /* authd reads the file when it has changed */
-	if (options->mode == MODE_UNKNOWN)
-		return fail(EX_USAGE, "only the modes -bm, -bs, -bp and -bi are known");
-	if (!conf_load(conf_default_path(), &conf, &err))
+	if (!conf_load(options->conf_path != NULL ? options->conf_path : conf_default_path(), &conf, &err))
 		return fail(EX_CONFIG, err.text);
-	status = options->mode == MODE_SMTP ? speak_smtp(conf) : send_letter(options, conf, words);
+	status = options->mode == SENDMAIL_SMTP ? speak_smtp(conf) : send_or_verify(options, conf);
 	conf_free(conf);
 	return status;
 }
@@ -438,16 +366,22 @@ run(const struct options *options, char **words)
 int
 main(int argc, char **argv)
 {
-	struct options options = {.mode = MODE_SEND};
-	const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
-	const char *name = slash != NULL ? slash + 1 : argc > 0 ? argv[0] : "sendmail";
+	struct sendmail_options options;
 
-	if (strcmp(name, "mailq") == 0)
-		options.mode = MODE_LIST;
-	else if (strcmp(name, "newaliases") == 0)
-		options.mode = MODE_ALIASES;
-	if (!options_parse(&options, argc, argv))
-		return EX_USAGE;
+	if (!sendmail_options_parse(&options, argc, argv))
+		return fail(EX_USAGE, options.problem);
 	(void)signal(SIGPIPE, SIG_IGN);
-	return run(&options, argv + optind);
+	switch (options.mode) {
+	case SENDMAIL_SEND:
+	case SENDMAIL_SMTP:
+	case SENDMAIL_VERIFY:
+		return with_conf(&options);
+	case SENDMAIL_LIST:
+		return list_queue(&options);
+	case SENDMAIL_RETRY:
+		return retry_queue(&options);
+	case SENDMAIL_ALIASES:
+		break; /* authd reads the file when it has changed */
+	}
+	return EX_OK;
 }

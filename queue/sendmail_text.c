@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "common/err.h"
 #include "common/rfc5322.h"
 
 /* ---- lines ----------------------------------------------------------------------------------------------------- */
@@ -92,6 +93,8 @@ sendmail_recipients_add(struct sendmail_recipients *r, struct arena *arena, stru
 			return false;
 	}
 	r->bad += bad;
+	if (bad > 0)
+		r->bad_list = rfc5322_unfold(arena, list);
 	return !arena->failed;
 }
 
@@ -104,15 +107,56 @@ sendmail_recipients_clear(struct sendmail_recipients *r)
 
 /* ---- header ---------------------------------------------------------------------------------------------------- */
 
-size_t
-sendmail_header_length(struct str message)
+static bool
+is_name_byte(char c)
 {
-	size_t at;
+	return ascii_is_print(c) && c != ' ' && c != ':';
+}
 
-	if (str_starts(message, STR("\r\n")))
-		return 2;
-	at = str_search(message, STR("\r\n\r\n"));
-	return at < message.n ? at + 4 : 0;
+/* field = 1*ftext [blanks] ":" ... */
+static enum parse
+field_begins(struct str line)
+{
+	size_t n = 0, colon;
+
+	while (n < line.n && n <= SENDMAIL_FIELD_NAME_MAX && is_name_byte(line.p[n]))
+		n++;
+	colon = n;
+	while (colon < line.n && ascii_is_blank(line.p[colon]))
+		colon++;
+	if (n > SENDMAIL_FIELD_NAME_MAX || (n == 0 && line.n > 0))
+		return PARSE_BAD;
+	if (colon == line.n)
+		return PARSE_MORE;
+	return line.p[colon] == ':' ? PARSE_OK : PARSE_BAD;
+}
+
+bool
+sendmail_header_ends(struct str message, size_t *n)
+{
+	struct str rest = message;
+	bool inside = false; /* of a field: a line may continue it */
+
+	*n = message.n;
+	if (str_starts(rest, STR("From ")))
+		rest = str_skip(rest, str_find(rest, '\n') + 1);
+	while (rest.n > 0) {
+		enum parse begins = inside && ascii_is_blank(rest.p[0]) ? PARSE_OK : field_begins(rest);
+
+		if (str_starts(rest, STR("\r\n"))) {
+			*n = message.n - rest.n + 2;
+			return true;
+		}
+		if (begins == PARSE_MORE || rest.p[0] == '\r')
+			return false;
+		if (begins == PARSE_BAD) {
+			*n = message.n - rest.n;
+			return true;
+		}
+		inside = true;
+		rest = str_skip(rest, str_find(rest, '\n') + 1);
+	}
+	return false;
 }
 
 static bool

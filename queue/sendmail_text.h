@@ -24,13 +24,20 @@ void sendmail_lines_feed(struct sendmail_lines *lines, struct str piece, struct 
 /* At the end of the input: ends the last line. */
 void sendmail_lines_end(struct sendmail_lines *lines, struct buf *out);
 
-/* Where the header of a message in wire form ends: behind its empty line; 0: not in what is there. */
-size_t sendmail_header_length(struct str message);
+/* A line without a colon that is longer is no header field (RFC 5322 2.1.1). */
+#define SENDMAIL_FIELD_NAME_MAX 998
+
+/*
+ * Where the header of a message in wire form ends: behind its empty line, or before a line that is no field. False: not
+ * in what is there; then all of it may belong to the header.
+ */
+bool sendmail_header_ends(struct str message, size_t *n);
 
 struct sendmail_recipients {
 	struct str *list; /* freed by sendmail_recipients_clear; the addresses are the arena's */
 	size_t n, cap;
 	size_t bad; /* that could not be read as addresses */
+	struct str bad_list; /* the last list that had one of these, unfolded; borrowed or the arena's */
 };
 
 /* The addresses of a list such as a header field or an argument has; without domain they get this one. Strings live

@@ -269,15 +269,6 @@ is_safe(struct str address)
 	return !quoted;
 }
 
-static bool
-is_ascii(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] > 127)
-			return false;
-	return true;
-}
-
 static size_t
 data_step(const struct smtp_client *c)
 {
@@ -392,7 +383,7 @@ is_impossible(const struct smtp_client *c, const struct smtp_mail *mail, struct 
 	} else if ((mail->flags & SMTP_MAIL_8BIT) && !f->eightbit) {
 		verdict->code = STR("5.6.3");
 		verdict->words = STR("the message has 8-bit characters, and the server does not take them (8BITMIME)");
-	} else if (((mail->flags & SMTP_MAIL_UTF8) || !is_ascii(mail->sender)) && !f->smtputf8) {
+	} else if (((mail->flags & SMTP_MAIL_UTF8) || !str_is_ascii(mail->sender)) && !f->smtputf8) {
 		verdict->code = STR("5.6.7");
 		verdict->words = STR("the message needs SMTPUTF8, which the server does not offer");
 	} else {
@@ -410,7 +401,7 @@ skip_some(struct smtp_client *c)
 
 		if (!is_safe(r->address) || r->address.n == 0)
 			settle(c, r, (struct smtp_verdict){SMTP_FAILED, STR("5.1.3"), STR("the address is malformed")});
-		else if (!is_ascii(r->address) && !(c->features.smtputf8 && (c->mail->flags & SMTP_MAIL_UTF8)))
+		else if (!str_is_ascii(r->address) && !(c->features.smtputf8 && (c->mail->flags & SMTP_MAIL_UTF8)))
 			settle(c, r, (struct smtp_verdict){SMTP_FAILED, STR("5.6.7"),
 			    STR("the address needs SMTPUTF8, which the server or the message has not")});
 		r->skipped = is_final(r);

@@ -534,8 +534,10 @@ class Queued(unittest.TestCase):
                          ("deferred", name, "baru@satu.test"))
         self.assertEqual(listed["recipients"], [{"address": "lama@dua.test", "delay_reason": "450 4.2.0 later\x1b[2J"}])
         self.assertNotIn("\x1b", q.command("list"))
-        self.assertRegex(q.command("list", "--format", "postfix"), r"(?m)^-Queue ID-.*\n%s +\d+ \w{3} \w{3} [ \d]\d "
-                         r"\d\d:\d\d:\d\d  baru@satu.test$" % name)
+        self.assertRegex(q.command("list", "--format", "mailq"), r"(?m)^----Queue ID-----.*\n%s +\d+ \w{3} \w{3} [ \d]\d "
+                         r"\d\d:\d\d:\d\d baru@satu.test$" % name)
+        self.assertEqual(list(json.loads(q.command("list", "--format", "postfix"))), [
+            "queue_name", "queue_id", "arrival_time", "message_size", "forced_expire", "sender", "recipients"])
         q.command("hold", name)
         self.assertEqual(q.where(name), ["hold"])
         self.assertIn("hold", q.command("list"))

@@ -88,6 +88,44 @@ the_header_is_completed_and_asked_for_recipients(void **state)
 }
 
 static void
+where_the_header_ends_shows_as_soon_as_it_can(void **state)
+{
+	static const struct {
+		struct str in;
+		bool ends;
+		size_t n;
+	} rows[] = {
+	    {STR(""), false, 0},
+	    {STR("\r\n"), true, 2},
+	    {STR("\r"), false, 1},
+	    {STR("A: b\r\n\r\nbody"), true, 8},
+	    {STR("A: b\r\n c\r\n\td: e\r\n\r\n"), true, 19},
+	    {STR("A: b\r\n"), false, 6},
+	    {STR("A: b\r\nB"), false, 7},
+	    {STR("A: b\r\nB :c\r\n\r\n"), true, 14},
+	    {STR("A: b\r\nno field\r\n\r\n"), true, 6},
+	    {STR("no field"), true, 0},
+	    {STR(" folded at once\r\n"), true, 0},
+	    {STR(": x\r\n"), true, 0},
+	    {STR("From baru Mon Jan 1\r\nA: b\r\n\r\n"), true, 29},
+	    {STR("From baru Mon Jan 1"), false, 19},
+	    {STR("\x01\x02"), true, 0},
+	};
+	char wide[SENDMAIL_FIELD_NAME_MAX + 1];
+	size_t n;
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		assert_int_equal(sendmail_header_ends(rows[i].in, &n), rows[i].ends);
+		assert_int_equal(n, rows[i].n);
+	}
+	memset(wide, 'x', sizeof wide);
+	assert_false(sendmail_header_ends((struct str){wide, sizeof wide - 1}, &n));
+	assert_true(sendmail_header_ends((struct str){wide, sizeof wide}, &n));
+	assert_int_equal(n, 0);
+}
+
+static void
 what_is_no_address_is_counted(void **state)
 {
 	struct sendmail_recipients r = {.list = NULL};
@@ -109,6 +147,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(lines_leave_as_crlf_and_a_lone_dot_ends),
 	    cmocka_unit_test(the_header_is_completed_and_asked_for_recipients),
+	    cmocka_unit_test(where_the_header_ends_shows_as_soon_as_it_can),
 	    cmocka_unit_test(what_is_no_address_is_counted),
 	};
 
