@@ -40,6 +40,7 @@ LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lresolv -lpthread
 ALL_CFLAGS = -std=gnu11 $(BASE_CPPFLAGS) $(PKG_CFLAGS) $(WARNINGS) $(HARDENING) $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 LIBS_auth := -lpam -lcrypt
+LIBS_queue := -lidn2
 
 SOURCES := $(wildcard common/*.c common/*/*.c $(FOLDERS:%=%/*.c))
 MAINS := $(filter %/main.c %_main.c,$(SOURCES))

@@ -175,7 +175,7 @@ put_special(struct dot_writer *writer, char c, char *out)
 		writer->cr = true;
 		return n;
 	}
-	if (c == '.' && !writer->inside)
+	if (c == '.' && !writer->inside && !writer->bare)
 		out[n++] = '.';
 	writer->inside = true;
 	out[n++] = c;
@@ -211,6 +211,8 @@ dot_write_end(struct dot_writer *writer, char out[DOT_WRITE_END_MAX])
 
 	if (writer->inside || writer->cr)
 		n = put_end(writer, out);
+	if (writer->bare)
+		return n;
 	memcpy(out + n, ".\r\n", 3);
 	return n + 3;
 }

@@ -39,8 +39,9 @@ bool dot_read_end(struct dot_reader *reader, struct str *content);
 /* "bare <CR>", ...: one word for what was found. */
 const char *dot_found_name(unsigned found);
 
-/* All zero is the beginning. */
+/* All zero (but for bare) is the beginning. */
 struct dot_writer {
+	bool bare;   /* neither stuffs nor ends with a dot: for who says the length in front (RFC 3030) */
 	bool inside; /* of a line */
 	bool cr;     /* the last byte was a CR, which is not written yet */
 };
@@ -53,7 +54,7 @@ struct dot_writer {
  * room). room >= DOT_WRITE_ROOM_MIN makes progress. A bare CR or LF leaves as CRLF.
  */
 size_t dot_write(struct dot_writer *writer, struct str in, char *out, size_t room, size_t *written);
-/* At the end: ends the last line if it had no end, then writes the dot; returns the bytes written. */
+/* At the end: ends the last line if it had no end, then writes the dot (unless bare); returns the bytes written. */
 size_t dot_write_end(struct dot_writer *writer, char out[DOT_WRITE_END_MAX]);
 
 #endif

@@ -538,6 +538,14 @@ stream_tls_cipher(const struct stream *stream)
 	return stream->ssl != NULL ? SSL_get_cipher_name(stream->ssl) : "";
 }
 
+bool
+stream_tls_is_verified(const struct stream *stream)
+{
+	/* Without a name to be compared OpenSSL finds nothing amiss. */
+	return stream->ssl != NULL && SSL_get0_peer_certificate(stream->ssl) != NULL &&
+	    SSL_get0_peername(stream->ssl) != NULL && SSL_get_verify_result(stream->ssl) == X509_V_OK;
+}
+
 const char *
 stream_tls_server_name(const struct stream *stream)
 {

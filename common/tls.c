@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -211,17 +212,33 @@ tls_client_new(struct err *err)
 	return context;
 }
 
+bool
+tls_client_trust(struct tls_context *context, const char *authorities_path, struct err *err)
+{
+	return SSL_CTX_load_verify_file(context->ssl, authorities_path) == 1 || tls_error(err, authorities_path);
+}
+
+/* SNI, and the name that the certificate must have to be verified. */
+static bool
+server_name_set(SSL *ssl, const char *server_name)
+{
+	char name[TLSEXT_MAXLEN_host_name + 1]; /* OpenSSL's macro wants no constant */
+
+	if (!str_copy(name, sizeof name, str_from(server_name)) || SSL_set_tlsext_host_name(ssl, name) != 1)
+		return false;
+	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	return SSL_set1_host(ssl, name) == 1;
+}
+
 struct ssl_st *
 tls_connection_new(struct tls_context *context, int fd, const char *server_name)
 {
 	SSL *ssl = SSL_new(context->ssl);
-	char name[TLSEXT_MAXLEN_host_name + 1]; /* OpenSSL's macro wants no constant */
 
 	if (ssl == NULL)
 		return NULL;
 	if (SSL_set_fd(ssl, fd) != 1 ||
-	    (server_name != NULL && !context->server &&
-		(!str_copy(name, sizeof name, str_from(server_name)) || SSL_set_tlsext_host_name(ssl, name) != 1))) {
+	    (server_name != NULL && !context->server && !server_name_set(ssl, server_name))) {
 		SSL_free(ssl);
 		return NULL;
 	}

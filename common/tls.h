@@ -35,6 +35,9 @@ struct tls_server_spec {
 struct tls_context *tls_server_new(const struct tls_server_spec *spec, struct err *err);
 /* For opportunistic TLS: encrypts, but believes any certificate. */
 struct tls_context *tls_client_new(struct err *err);
+/* Of a client's context: certificates that lead to one of these authorities (a file in PEM, read at once) and name the
+ * server that was wanted count as verified: stream_tls_is_verified. Others are believed as before. */
+bool tls_client_trust(struct tls_context *context, const char *authorities_path, struct err *err);
 void tls_free(struct tls_context *context);
 
 /* A new connection's state: for stream.c. server_name: the client's SNI, may be NULL. NULL when memory is out. */

@@ -118,6 +118,33 @@ unrun(struct dispatch *dispatch, struct delivery *d)
 	d->worker = NULL;
 }
 
+static uint64_t
+flags_of(const struct envelope *e)
+{
+	return (e->is_8bit ? JOB_8BIT : 0) | (e->is_binary ? JOB_BINARY : 0) | (e->is_smtputf8 ? JOB_SMTPUTF8 : 0) |
+	    (e->requires_tls ? JOB_REQUIRETLS : 0) | (e->has_priority ? JOB_PRIORITY : 0) |
+	    (e->by.mode == 'R' ? JOB_BY_RETURN : 0) | (e->by.mode == 'N' ? JOB_BY_NOTIFY : 0) |
+	    (e->by.trace ? JOB_BY_TRACE : 0);
+}
+
+/* What is too long to be passed on is not. */
+static struct str
+at_most(struct str s, size_t max)
+{
+	return s.n > max ? STR_NONE : s;
+}
+
+/* The sender's wishes go with the sender's name: a list's members have another (RFC 3461 5.2.7.4). */
+static void
+encode_sender(struct job *job, const struct envelope *e, struct str return_path)
+{
+	job->sender = return_path;
+	if (!str_equal(return_path, e->sender))
+		return;
+	job->ret = at_most(e->ret, JOB_TEXT_MAX);
+	job->envid = at_most(e->envid, JOB_ENVID_MAX);
+}
+
 /* The START message of a delivery into dispatch->packet; how many of its recipients are in it. */
 static size_t
 encode(struct dispatch *dispatch, struct delivery *d)
@@ -128,16 +155,22 @@ encode(struct dispatch *dispatch, struct delivery *d)
 	    .next_hop = d->next_hop,
 	    .site = d->site,
 	    .queue_id = queue_id_str(&d->message->id),
-	    .sender = d->return_path,
-	    .flags = (e->is_8bit ? JOB_8BIT : 0) | (e->is_smtputf8 ? JOB_SMTPUTF8 : 0),
+	    .flags = flags_of(e),
 	    .size = e->head.message_size,
+	    .priority = e->priority,
+	    .by_left_ms = e->by.mode == 0 ? 0 : (int64_t)e->by.time_ms - (int64_t)queue_now_ms(),
 	    .pieces = e->pieces,
 	    .npieces = e->npieces,
 	    .recipients = recipients,
 	    .nrecipients = d->nrecipients};
 
-	for (size_t i = 0; i < d->nrecipients; i++)
-		recipients[i] = (struct job_recipient){d->recipients[i], e->recipients[d->recipients[i]].address};
+	encode_sender(&job, e, d->return_path);
+	for (size_t i = 0; i < d->nrecipients; i++) {
+		const struct recipient *r = &e->recipients[d->recipients[i]];
+
+		recipients[i] = (struct job_recipient){.index = d->recipients[i], .address = r->address,
+		    .orcpt = at_most(r->orcpt, JOB_ORCPT_MAX), .notify = at_most(r->notify, JOB_TEXT_MAX)};
+	}
 	d->id = dispatch->next_id++;
 	return job_encode(&dispatch->packet, d->id, &job);
 }

@@ -1,5 +1,7 @@
 #include "queue/job.h"
 
+#define PRIORITY_MAX 9
+
 /* A number that must be one of an enum's values, of which `last` is the last. */
 static unsigned
 get_choice(struct msg *m, unsigned last)
@@ -125,6 +127,8 @@ recipients_encode(struct buf *b, const struct job *job)
 
 		msg_add_u64(b, job->recipients[i].index);
 		add_text(b, job->recipients[i].address, JOB_ADDRESS_MAX);
+		add_text(b, job->recipients[i].orcpt, JOB_ORCPT_MAX);
+		add_text(b, job->recipients[i].notify, JOB_TEXT_MAX);
 		if (!buf_ok(b)) {
 			buf_truncate(b, before);
 			break;
@@ -146,6 +150,10 @@ job_encode(struct buf *b, uint32_t id, const struct job *job)
 	add_text(b, job->sender, JOB_ADDRESS_MAX);
 	msg_add_u64(b, job->flags);
 	msg_add_u64(b, job->size);
+	msg_add_u64(b, (uint64_t)(job->priority + PRIORITY_MAX));
+	msg_add_u64(b, (uint64_t)job->by_left_ms);
+	add_text(b, job->ret, JOB_TEXT_MAX);
+	add_text(b, job->envid, JOB_ENVID_MAX);
 	pieces_encode(b, job);
 	return buf_ok(b) ? recipients_encode(b, job) : 0;
 }
@@ -196,6 +204,8 @@ recipients_count(struct msg m)
 	while (!m.bad && m.rest.n > 0 && n <= JOB_RECIPIENTS_MAX) {
 		(void)msg_get_u64(&m);
 		(void)get_line(&m, JOB_ADDRESS_MAX);
+		(void)get_text(&m, JOB_ORCPT_MAX);
+		(void)get_line(&m, JOB_TEXT_MAX);
 		n++;
 	}
 	return m.bad ? 0 : n;
@@ -217,6 +227,8 @@ recipients_decode(struct msg *m, struct arena *arena, struct job *job)
 	for (size_t i = 0; i < n; i++) {
 		recipients[i].index = msg_get_u64(m);
 		recipients[i].address = keep(m, arena, get_line(m, JOB_ADDRESS_MAX));
+		recipients[i].orcpt = keep(m, arena, get_text(m, JOB_ORCPT_MAX));
+		recipients[i].notify = keep(m, arena, get_line(m, JOB_TEXT_MAX));
 	}
 	job->recipients = recipients;
 	job->nrecipients = n;
@@ -233,6 +245,10 @@ job_decode(struct msg *m, struct arena *arena, struct job *job)
 	job->sender = keep(m, arena, get_line(m, JOB_ADDRESS_MAX));
 	job->flags = msg_get_u64(m);
 	job->size = msg_get_u64(m);
+	job->priority = (int)get_choice(m, 2 * PRIORITY_MAX) - PRIORITY_MAX;
+	job->by_left_ms = (int64_t)msg_get_u64(m);
+	job->ret = keep(m, arena, get_line(m, JOB_TEXT_MAX));
+	job->envid = keep(m, arena, get_text(m, JOB_ENVID_MAX));
 	pieces_decode(m, arena, job);
 	recipients_decode(m, arena, job);
 	return msg_done(m) && !arena->failed;
@@ -248,6 +264,7 @@ job_result_encode(struct buf *b, uint32_t id, const struct job_result *result)
 	add_text(b, result->reply, JOB_REPLY_MAX);
 	add_text(b, result->relay, JOB_RELAY_MAX);
 	add_text(b, result->tls, JOB_TEXT_MAX);
+	msg_add_u64(b, result->dsn);
 	msg_add_u64(b, result->setup_ms);
 	msg_add_u64(b, result->transfer_ms);
 }
@@ -261,6 +278,7 @@ job_result_decode(struct msg *m, struct job_result *result)
 	result->reply = get_text(m, JOB_REPLY_MAX);
 	result->relay = get_line(m, JOB_RELAY_MAX);
 	result->tls = get_line(m, JOB_TEXT_MAX);
+	result->dsn = get_choice(m, 1) != 0;
 	result->setup_ms = msg_get_u64(m);
 	result->transfer_ms = msg_get_u64(m);
 	return msg_done(m);

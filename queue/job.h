@@ -38,7 +38,9 @@ enum job_message {
 #define JOB_SITE_MAX 4096
 #define JOB_RELAY_MAX 400
 #define JOB_REPLY_MAX 2048
-#define JOB_TEXT_MAX 128 /* role, queue ID, enhanced code, TLS summary */
+#define JOB_TEXT_MAX 128 /* role, queue ID, enhanced code, TLS summary, RET, NOTIFY */
+#define JOB_ENVID_MAX 512
+#define JOB_ORCPT_MAX 1024
 #define JOB_RECIPIENTS_MAX 1000
 
 struct job_hello {
@@ -88,12 +90,20 @@ bool job_site_decode(struct msg *m, struct job_site *site);
 
 enum {
 	JOB_8BIT = 1,	  /* BODY=8BITMIME: the content has bytes above 127 */
-	JOB_SMTPUTF8 = 2, /* an address or header field has them */
+	JOB_SMTPUTF8 = 2, /* an address or header field may have them */
+	JOB_BINARY = 4,	  /* BODY=BINARYMIME */
+	JOB_REQUIRETLS = 8,
+	JOB_PRIORITY = 16,   /* `priority` was asked for */
+	JOB_BY_RETURN = 32,  /* DELIVERBY: to be returned when it is late; see by_left_ms */
+	JOB_BY_NOTIFY = 64,  /* to be told of when it is late */
+	JOB_BY_TRACE = 128,
 };
 
 struct job_recipient {
 	uint64_t index;	    /* its number in the queue file; what RESULT names */
 	struct str address; /* without <> */
+	struct str orcpt;   /* as in the queue file; any bytes; empty: none */
+	struct str notify;  /* RFC 3461 4.1; empty: none */
 };
 
 /* With it comes a descriptor of the queue file, open for reading. */
@@ -105,6 +115,10 @@ struct job {
 	struct str sender; /* without <>; empty: the null sender */
 	uint64_t flags;	   /* JOB_8BIT ... */
 	uint64_t size;	   /* of the message in bytes: the sum of the pieces */
+	int priority;	   /* -9 to 9 */
+	int64_t by_left_ms; /* DELIVERBY: until it is late, from now; negative when it is */
+	struct str ret;	   /* RFC 3461: FULL or HDRS; empty: none */
+	struct str envid;  /* decoded, any bytes; empty: none */
 	const struct queue_piece *pieces;
 	size_t npieces; /* at most QUEUE_PIECES_MAX */
 	const struct job_recipient *recipients;
@@ -131,6 +145,7 @@ struct job_result {
 	struct str reply;
 	struct str relay; /* "mx1.dua.test[127.0.0.3]:25", "lmtp" or "none"; no blanks */
 	struct str tls;	  /* "TLSv1.3 with TLS_AES_256_GCM_SHA384"; empty: plain */
+	bool dsn;	  /* delivered to a server that tells the sender itself of what becomes of it (RFC 3461) */
 	uint64_t setup_ms;    /* DNS, connecting, greeting, TLS; 0 on a connection that was there already */
 	uint64_t transfer_ms; /* from MAIL on */
 };

@@ -15,7 +15,7 @@
 #define CHUNK_BYTES 32768
 /* What dot-stuffing and the repair of bare line ends can make of a chunk at most. */
 #define CHUNK_ROOM (2 * CHUNK_BYTES + DOT_WRITE_ROOM_MIN)
-#define OUT_MAX (SMTP_CLIENT_OUTPUT_MAX + CHUNK_ROOM + DOT_WRITE_END_MAX)
+#define OUT_MAX (SMTP_CLIENT_OUTPUT_MAX + CHUNK_ROOM + SMTP_CLIENT_CHUNK_EXTRA_MAX)
 /* Chunks of one message that are sent before other connections have their turn. */
 #define CHUNKS_A_TURN 16
 
@@ -37,7 +37,7 @@ destroy(struct remote_connection *c)
 void
 remote_connection_release(struct remote_connection *c)
 {
-	bool in_order = remote_connection_is_usable(c) || c->client.may_quit || c->client.said_421;
+	bool in_order = smtp_client_need(&c->client) == SMTP_NEED_NOTHING || c->client.may_quit || c->client.said_421;
 
 	c->owner = NULL;
 	c->transaction = NULL;
@@ -54,7 +54,8 @@ remote_connection_release(struct remote_connection *c)
 bool
 remote_connection_is_usable(const struct remote_connection *c)
 {
-	return smtp_client_need(&c->client) == SMTP_NEED_NOTHING && stream_is_open(&c->stream);
+	return smtp_client_need(&c->client) == SMTP_NEED_NOTHING && stream_is_open(&c->stream) &&
+	    !smtp_client_is_spent(&c->client);
 }
 
 /* --- the body ------------------------------------------------------------------------------------------------------ */
@@ -111,9 +112,12 @@ body_send(struct remote_connection *c)
 	for (unsigned i = 0; i < CHUNKS_A_TURN && !body_is_read(c->transaction); i++) {
 		size_t n;
 
-		stream_flush(&c->stream);
-		if (stream_pending(&c->stream) > 0)
-			return; /* `drained` goes on */
+		/* Commands whose replies are not waited for leave together with the first of it. */
+		if (i > 0 || !c->client.one_flight_now) {
+			stream_flush(&c->stream);
+			if (stream_pending(&c->stream) > 0)
+				return; /* `drained` goes on */
+		}
 		n = body_read(c->transaction, chunk, sizeof chunk);
 		if (n == 0) {
 			body_unreadable(c);
@@ -186,13 +190,16 @@ over(struct remote_connection *c)
 	}
 }
 
+static const struct smtp_verdict no_tls = {SMTP_FAILED, {"5.7.30", 6},
+    {"the message needs REQUIRETLS, which the server cannot promise", 61}};
+
 static void
 ready(struct remote_connection *c)
 {
 	if (c->opening) {
 		c->opening = false;
 		stream_set_deadline(&c->stream, 0);
-		c->owner->opened(c->owner, c, NULL);
+		c->owner->opened(c->owner, c, c->must_keep_tls && !smtp_client_keeps_tls(&c->client) ? &no_tls : NULL);
 	} else if (c->transaction != NULL) {
 		transaction_ended(c);
 	}
@@ -245,7 +252,8 @@ remote_connection_send(struct remote_connection *c, struct remote_transaction *t
 	c->transaction = transaction;
 	c->transactions++;
 	smtp_client_begin(&c->client, &transaction->mail);
-	stream_flush(&c->stream);
+	if (smtp_client_need(&c->client) != SMTP_NEED_BODY)
+		stream_flush(&c->stream);
 	proceed(c);
 }
 
@@ -285,7 +293,7 @@ secured(struct stream *stream)
 	struct remote_connection *c = container_of(stream, struct remote_connection, stream);
 
 	(void)snprintf(c->tls, sizeof c->tls, "%s with %s", stream_tls_version(stream), stream_tls_cipher(stream));
-	smtp_client_secured(&c->client);
+	smtp_client_secured(&c->client, stream_tls_is_verified(stream));
 	proceed(c);
 }
 
@@ -385,6 +393,7 @@ connection_new(struct remote_context *context, const struct remote_target *targe
 	c->context = context;
 	c->owner = owner;
 	c->opening = true;
+	c->must_keep_tls = target->must_keep_tls;
 	c->opened_ms = loop_now_ms(context->loop);
 	relay_name(c, target);
 	return c;
@@ -412,6 +421,7 @@ remote_connection_open(struct remote_context *context, const struct remote_targe
 	stream_set_deadline(&c->stream, context->conf->queue.connect_timeout_ms);
 	smtp_client_init(&c->client, &c->stream.out, str_from(context->conf->hostname), target->lmtp,
 	    target->want_tls && context->tls != NULL);
+	c->client.one_flight = target->path != NULL;
 	context->connections++;
 	return c;
 }

@@ -41,6 +41,7 @@ struct remote_target {
 	const char *path;	   /* of a local socket */
 	bool lmtp;
 	bool want_tls;
+	bool must_keep_tls; /* a server that cannot promise REQUIRETLS is as good as none */
 };
 
 /* A message, from the pieces of a file. The caller's until `ended`. */
@@ -63,6 +64,7 @@ struct remote_connection {
 	uint64_t opened_ms;
 	bool opening;
 	bool connected;
+	bool must_keep_tls;
 	bool tls_failed; /* `opened` failed because of TLS: worth another try without */
 	bool stale;	 /* `ended`: the server had closed before it heard of the message */
 	bool unreadable; /* the message could not be read from its file */
@@ -83,7 +85,7 @@ struct remote_connection *remote_connection_open(struct remote_context *context,
     struct remote_owner *owner, struct err *err);
 /* Only when it is usable. The callbacks may come from inside. */
 void remote_connection_send(struct remote_connection *connection, struct remote_transaction *transaction);
-/* A transaction can begin. */
+/* A transaction can begin: it is between two, and the server takes another one in this session. */
 bool remote_connection_is_usable(const struct remote_connection *connection);
 /* The owner is done with it: QUIT if it is between transactions, an abrupt end otherwise. Frees it, now or later. */
 void remote_connection_release(struct remote_connection *connection);

@@ -7,11 +7,16 @@
 
 #include "common/daemon.h"
 #include "common/log.h"
+#include "queue/idn.h"
+#include "queue/orcpt.h"
+#include "queue/remote_header.h"
 
 /* Of a job: what the message holds, and the words of replies. */
 #define ARENA_MAX (384 * 1024)
 /* Transport, port, and the longest site. */
 #define KEY_MAX (JOB_SITE_MAX + 16)
+#define BY_MAX_S 999999999
+#define ORCPT_PARAMETER_MAX 4096
 
 struct remote_job {
 	struct remote_owner owner;
@@ -32,10 +37,12 @@ struct remote_job {
 	size_t address; /* of addresses.list, tried next */
 	unsigned tried;
 	bool plain; /* the address that was tried last, again without TLS */
+	bool unfit; /* a server talked to us, but cannot keep what the message needs */
 	struct remote_connection *connection;
 
 	struct remote_transaction transaction;
 	struct smtp_recipient *recipients; /* those of the present transaction come first */
+	enum remote_header header;
 	uint64_t started_ms, begun_ms;
 	bool reused;
 	enum job_health health;
@@ -116,6 +123,7 @@ tell(struct remote_job *job, const struct smtp_recipient *recipient, const struc
 	    .reply = str_sub(verdict->words, 0, JOB_REPLY_MAX),
 	    .relay = str_from(c != NULL ? c->relay : job->relay),
 	    .tls = str_from(c != NULL ? c->tls : ""),
+	    .dsn = c != NULL && c->client.features.dsn && !c->client.lmtp,
 	    .setup_ms = job->reused ? 0 : (c != NULL ? job->begun_ms : now_ms) - job->started_ms,
 	    .transfer_ms = c != NULL ? now_ms - job->begun_ms : 0,
 	};
@@ -135,7 +143,7 @@ give_up(struct remote_job *job)
 
 	for (size_t i = 0; i < job->transaction.mail.nrecipients; i++)
 		tell(job, &job->recipients[i], &verdict);
-	job->health = job->tried > 0 ? JOB_HEALTH_DEAD : JOB_HEALTH_UNKNOWN;
+	job->health = job->unfit ? JOB_HEALTH_GOOD : job->tried > 0 ? JOB_HEALTH_DEAD : JOB_HEALTH_UNKNOWN;
 	job_done(job);
 }
 
@@ -151,16 +159,55 @@ remember(struct remote_job *job, enum job_status status, struct str code, struct
 	(void)snprintf(job->relay, sizeof job->relay, "%s", relay);
 }
 
+/* RFC 2852 2: what a BY parameter can hold; time that has begun is gone. */
+static int64_t
+by_seconds(int64_t left_ms)
+{
+	int64_t s = left_ms / 1000 - (left_ms < 0 && left_ms % 1000 != 0);
+
+	return s > BY_MAX_S ? BY_MAX_S : s < -BY_MAX_S ? -BY_MAX_S : s;
+}
+
 /* --- transactions ---------------------------------------------------------------------------------------------------- */
+
+/*
+ * A server without SMTPUTF8 can still have a message for which it was asked but which does not need it (RFC 6531 3.2 leaves
+ * that to us): the header is looked at, and domains become A-labels. What is left fails in the core.
+ */
+static void
+utf8_avoid(struct remote_job *job)
+{
+	struct smtp_mail *mail = &job->transaction.mail;
+
+	if (job->header == REMOTE_HEADER_UNKNOWN)
+		job->header = remote_header_look(job->fd, job->job.pieces, job->job.npieces);
+	if (job->header == REMOTE_HEADER_ASCII)
+		mail->flags &= ~(unsigned)SMTP_MAIL_UTF8;
+	for (size_t i = 0; i < mail->nrecipients; i++) {
+		struct str *address = &job->recipients[i].address, ascii;
+
+		if (str_is_ascii(*address))
+			continue;
+		ascii = idn_address_to_ascii(&job->arena, *address);
+		if (ascii.p != NULL)
+			*address = ascii;
+	}
+}
 
 static void
 transaction_begin(struct remote_job *job)
 {
 	struct smtp_mail *mail = &job->transaction.mail;
+	uint64_t now_ms = loop_now_ms(job->jobs->context.loop);
 
 	for (size_t i = 0; i < mail->nrecipients; i++)
 		job->recipients[i].verdict = (struct smtp_verdict){.outcome = SMTP_PENDING};
-	job->begun_ms = loop_now_ms(job->jobs->context.loop);
+	if (job->job.flags & JOB_SMTPUTF8)
+		mail->flags |= SMTP_MAIL_UTF8;
+	if (!job->connection->client.features.smtputf8)
+		utf8_avoid(job);
+	mail->by_s = by_seconds(job->job.by_left_ms - (int64_t)(now_ms - job->started_ms));
+	job->begun_ms = now_ms;
 	remote_connection_send(job->connection, &job->transaction);
 }
 
@@ -188,7 +235,8 @@ left_over(struct remote_job *job)
 	return n;
 }
 
-/* The connection was kept from an earlier job and has gone away meanwhile: that says nothing of the server. */
+/* The connection was kept from an earlier job and has gone away meanwhile, which says nothing of the server; or it may have
+ * no further transaction. */
 static void
 start_anew(struct remote_job *job)
 {
@@ -198,12 +246,26 @@ start_anew(struct remote_job *job)
 	loop_timer_set(job->jobs->context.loop, &job->begin, 0, begin);
 }
 
+static bool
+is_between_two(const struct remote_connection *c)
+{
+	return smtp_client_need(&c->client) == SMTP_NEED_NOTHING && stream_is_open(&c->stream);
+}
+
 static enum job_health
 health_of(const struct remote_connection *c)
 {
 	if (c->unreadable)
 		return JOB_HEALTH_UNKNOWN;
-	return remote_connection_is_usable(c) ? JOB_HEALTH_GOOD : JOB_HEALTH_TROUBLE;
+	return is_between_two(c) ? JOB_HEALTH_GOOD : JOB_HEALTH_TROUBLE;
+}
+
+/* Where MAIL was refused, what was left for another transaction would be as well. */
+static void
+left_over_refuse(struct remote_job *job, const struct remote_connection *c)
+{
+	for (size_t i = 0; c->client.mail_refused && i < job->transaction.mail.nrecipients; i++)
+		job->recipients[i].verdict = c->client.mail_verdict;
 }
 
 static void
@@ -215,10 +277,15 @@ ended(struct remote_owner *owner, struct remote_connection *connection)
 		start_anew(job);
 		return;
 	}
-	if (left_over(job) > 0 && remote_connection_is_usable(connection)) {
-		transaction_begin(job);
+	if (left_over(job) > 0 && !connection->client.mail_refused && is_between_two(connection)) {
+		/* In another session when this one is spent. */
+		if (remote_connection_is_usable(connection))
+			transaction_begin(job);
+		else
+			start_anew(job);
 		return;
 	}
+	left_over_refuse(job, connection);
 	for (size_t i = 0; i < job->transaction.mail.nrecipients; i++)
 		tell(job, &job->recipients[i], &job->recipients[i].verdict);
 	job->health = health_of(connection);
@@ -251,7 +318,8 @@ opened(struct remote_owner *owner, struct remote_connection *connection, const s
 	log_failure(job, connection, failure);
 	remember(job, failure->outcome == SMTP_FAILED ? JOB_FAILED : JOB_DEFERRED, failure->code, failure->words,
 	    connection->relay);
-	job->plain = connection->tls_failed;
+	job->unfit = job->unfit || is_between_two(connection);
+	job->plain = connection->tls_failed && !(job->job.flags & JOB_REQUIRETLS);
 	if (job->plain)
 		job->address--;
 	job->connection = NULL;
@@ -270,6 +338,7 @@ connect_to(struct remote_job *job, const struct endpoint *to, const char *path)
 	    .path = path,
 	    .lmtp = job->job.transport == JOB_LMTP,
 	    .want_tls = path == NULL && !job->plain,
+	    .must_keep_tls = (job->job.flags & JOB_REQUIRETLS) != 0 && job->job.transport == JOB_SMTP,
 	};
 	struct err err;
 	char words[JOB_REPLY_MAX];
@@ -399,21 +468,54 @@ begin(struct loop_timer *timer)
 	}
 }
 
+static struct str
+orcpt_make(struct remote_job *job, struct str orcpt, struct buf *b)
+{
+	buf_reset(b);
+	return orcpt.n > 0 && orcpt_add_parameter(b, orcpt) && buf_ok(b) ? arena_copy(&job->arena, buf_str(b)) : STR_NONE;
+}
+
+static void
+recipients_make(struct remote_job *job)
+{
+	struct buf b;
+
+	buf_init(&b, ORCPT_PARAMETER_MAX);
+	for (size_t i = 0; i < job->job.nrecipients; i++) {
+		const struct job_recipient *from = &job->job.recipients[i];
+		struct smtp_recipient *to = &job->recipients[i];
+
+		to->address = from->address;
+		to->tag = from->index;
+		to->notify = from->notify;
+		to->orcpt = orcpt_make(job, from->orcpt, &b);
+	}
+	buf_clear(&b);
+}
+
+static unsigned
+mail_flags(uint64_t flags)
+{
+	return (flags & JOB_8BIT ? SMTP_MAIL_8BIT : 0) | (flags & JOB_BINARY ? SMTP_MAIL_BINARY : 0) |
+	    (flags & JOB_REQUIRETLS ? SMTP_MAIL_REQUIRETLS : 0) | (flags & JOB_PRIORITY ? SMTP_MAIL_PRIORITY : 0);
+}
+
 static bool
 mail_make(struct remote_job *job)
 {
 	struct smtp_mail *mail = &job->transaction.mail;
+	uint64_t flags = job->job.flags;
 
 	job->recipients = arena_alloc(&job->arena, job->job.nrecipients * sizeof *job->recipients);
 	if (job->recipients == NULL)
 		return false;
-	for (size_t i = 0; i < job->job.nrecipients; i++) {
-		job->recipients[i].address = job->job.recipients[i].address;
-		job->recipients[i].tag = job->job.recipients[i].index;
-	}
+	memset(job->recipients, 0, job->job.nrecipients * sizeof *job->recipients);
+	recipients_make(job);
 	*mail = (struct smtp_mail){.sender = job->job.sender, .size = job->job.size, .arena = &job->arena,
+	    .flags = mail_flags(flags), .priority = job->job.priority, .ret = job->job.ret, .envid = job->job.envid,
 	    .recipients = job->recipients, .nrecipients = job->job.nrecipients};
-	mail->flags = (job->job.flags & JOB_8BIT ? SMTP_MAIL_8BIT : 0) | (job->job.flags & JOB_SMTPUTF8 ? SMTP_MAIL_UTF8 : 0);
+	mail->by_mode = flags & JOB_BY_RETURN ? 'R' : flags & JOB_BY_NOTIFY ? 'N' : 0;
+	mail->by_trace = (flags & JOB_BY_TRACE) != 0;
 	job->transaction.fd = job->fd;
 	job->transaction.pieces = job->job.pieces;
 	job->transaction.npieces = job->job.npieces;
@@ -428,7 +530,9 @@ destination_read(struct remote_job *job)
 
 	if (!next_hop_parse(job->job.next_hop, job->job.transport, (uint16_t)conf->relay_port, &job->next_hop))
 		remember(job, JOB_FAILED, STR("5.1.3"), STR("the domain is malformed"), "none");
-	(void)snprintf(job->key, sizeof job->key, "%c%u %.*s", job->job.transport == JOB_LMTP ? 'l' : 's',
+	/* What must keep TLS has connections of its own, of which that is known. */
+	(void)snprintf(job->key, sizeof job->key, "%c%u %.*s",
+	    job->job.transport == JOB_LMTP ? 'l' : job->job.flags & JOB_REQUIRETLS ? 'r' : 's',
 	    (unsigned)job->next_hop.port, STR_FMT(site));
 }
 

@@ -3,6 +3,8 @@
 #include <bsd/stdlib.h>
 #include <string.h>
 
+#include "queue/idn.h"
+
 /* --- from a next hop to hosts -------------------------------------------------------------------------------------- */
 
 /* The reason: some words, the domain, and more words. */
@@ -87,7 +89,13 @@ remote_route_start(struct remote_route *route, struct dns *dns, const struct nex
 		single(route, next_hop);
 		return true;
 	}
-	dns_ask(dns, &route->query, next_hop->name, DNS_MX, answered);
+	route->domain = idn_domain_to_ascii(arena, next_hop->name);
+	if (route->domain.p == NULL) {
+		route->domain = next_hop->name;
+		fail(route, JOB_FAILED, STR("5.1.2"), "not a domain name:", STR(""));
+		return true;
+	}
+	dns_ask(dns, &route->query, route->domain, DNS_MX, answered);
 	return false;
 }
 

@@ -311,6 +311,8 @@ remote_worker_main(struct daemon_self *self)
 	worker.jobs.context.tls = tls_client_new(&err);
 	if (worker.jobs.context.tls == NULL)
 		log_warning("mail is sent without TLS: %s", err.text);
+	else if (!tls_client_trust(worker.jobs.context.tls, self->conf->queue.tls_authorities, &err))
+		log_warning("no server's name can be verified: %s", err.text);
 	worker.jobs.dns = resolver_new(&worker);
 	worker.jobs.result = job_result;
 	worker.jobs.done = job_done;

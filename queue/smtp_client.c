@@ -1,6 +1,14 @@
 #include "queue/smtp_client.h"
 
+#include <stdio.h>
+#include <string.h>
+
+#include "common/xtext.h"
+
 #define FAILURE_ARENA_MAX 4096
+#define CHUNK_HEAD_MAX 40
+
+_Static_assert(CHUNK_HEAD_MAX + DOT_WRITE_END_MAX <= SMTP_CLIENT_CHUNK_EXTRA_MAX, "head and end of a chunk");
 
 enum step {
 	STEP_RESET,
@@ -233,14 +241,21 @@ starttls_answered(struct smtp_client *c)
 
 /* RFC 3207 4.2: nothing learnt before the handshake is kept, so this is a new client. */
 void
-smtp_client_secured(struct smtp_client *c)
+smtp_client_secured(struct smtp_client *c, bool verified)
 {
 	struct smtp_client old = *c;
 
 	smtp_client_clear(c);
 	smtp_client_init(c, old.out, old.hostname, old.lmtp, old.want_tls);
 	c->tls = true;
+	c->verified = verified;
 	hello(c, SMTP_EHLO);
+}
+
+bool
+smtp_client_is_spent(const struct smtp_client *c)
+{
+	return c->features.mails_max > 0 && c->mails >= c->features.mails_max;
 }
 
 /* --- a transaction: what is sent ------------------------------------------------------------------------------------ */
@@ -275,20 +290,6 @@ data_step(const struct smtp_client *c)
 	return STEP_RCPT + c->mail->nrecipients;
 }
 
-/* RFC 3461 4: xtext. */
-static void
-add_xtext(struct buf *out, struct str text)
-{
-	for (size_t i = 0; i < text.n; i++) {
-		unsigned char byte = (unsigned char)text.p[i];
-
-		if (byte <= 32 || byte >= 127 || byte == '+' || byte == '=')
-			buf_addf(out, "+%02X", byte);
-		else
-			buf_addc(out, (char)byte);
-	}
-}
-
 /* What the caller has of RFC 3461's values; as all that is sent they hold nothing that could end the line. */
 static bool
 is_word(struct str value)
@@ -299,32 +300,87 @@ is_word(struct str value)
 	return value.n > 0;
 }
 
+static bool
+offers_dsn(const struct smtp_client *c)
+{
+	/* LMTP is the last step: what is told of it we tell ourselves. */
+	return c->features.dsn && !c->lmtp;
+}
+
+/* Does an address that goes to this server need SMTPUTF8, or the header? */
+static bool
+needs_utf8(const struct smtp_client *c)
+{
+	const struct smtp_mail *mail = c->mail;
+
+	if ((mail->flags & SMTP_MAIL_UTF8) || !str_is_ascii(mail->sender))
+		return true;
+	for (size_t i = 0; i < mail->nrecipients; i++)
+		if (!mail->recipients[i].skipped && !str_is_ascii(mail->recipients[i].address))
+			return true;
+	return false;
+}
+
+static void
+send_body_parameter(struct smtp_client *c)
+{
+	if (c->mail->flags & SMTP_MAIL_BINARY)
+		buf_adds(c->out, " BODY=BINARYMIME");
+	else if (c->mail->flags & SMTP_MAIL_8BIT)
+		buf_adds(c->out, " BODY=8BITMIME");
+}
+
+static void
+send_dsn_parameters(struct smtp_client *c)
+{
+	if (!offers_dsn(c))
+		return;
+	if (is_word(c->mail->ret))
+		buf_addf(c->out, " RET=%.*s", STR_FMT(c->mail->ret));
+	if (c->mail->envid.n > 0) {
+		buf_adds(c->out, " ENVID=");
+		xtext_encode(c->out, c->mail->envid);
+	}
+}
+
+/* RFC 6710, 2852, 8689. */
+static void
+send_handling_parameters(struct smtp_client *c)
+{
+	const struct smtp_mail *mail = c->mail;
+
+	if (c->lmtp)
+		return;
+	if (c->features.priority && (mail->flags & SMTP_MAIL_PRIORITY))
+		buf_addf(c->out, " MT-PRIORITY=%d", mail->priority);
+	if (c->features.deliver_by && mail->by_mode != 0)
+		buf_addf(c->out, " BY=%lld;%c%s", (long long)mail->by_s, mail->by_mode, mail->by_trace ? "T" : "");
+	if (mail->flags & SMTP_MAIL_REQUIRETLS)
+		buf_adds(c->out, " REQUIRETLS");
+}
+
 static void
 send_mail(struct smtp_client *c)
 {
 	buf_addf(c->out, "MAIL FROM:<%.*s>", STR_FMT(c->mail->sender));
 	if (c->features.size && c->mail->size > 0)
 		buf_addf(c->out, " SIZE=%llu", (unsigned long long)c->mail->size);
-	if (c->mail->flags & SMTP_MAIL_8BIT)
-		buf_adds(c->out, " BODY=8BITMIME");
-	if (c->features.smtputf8 && (c->mail->flags & SMTP_MAIL_UTF8))
+	send_body_parameter(c);
+	if (c->features.smtputf8 && needs_utf8(c))
 		buf_adds(c->out, " SMTPUTF8");
-	if (c->features.dsn && is_word(c->mail->ret))
-		buf_addf(c->out, " RET=%.*s", STR_FMT(c->mail->ret));
-	if (c->features.dsn && c->mail->envid.n > 0) {
-		buf_adds(c->out, " ENVID=");
-		add_xtext(c->out, c->mail->envid);
-	}
+	send_dsn_parameters(c);
+	send_handling_parameters(c);
 	buf_adds(c->out, "\r\n");
+	c->mails++;
 }
 
 static void
 send_rcpt(struct smtp_client *c, const struct smtp_recipient *r)
 {
 	buf_addf(c->out, "RCPT TO:<%.*s>", STR_FMT(r->address));
-	if (c->features.dsn && is_word(r->notify))
+	if (offers_dsn(c) && is_word(r->notify))
 		buf_addf(c->out, " NOTIFY=%.*s", STR_FMT(r->notify));
-	if (c->features.dsn && is_word(r->orcpt))
+	if (offers_dsn(c) && is_word(r->orcpt))
 		buf_addf(c->out, " ORCPT=%.*s", STR_FMT(r->orcpt));
 	buf_adds(c->out, "\r\n");
 }
@@ -337,6 +393,10 @@ send_step(struct smtp_client *c, size_t step)
 		buf_adds(c->out, "RSET\r\n");
 	} else if (step == STEP_MAIL) {
 		send_mail(c);
+	} else if (step == data_step(c) && c->by_chunks) {
+		if (c->one_flight_now || c->accepted > 0)
+			c->state = SMTP_BODY;
+		return false;
 	} else if (step == data_step(c)) {
 		/* With answers outstanding it is worth a try; once all are known it is not without a recipient. */
 		if (c->ahead == 0 && c->accepted == 0)
@@ -360,36 +420,77 @@ send_more(struct smtp_client *c)
 
 	if (c->mail_refused)
 		c->sent = data_step(c) + 1;
-	while (c->ahead < window && c->sent <= data_step(c))
+	while (c->ahead < window && c->sent <= data_step(c)) {
+		if (c->sent == data_step(c) && c->by_chunks && c->ahead > 0 && !c->one_flight_now)
+			return;
 		if (send_step(c, c->sent++))
 			c->ahead++;
+	}
 	if (c->ahead == 0 && c->state == SMTP_COMMANDS)
 		c->state = SMTP_READY;
+}
+
+/* For the rules below: true, since one of them has been broken. */
+static bool
+fail(struct smtp_verdict *verdict, struct str code, struct str words)
+{
+	*verdict = (struct smtp_verdict){SMTP_FAILED, code, words};
+	return true;
+}
+
+static bool
+content_is_impossible(const struct smtp_client *c, const struct smtp_mail *mail, struct smtp_verdict *verdict)
+{
+	const struct smtp_features *f = &c->features;
+
+	if (f->size && f->size_max > 0 && mail->size > f->size_max)
+		return fail(verdict, STR("5.3.4"), STR("the message is larger than the server takes"));
+	if ((mail->flags & SMTP_MAIL_BINARY) && !(f->binary && f->chunking))
+		return fail(verdict, STR("5.6.1"),
+		    STR("the message is BINARYMIME, which the server does not offer, and conversion is not supported"));
+	if ((mail->flags & SMTP_MAIL_8BIT) && !(mail->flags & SMTP_MAIL_BINARY) && !f->eightbit)
+		return fail(verdict, STR("5.6.3"),
+		    STR("the message has 8-bit characters, and the server does not take them (8BITMIME)"));
+	return false;
+}
+
+/* What the sender asked for must be kept, or the message does not go (RFC 8689 4.2.1, RFC 2852 4.1.4). */
+static bool
+handling_is_impossible(const struct smtp_client *c, const struct smtp_mail *mail, struct smtp_verdict *verdict)
+{
+	const struct smtp_features *f = &c->features;
+
+	if (c->lmtp)
+		return false;
+	if ((mail->flags & SMTP_MAIL_REQUIRETLS) && !smtp_client_keeps_tls(c))
+		return fail(verdict, STR("5.7.30"), STR("the message needs REQUIRETLS, which the server cannot promise"));
+	if (mail->by_mode != 'R')
+		return false;
+	if (!f->deliver_by)
+		return fail(verdict, STR("5.3.3"),
+		    STR("the message is to be returned if it is late (DELIVERBY), which the server does not offer"));
+	if (mail->by_s <= 0 || (uint64_t)mail->by_s < f->deliver_by_min_s)
+		return fail(verdict, STR("5.4.7"), STR("the message cannot be delivered by the time that was asked for"));
+	return false;
 }
 
 /* Why this message cannot go to this server at all. */
 static bool
 is_impossible(const struct smtp_client *c, const struct smtp_mail *mail, struct smtp_verdict *verdict)
 {
-	const struct smtp_features *f = &c->features;
+	if (!is_safe(mail->sender))
+		return fail(verdict, STR("5.1.7"), STR("the sender's address is malformed"));
+	if (content_is_impossible(c, mail, verdict) || handling_is_impossible(c, mail, verdict))
+		return true;
+	if (((mail->flags & SMTP_MAIL_UTF8) || !str_is_ascii(mail->sender)) && !c->features.smtputf8)
+		return fail(verdict, STR("5.6.7"), STR("the message needs SMTPUTF8, which the server does not offer"));
+	return false;
+}
 
-	verdict->outcome = SMTP_FAILED;
-	if (!is_safe(mail->sender)) {
-		verdict->code = STR("5.1.7");
-		verdict->words = STR("the sender's address is malformed");
-	} else if (f->size && f->size_max > 0 && mail->size > f->size_max) {
-		verdict->code = STR("5.3.4");
-		verdict->words = STR("the message is larger than the server takes");
-	} else if ((mail->flags & SMTP_MAIL_8BIT) && !f->eightbit) {
-		verdict->code = STR("5.6.3");
-		verdict->words = STR("the message has 8-bit characters, and the server does not take them (8BITMIME)");
-	} else if (((mail->flags & SMTP_MAIL_UTF8) || !str_is_ascii(mail->sender)) && !f->smtputf8) {
-		verdict->code = STR("5.6.7");
-		verdict->words = STR("the message needs SMTPUTF8, which the server does not offer");
-	} else {
-		return false;
-	}
-	return true;
+bool
+smtp_client_keeps_tls(const struct smtp_client *c)
+{
+	return c->lmtp || (c->tls && c->verified && c->features.requiretls);
 }
 
 /* Recipients that need not, or must not, be sent to this server. */
@@ -401,11 +502,68 @@ skip_some(struct smtp_client *c)
 
 		if (!is_safe(r->address) || r->address.n == 0)
 			settle(c, r, (struct smtp_verdict){SMTP_FAILED, STR("5.1.3"), STR("the address is malformed")});
-		else if (!str_is_ascii(r->address) && !(c->features.smtputf8 && (c->mail->flags & SMTP_MAIL_UTF8)))
+		else if (!str_is_ascii(r->address) && !c->features.smtputf8)
 			settle(c, r, (struct smtp_verdict){SMTP_FAILED, STR("5.6.7"),
-			    STR("the address needs SMTPUTF8, which the server or the message has not")});
+			    STR("the address needs SMTPUTF8, which the server does not offer")});
 		r->skipped = is_final(r);
 	}
+}
+
+/* None of the recipients before this one that are sent is in its domain. */
+static bool
+is_new_domain(const struct smtp_mail *mail, size_t index)
+{
+	struct str domain = str_skip(mail->recipients[index].address, str_find_last(mail->recipients[index].address, '@'));
+
+	for (size_t i = 0; i < index; i++) {
+		struct str other = mail->recipients[i].address;
+
+		if (!mail->recipients[i].skipped &&
+		    str_equal_nocase(str_skip(other, str_find_last(other, '@')), domain))
+			return false;
+	}
+	return true;
+}
+
+/* RFC 9422: what passes the server's limits is left for another transaction. */
+static void
+leave_some(struct smtp_client *c)
+{
+	static const struct smtp_verdict left = {SMTP_LEFT, {"4.5.3", 5}, {"the server takes fewer recipients at a time", 43}};
+	const struct smtp_features *f = &c->features;
+	uint64_t recipients = 0, domains = 0;
+
+	if (f->recipients_max == 0 && f->domains_max == 0)
+		return;
+	for (size_t i = 0; i < c->mail->nrecipients; i++) {
+		struct smtp_recipient *r = &c->mail->recipients[i];
+		bool is_new = !r->skipped && f->domains_max > 0 && is_new_domain(c->mail, i);
+
+		if (r->skipped)
+			continue;
+		if ((f->recipients_max > 0 && recipients >= f->recipients_max) || (is_new && domains >= f->domains_max)) {
+			settle(c, r, left);
+			r->skipped = true;
+			continue;
+		}
+		recipients++;
+		domains += is_new;
+	}
+}
+
+static bool
+goes_by_chunks(const struct smtp_client *c, const struct smtp_mail *mail)
+{
+	if (mail->flags & SMTP_MAIL_BINARY)
+		return true;
+	return c->features.chunking && mail->size > 0 && (!c->features.pipelining || c->one_flight);
+}
+
+static bool
+goes_in_one_flight(const struct smtp_client *c, const struct smtp_mail *mail)
+{
+	return c->one_flight && c->by_chunks && c->features.pipelining && mail->size > 0 &&
+	    mail->size <= SMTP_CLIENT_ONE_FLIGHT_MAX && mail->nrecipients + STEP_RCPT < SMTP_CLIENT_AHEAD_MAX;
 }
 
 void
@@ -420,12 +578,17 @@ smtp_client_begin(struct smtp_client *c, struct smtp_mail *mail)
 	c->final = 0;
 	c->mail_refused = false;
 	c->answered = false;
-	c->dot = (struct dot_writer){0};
+	c->by_chunks = goes_by_chunks(c, mail);
+	c->one_flight_now = goes_in_one_flight(c, mail);
+	c->dot = (struct dot_writer){.bare = c->by_chunks};
+	c->body_left = mail->size;
+	c->chunks = 0;
 	if (is_impossible(c, mail, &verdict)) {
 		settle_all(c, verdict);
 		return;
 	}
 	skip_some(c);
+	leave_some(c);
 	if (c->settled == mail->nrecipients)
 		return;
 	c->sent = c->needs_reset ? STEP_RESET : STEP_MAIL;
@@ -434,8 +597,47 @@ smtp_client_begin(struct smtp_client *c, struct smtp_mail *mail)
 	send_more(c);
 }
 
-size_t
-smtp_client_body(struct smtp_client *c, struct str bytes, size_t room)
+/* The content as it is, behind its length: one chunk, however many pieces it comes in. */
+static size_t
+body_binary(struct smtp_client *c, struct str bytes, size_t room)
+{
+	size_t n = bytes.n < room ? bytes.n : room;
+
+	if (n > c->body_left)
+		n = (size_t)c->body_left;
+	if (c->body_left == c->mail->size)
+		buf_addf(c->out, "BDAT %llu LAST\r\n", (unsigned long long)c->mail->size);
+	buf_add(c->out, str_sub(bytes, 0, n));
+	c->body_left -= n;
+	return n;
+}
+
+/* A chunk of what dot_write makes of the bytes, whose length is known only then: its head goes into a gap before it. */
+static size_t
+body_chunk(struct smtp_client *c, struct str bytes, size_t room)
+{
+	char *p = buf_reserve(c->out, room + SMTP_CLIENT_CHUNK_EXTRA_MAX), head[CHUNK_HEAD_MAX];
+	size_t taken, written;
+	int n;
+
+	if (p == NULL)
+		return 0;
+	taken = dot_write(&c->dot, bytes, p + sizeof head, room, &written);
+	c->body_left -= taken < c->body_left ? taken : c->body_left;
+	if (c->body_left == 0)
+		written += dot_write_end(&c->dot, p + sizeof head + written);
+	else if (written == 0) /* a CR of which one cannot tell yet */
+		return taken;
+	n = snprintf(head, sizeof head, "BDAT %zu%s\r\n", written, c->body_left == 0 ? " LAST" : "");
+	memcpy(p, head, (size_t)n);
+	memmove(p + n, p + sizeof head, written);
+	buf_commit(c->out, (size_t)n + written);
+	c->chunks += c->body_left > 0;
+	return taken;
+}
+
+static size_t
+body_dotted(struct smtp_client *c, struct str bytes, size_t room)
 {
 	char *p = buf_reserve(c->out, room);
 	size_t taken, written;
@@ -447,14 +649,33 @@ smtp_client_body(struct smtp_client *c, struct str bytes, size_t room)
 	return taken;
 }
 
+size_t
+smtp_client_body(struct smtp_client *c, struct str bytes, size_t room)
+{
+	if (!c->by_chunks)
+		return body_dotted(c, bytes, room);
+	if (c->mail->flags & SMTP_MAIL_BINARY)
+		return body_binary(c, bytes, room);
+	return body_chunk(c, bytes, room);
+}
+
 void
 smtp_client_body_end(struct smtp_client *c)
 {
-	char *p = buf_reserve(c->out, DOT_WRITE_END_MAX);
+	char *p;
 
+	c->state = SMTP_FINAL;
+	if (c->by_chunks) {
+		/* Less than was promised: the server would wait for the rest. */
+		if (c->body_left > 0)
+			smtp_client_abandon(c, STR("4.3.0"), STR("the message is shorter than it should be"));
+		else if (c->mail->size == 0)
+			buf_adds(c->out, "BDAT 0 LAST\r\n");
+		return;
+	}
+	p = buf_reserve(c->out, DOT_WRITE_END_MAX);
 	if (p != NULL)
 		buf_commit(c->out, dot_write_end(&c->dot, p));
-	c->state = SMTP_FINAL;
 }
 
 /* --- a transaction: what is answered -------------------------------------------------------------------------------- */
@@ -470,6 +691,7 @@ mail_answered(struct smtp_client *c)
 	verdict = verdict_of_reply(c, c->mail->arena);
 	settle_all(c, verdict);
 	c->mail_refused = true;
+	c->mail_verdict = verdict;
 }
 
 /* RFC 5321 4.5.3.1.10: enough for this transaction. With a recipient accepted, another one gets further. */
@@ -555,6 +777,16 @@ final_answered_lmtp(struct smtp_client *c, struct smtp_verdict verdict)
 		settle(c, &all[c->final++], verdict);
 }
 
+/* A chunk that is not taken is the end of the message for this server, and, since more may be on its way, of the session. */
+static void
+chunk_answered(struct smtp_client *c)
+{
+	if (reply_class(c) == 2)
+		c->chunks--;
+	else
+		over_by_reply(c);
+}
+
 static void
 final_answered(struct smtp_client *c)
 {
@@ -566,8 +798,23 @@ final_answered(struct smtp_client *c)
 		settle_all(c, verdict);
 	if (c->settled < c->mail->nrecipients)
 		return;
-	c->needs_reset = false;
+	/* A content that nobody was to get was refused: RFC 3030 4.2 wants that to be cleared away. */
+	c->needs_reset = c->by_chunks && c->accepted == 0;
 	c->state = SMTP_READY;
+}
+
+/* Content is under way, or sent: commands may still be unanswered, then chunks. */
+static void
+content_answered(struct smtp_client *c)
+{
+	if (c->ahead > 0)
+		command_answered(c);
+	else if (c->chunks > 0)
+		chunk_answered(c);
+	else if (c->state == SMTP_FINAL)
+		final_answered(c);
+	else /* it will not hear the message out: then there is no way back to commands */
+		over_by_reply(c);
 }
 
 /* --- replies -------------------------------------------------------------------------------------------------------- */
@@ -591,10 +838,10 @@ reply_dispatch(struct smtp_client *c)
 	case SMTP_COMMANDS:
 		command_answered(c);
 		break;
+	case SMTP_BODY:
 	case SMTP_FINAL:
-		final_answered(c);
+		content_answered(c);
 		break;
-	case SMTP_BODY:	 /* it will not hear the message out: then there is no way back to commands */
 	case SMTP_READY: /* it speaks without being asked: good-bye, or nonsense */
 	case SMTP_HANDSHAKE:
 	case SMTP_OVER:

@@ -5,7 +5,12 @@
  * Commands have a sender's and a receiver's cursor. With PIPELINING the sender runs ahead of the receiver, MAIL, RCPTs
  * and DATA in one group; without, by one. Everything else is the same.
  *
- * Nothing that it sends holds a bare CR or LF, whatever the addresses and the message hold.
+ * The content goes by DATA, or by BDAT (RFC 3030): always what is BINARYMIME, and other content where it saves waiting: for
+ * the 354 of a server without PIPELINING, and, to a server that is trusted to know where a chunk ends (our own), for any
+ * answer at all: commands and content then leave together.
+ *
+ * Nothing that it sends holds a bare CR or LF, whatever the addresses and the message hold; but for BINARYMIME, whose
+ * length is said in front, so that the other side cannot take it for anything else.
  */
 #ifndef QUEUE_SMTP_CLIENT_H
 #define QUEUE_SMTP_CLIENT_H
@@ -22,6 +27,10 @@
 /* Bytes of output that commands take at most at a time; the body comes on top. */
 #define SMTP_CLIENT_OUTPUT_MAX 131072
 #define SMTP_CLIENT_WORDS_MAX 1000 /* kept of a reply for a result */
+/* What comes before and behind the bytes of a chunk at most. */
+#define SMTP_CLIENT_CHUNK_EXTRA_MAX 48
+/* Content up to this leaves together with the commands, to a server that is trusted with that. */
+#define SMTP_CLIENT_ONE_FLIGHT_MAX 32768
 
 enum smtp_client_need {
 	SMTP_NEED_REPLY,       /* read, and smtp_client_feed */
@@ -60,7 +69,10 @@ struct smtp_recipient {
 
 enum {
 	SMTP_MAIL_8BIT = 1,
-	SMTP_MAIL_UTF8 = 2,
+	SMTP_MAIL_UTF8 = 2,	  /* the header has UTF-8: it cannot go without SMTPUTF8 */
+	SMTP_MAIL_BINARY = 4,	  /* BINARYMIME; the size is exact */
+	SMTP_MAIL_REQUIRETLS = 8, /* RFC 8689 */
+	SMTP_MAIL_PRIORITY = 16,  /* RFC 6710: `priority` is said where it can be */
 };
 
 /* A transaction: the caller's, until the last recipient is settled and the need is NOTHING or CLOSE. */
@@ -68,6 +80,11 @@ struct smtp_mail {
 	struct str sender; /* without <>; empty: the null sender */
 	uint64_t size;	   /* bytes of the message; 0 when not known */
 	unsigned flags;
+	int priority;
+	/* RFC 2852: 'R' or 'N', or 0 when nothing was asked for; the time that is left. */
+	char by_mode;
+	bool by_trace;
+	int64_t by_s;
 	/* RFC 3461 4.3, 4.4, for a server that offers DSN; .p NULL: not sent. The ENVID is not in xtext yet. */
 	struct str ret, envid;
 	struct smtp_recipient *recipients; /* all PENDING */
@@ -93,6 +110,8 @@ struct smtp_client {
 	bool lmtp;
 	bool want_tls; /* use STARTTLS when it is offered */
 	bool tls;
+	bool verified; /* its certificate is that of the host that was wanted */
+	bool one_flight; /* the driver's: this server is trusted to know where a chunk ends */
 	struct str hostname; /* borrowed */
 	struct buf *out;
 	struct smtp_features features;
@@ -114,9 +133,15 @@ struct smtp_client {
 	STAILQ_HEAD(smtp_results, smtp_recipient) results; /* settled and not yet told */
 	size_t final;	  /* LMTP: recipients before this one have their final reply */
 	bool mail_refused;
+	struct smtp_verdict mail_verdict; /* then */
 	bool needs_reset; /* the server may still have a transaction open */
 	bool answered;	  /* some reply came since smtp_client_begin */
 	struct dot_writer dot;
+	bool by_chunks;	    /* BDAT */
+	bool one_flight_now; /* without waiting for what MAIL and RCPT are answered */
+	uint64_t body_left; /* of the size, when by chunks */
+	size_t chunks;	    /* sent, and not answered, but for the last */
+	uint64_t mails;	    /* transactions begun in this session */
 };
 
 /* out: where output is appended, by the driver's call only; must hold SMTP_CLIENT_OUTPUT_MAX more than what the driver
@@ -128,8 +153,13 @@ enum smtp_client_need smtp_client_need(const struct smtp_client *client);
 /* Takes whole replies and parts of them off *input. What is left once the need is TLS must not be there: feed again to
  * have the session ended. */
 void smtp_client_feed(struct smtp_client *client, struct str *input);
-/* The handshake is done: EHLO again, all that was offered in plain being forgotten. */
-void smtp_client_secured(struct smtp_client *client);
+/* The handshake is done: EHLO again, all that was offered in plain being forgotten. verified: see struct smtp_client. */
+void smtp_client_secured(struct smtp_client *client, bool verified);
+/* The server takes no further transaction in this session (RFC 9422 MAILMAX). */
+bool smtp_client_is_spent(const struct smtp_client *client);
+
+/* It can promise what REQUIRETLS wants (RFC 8689 4.2.1): the keyword, under TLS with the certificate of its host. */
+bool smtp_client_keeps_tls(const struct smtp_client *client);
 
 /*
  * Begins a transaction; only when the need is NOTHING. It may be over at once (too large for this server, 8 bits that
@@ -137,7 +167,7 @@ void smtp_client_secured(struct smtp_client *client);
  */
 void smtp_client_begin(struct smtp_client *client, struct smtp_mail *mail);
 /* The next of the message's bytes, as they are in the queue file; fills at most `room` bytes of `out` (at least
- * DOT_WRITE_ROOM_MIN) and returns how many of them it took. */
+ * DOT_WRITE_ROOM_MIN), besides SMTP_CLIENT_CHUNK_EXTRA_MAX, and returns how many of them it took. */
 size_t smtp_client_body(struct smtp_client *client, struct str bytes, size_t room);
 /* No more: the end of data. */
 void smtp_client_body_end(struct smtp_client *client);

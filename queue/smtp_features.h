@@ -12,8 +12,18 @@ struct smtp_features {
 	bool eightbit;
 	bool smtputf8;
 	bool dsn;
+	bool chunking;	 /* RFC 3030 */
+	bool binary;	 /* BINARYMIME, which counts only together with it */
+	bool requiretls; /* RFC 8689 */
+	bool priority;	 /* MT-PRIORITY, RFC 6710 */
+	bool deliver_by; /* RFC 2852 */
+	uint64_t deliver_by_min_s;
 	bool size;
 	uint64_t size_max; /* 0: no fixed maximum */
+	/* RFC 9422; 0: it does not say. */
+	uint64_t recipients_max; /* of a transaction */
+	uint64_t domains_max;	 /* that these are in */
+	uint64_t mails_max;	 /* transactions of a session */
 };
 
 /* Keywords that are not known, or come with something odd behind them, are passed over. */

@@ -1,6 +1,6 @@
 /*
- * Any server against the client core. The first byte picks SMTP or LMTP, TLS, and whether the server's bytes come one at
- * a time; the rest is what the server says, in segments after each of which the client does what it needs. The checks
+ * Any server against the client core. The first byte picks SMTP or LMTP, TLS, what the message needs, whether all may leave
+ * in one flight, and whether the server's bytes come one at a time; the rest is what the server says, in segments after each of which the client does what it needs. The checks
  * are what a postmaster relies on: nothing bare leaves, each recipient has one verdict, nothing is delivered for free.
  */
 #include <stdint.h>
@@ -22,15 +22,18 @@ struct session {
 	unsigned told[RECIPIENTS];
 	unsigned messages;
 	bool ended; /* the message was sent to its end */
-	bool flags;
+	bool flags, binary, handling;
 };
+
+#define CONTENT "a\r\n.\r\n\n.\n\r.\r\r\nend"
 
 static void
 out_check(struct session *s)
 {
 	if (!buf_ok(&s->out))
 		abort();
-	for (size_t i = 0; i < s->out.n; i++) {
+	/* BINARYMIME is the one thing that may hold anything. */
+	for (size_t i = 0; !s->binary && i < s->out.n; i++) {
 		char c = s->out.p[i];
 
 		if (c == '\n' && (i == 0 || s->out.p[i - 1] != '\r'))
@@ -71,9 +74,19 @@ begin(struct session *s)
 	arena_reset(&s->arena);
 	for (size_t i = 0; i < RECIPIENTS; i++)
 		s->recipients[i].address = addresses[i];
-	s->mail = (struct smtp_mail){.sender = STR("s@y"), .size = 1000, .recipients = s->recipients,
+	s->mail = (struct smtp_mail){.sender = STR("s@y"), .size = sizeof CONTENT - 1, .recipients = s->recipients,
 	    .nrecipients = RECIPIENTS, .arena = &s->arena};
 	s->mail.flags = s->flags ? SMTP_MAIL_8BIT | SMTP_MAIL_UTF8 : 0;
+	s->mail.flags |= s->binary ? SMTP_MAIL_BINARY : 0;
+	if (s->handling) {
+		s->mail.flags |= SMTP_MAIL_PRIORITY | (s->flags ? SMTP_MAIL_REQUIRETLS : 0);
+		s->mail.by_mode = s->binary ? 'R' : 'N';
+		s->mail.by_s = 100;
+		s->mail.ret = STR("FULL");
+		s->mail.envid = STR("+ =\r\n");
+		s->recipients[0].notify = STR("NEVER");
+		s->recipients[0].orcpt = STR("rfc822;a@x");
+	}
 	s->messages++;
 	s->ended = false;
 	smtp_client_begin(&s->client, &s->mail);
@@ -82,12 +95,14 @@ begin(struct session *s)
 static void
 body(struct session *s)
 {
-	struct str content = STR("a\r\n.\r\n\n.\n\r.\r\r\nend");
+	struct str content = STR(CONTENT);
 
 	while (content.n > 0)
 		content = str_skip(content, smtp_client_body(&s->client, content, DOT_WRITE_ROOM_MIN));
 	smtp_client_body_end(&s->client);
 	s->ended = true;
+	if (smtp_client_need(&s->client) != SMTP_NEED_FINAL_REPLY)
+		abort();
 }
 
 static void
@@ -96,7 +111,7 @@ act(struct session *s)
 	collect(s);
 	switch (smtp_client_need(&s->client)) {
 	case SMTP_NEED_TLS:
-		smtp_client_secured(&s->client);
+		smtp_client_secured(&s->client, s->flags);
 		break;
 	case SMTP_NEED_NOTHING:
 		if (s->messages < 3)
@@ -137,7 +152,10 @@ LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 	buf_init(&s.out, SMTP_CLIENT_OUTPUT_MAX);
 	arena_init(&s.arena, 16384);
 	s.flags = (input[0] & 4) != 0;
+	s.binary = (input[0] & 16) != 0;
+	s.handling = (input[0] & 32) != 0;
 	smtp_client_init(&s.client, &s.out, STR("satu.test"), (input[0] & 1) != 0, (input[0] & 2) != 0);
+	s.client.one_flight = (input[0] & 64) != 0;
 	while (rest.n > 0 && smtp_client_need(&s.client) != SMTP_NEED_CLOSE) {
 		struct str segment = segment_take(&rest);
 

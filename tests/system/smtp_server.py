@@ -17,9 +17,16 @@ import tempfile
 import threading
 
 
+# Parameters of MAIL and RCPT, and the feature without which nobody may use them.
+PARAMETERS = {"SIZE": "SIZE", "BODY": "8BITMIME", "SMTPUTF8": "SMTPUTF8", "RET": "DSN", "ENVID": "DSN", "NOTIFY": "DSN",
+              "ORCPT": "DSN", "REQUIRETLS": "REQUIRETLS", "MT-PRIORITY": "MT-PRIORITY", "BY": "DELIVERBY"}
+
+
 class Message:
     def __init__(self, session, sender, recipients, content):
         self.session, self.sender, self.recipients, self.content = session, sender, recipients, content
+        self.mail, self.rcpts = session.mail, dict(session.rcpts)  # parameters, as they came
+        self.by_chunks = session.by_chunks
 
 
 class Session:
@@ -35,6 +42,7 @@ class Session:
 
     def reset(self):
         self.sender, self.recipients = None, []
+        self.mail, self.rcpts, self.chunks, self.by_chunks = "", {}, b"", False
 
     def line(self):
         while b"\n" not in self.buffer:
@@ -50,6 +58,15 @@ class Session:
             self.server.faults.append("a bare CR in %r" % line)
         return line
 
+    def bytes(self, n):
+        while len(self.buffer) < n:
+            piece = self.connection.recv(65536)
+            if not piece:
+                return None
+            self.buffer += piece
+        piece, self.buffer = self.buffer[:n], self.buffer[n:]
+        return piece
+
     def say(self, text):
         self.connection.sendall(text.replace("\n", "\r\n").encode("latin-1") + b"\r\n")
 
@@ -64,10 +81,42 @@ class Session:
             lines.append(line[1:] if line.startswith(b".") else line)
 
     def data(self):
-        accepted = self.recipients
         content = self.content()
-        if content is None:
+        return content is not None and self.taken(content)
+
+    def bdat(self, argument):
+        """A chunk is read whatever becomes of it (RFC 3030 4.2)."""
+        size, _, last = argument.partition(" ")
+        if "CHUNKING" not in self.server.features:
+            self.server.faults.append("BDAT without CHUNKING")
+        chunk = self.bytes(int(size))
+        if chunk is None:
             return False
+        if not self.recipients:
+            self.say("503 5.5.1 nobody is to get it")
+            return True
+        self.by_chunks = True
+        self.chunks += chunk
+        if last.upper() == "LAST":
+            return self.taken(self.chunks)
+        self.say("250 %s octets" % size)
+        return True
+
+    def check(self, argument):
+        """What was not offered must not be used."""
+        path, _, parameters = argument.partition(">")
+        for parameter in parameters.split():
+            feature = PARAMETERS[parameter.partition("=")[0].upper()]
+            if parameter.upper() == "BODY=BINARYMIME":
+                feature = "BINARYMIME"
+            if not any(f.split()[0] == feature for f in self.server.features):
+                self.server.faults.append("%s without %s" % (parameter, feature))
+        if any(ord(c) > 127 for c in argument) and "SMTPUTF8" not in self.server.features:
+            self.server.faults.append("an address beyond ASCII: %r" % path)
+        return parameters.strip()
+
+    def taken(self, content):
+        accepted = self.recipients
         replies = [self.server.reply(".", address) for address in (accepted if self.server.lmtp else ["message"])]
         for address, reply in zip(accepted, replies if self.server.lmtp else replies * len(accepted)):
             if reply and reply.startswith("2"):
@@ -92,14 +141,19 @@ class Session:
     def command(self, line):
         verb, _, argument = line.partition(" ")
         verb = verb.upper()
+        if verb == "BDAT":
+            return self.bdat(argument)
         reply = self.server.reply(verb, argument, self)
         if reply is None:
             return False
         self.say(reply)
         if verb == "MAIL" and reply.startswith("2"):
             self.sender, self.recipients = argument[argument.index("<") + 1:argument.rindex(">")], []
+            self.mail, self.rcpts = self.check(argument), {}
         elif verb == "RCPT" and reply.startswith("2"):
-            self.recipients.append(argument[argument.index("<") + 1:argument.rindex(">")])
+            address = argument[argument.index("<") + 1:argument.rindex(">")]
+            self.recipients.append(address)
+            self.rcpts[address] = self.check(argument)
         elif verb in ("RSET", "EHLO", "HELO", "LHLO"):
             self.reset()
         elif verb == "STARTTLS" and reply.startswith("220"):
@@ -130,9 +184,11 @@ class Session:
 
 class SmtpServer:
     def __init__(self, address="127.0.0.1", port=0, path=None, lmtp=False, features=("PIPELINING", "8BITMIME"),
-                 tls=False):
+                 tls=False, features_tls=None):
+        """tls: offers STARTTLS; an SSLContext, or True for a certificate of its own. features_tls: what is offered then."""
         self.lmtp, self.features = lmtp, list(features)
-        self.tls = self.make_tls() if tls else None
+        self.features_tls = features_tls
+        self.tls = self.make_tls() if tls is True else tls or None
         self.replies = {}   # what differs from the usual ones; "" is the greeting, "." the end of a message
         self.sessions, self.messages, self.faults = [], [], []
         self.address, self.path, self.wanted_port = address, path, port
@@ -162,6 +218,8 @@ class SmtpServer:
 
     def usual(self, verb, session):
         if verb in ("EHLO", "LHLO"):
+            if session.secured and self.features_tls is not None:
+                self.features = list(self.features_tls)
             features = self.features + (["STARTTLS"] if self.tls and not session.secured else [])
             lines = ["fake.test"] + features
             return "\n".join("250%s%s" % ("-" if i < len(lines) - 1 else " ", line) for i, line in enumerate(lines))

@@ -52,6 +52,7 @@ class Result:
     def __init__(self, r):
         self.index, self.status = r.number(), STATUS[r.number()]
         self.code, self.reply, self.relay, self.tls = r.text(), r.text(), r.text(), r.text()
+        self.dsn = bool(r.number())
         self.setup_ms, self.transfer_ms = r.number(), r.number()
 
     def __repr__(self):
@@ -138,15 +139,18 @@ class Remote:
                 "reason": site.text()}
 
     def start(self, next_hop, recipients, content=CONTENT, transport=SMTP, sender="s@satu.test", flags=0, site="",
-              pieces=None, size=None):
+              pieces=None, size=None, priority=0, by_left_ms=0, ret="", envid="", orcpt=(), notify=()):
         self.next_id += 1
         before = b"head of the queue file\n"
         pieces = pieces or [(len(before), len(content))]
         packet = struct.pack("=II", START, self.next_id) + number(transport) + text(next_hop) + text(site)
         packet += text("3Zb1QxLs5GzQ1t7B") + text(sender) + number(flags)
         packet += number(size if size is not None else sum(p[1] for p in pieces))
+        packet += number(priority + 9) + struct.pack("=q", by_left_ms) + text(ret) + text(envid)
         packet += number(len(pieces)) + b"".join(number(offset) + number(length) for offset, length in pieces)
-        packet += b"".join(number(i * 10) + text(address) for i, address in enumerate(recipients))
+        for i, address in enumerate(recipients):
+            packet += number(i * 10) + text(address) + text(orcpt[i] if orcpt else "")
+            packet += text(notify[i] if notify else "")
         with tempfile.TemporaryFile() as f:
             f.write(before + content)
             f.flush()

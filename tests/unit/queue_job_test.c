@@ -16,13 +16,15 @@ receive(unsigned type, uint32_t id)
 }
 
 static const struct queue_piece pieces[] = {{100, 50}, {500, 1}};
-static const struct job_recipient recipients[] = {{0, {"a@dua.test", 10}}, {7, {"b@dua.test", 10}}};
+static const struct job_recipient recipients[] = {{.index = 0, .address = {"a@dua.test", 10}, .orcpt = {"rfc822;x\ny", 10}, .notify = {"NEVER", 5}},
+    {.index = 7, .address = {"b@dua.test", 10}}};
 
 static struct job
 example(void)
 {
 	return (struct job){.transport = JOB_SMTP, .next_hop = STR("dua.test"), .site = STR("mx1.dua.test mx2.dua.test"),
 	    .queue_id = STR("3Zb1QxLs5GzQ1t7B"), .sender = STR("s@satu.test"), .flags = JOB_8BIT, .size = 51,
+	    .priority = -4, .by_left_ms = -5000, .ret = STR("HDRS"), .envid = STR("a\r\nb"),
 	    .pieces = pieces, .npieces = ROWS(pieces), .recipients = recipients, .nrecipients = ROWS(recipients)};
 }
 
@@ -45,6 +47,13 @@ a_job_arrives_as_it_was_sent(void **state)
 	assert_str(got.sender, job.sender);
 	assert_int_equal(got.flags, JOB_8BIT);
 	assert_int_equal(got.size, 51);
+	assert_int_equal(got.priority, -4);
+	assert_true(got.by_left_ms == -5000);
+	assert_str(got.ret, STR("HDRS"));
+	assert_str(got.envid, STR("a\r\nb"));
+	assert_str(got.recipients[0].orcpt, STR("rfc822;x\ny"));
+	assert_str(got.recipients[0].notify, STR("NEVER"));
+	assert_int_equal(got.recipients[1].orcpt.n, 0);
 	assert_int_equal(got.npieces, 2);
 	assert_int_equal(got.pieces[1].offset, 500);
 	assert_int_equal(got.pieces[1].length, 1);
@@ -58,7 +67,7 @@ static void
 a_job_that_is_cut_anywhere_is_refused(void **state)
 {
 	struct job job = example(), got;
-	size_t second = 8 + 4 + 10; /* the last recipient: without it the job is a good one */
+	size_t second = 8 + 4 + 10 + 4 + 4; /* the last recipient: without it the job is a good one */
 
 	(void)state;
 	assert_int_equal(job_encode(&packet, 5, &job), 2);
@@ -96,8 +105,9 @@ jobs_that_break_the_rules_are_refused(void **state)
 {
 	static const struct queue_piece wraps[] = {{UINT64_MAX - 1, 51}};
 	static const struct queue_piece sum_wraps[] = {{0, INT64_MAX}, {0, INT64_MAX}};
-	static const struct job_recipient line_end[] = {{0, {"a@dua.test\r\nRCPT", 16}}};
-	struct job bad[7], got;
+	static const struct job_recipient line_end[] = {{.address = {"a@dua.test\r\nRCPT", 16}}};
+	static const struct job_recipient odd_notify[] = {{.address = {"a@x", 3}, .notify = {"NEVER\r\n", 7}}};
+	struct job bad[10], got;
 
 	(void)state;
 	for (size_t i = 0; i < ROWS(bad); i++)
@@ -112,6 +122,10 @@ jobs_that_break_the_rules_are_refused(void **state)
 	bad[5].pieces = sum_wraps;
 	bad[5].size = (uint64_t)INT64_MAX * 2;
 	bad[6].transport = (enum job_transport)2;
+	bad[7].priority = 10;
+	bad[8].recipients = odd_notify;
+	bad[8].nrecipients = 1;
+	bad[9].ret = STR("FULL\n");
 	for (size_t i = 0; i < ROWS(bad); i++) {
 		struct arena arena;
 
@@ -135,7 +149,7 @@ recipients_that_do_not_fit_are_left_for_another_job(void **state)
 	(void)state;
 	memset(address, 'x', sizeof address);
 	for (size_t i = 0; i < ROWS(many); i++)
-		many[i] = (struct job_recipient){i, {address, sizeof address}};
+		many[i] = (struct job_recipient){.index = i, .address = {address, sizeof address}};
 	job.recipients = many;
 	job.nrecipients = ROWS(many);
 	n = job_encode(&packet, 5, &job);
@@ -158,9 +172,10 @@ the_longest_job_fits_with_one_recipient(void **state)
 {
 	static char x[JOB_SITE_MAX];
 	static struct queue_piece most[QUEUE_PIECES_MAX];
-	struct job_recipient one = {UINT64_MAX, {x, JOB_ADDRESS_MAX}};
+	struct job_recipient one = {.index = UINT64_MAX, .address = {x, JOB_ADDRESS_MAX}, .orcpt = {x, JOB_ORCPT_MAX},
+	    .notify = {x, JOB_TEXT_MAX}};
 	struct job job = {.next_hop = {x, JOB_NEXT_HOP_MAX}, .site = {x, JOB_SITE_MAX}, .queue_id = {x, JOB_TEXT_MAX},
-	    .sender = {x, JOB_ADDRESS_MAX}, .pieces = most, .npieces = QUEUE_PIECES_MAX, .recipients = &one,
+	    .sender = {x, JOB_ADDRESS_MAX}, .envid = {x, JOB_ENVID_MAX}, .ret = {x, JOB_TEXT_MAX}, .pieces = most, .npieces = QUEUE_PIECES_MAX, .recipients = &one,
 	    .nrecipients = 1};
 
 	(void)state;
@@ -176,7 +191,7 @@ the_other_messages_arrive_as_they_were_sent(void **state)
 	struct job_hello hello = {STR("remote"), 500}, hello2;
 	struct job_resolve resolve = {JOB_LMTP, STR("dua.test")}, resolve2;
 	struct job_site site = {JOB_FAILED, STR(""), 300, STR("5.1.2"), STR("no such\ndomain")}, site2;
-	struct job_result result = {3, JOB_DEFERRED, STR("4.4.1"), STR("450 \xff"), STR("mx[::1]:25"), STR("TLSv1.3"), 5, 6};
+	struct job_result result = {3, JOB_DEFERRED, STR("4.4.1"), STR("450 \xff"), STR("mx[::1]:25"), STR("TLSv1.3"), true, 5, 6};
 	struct job_result result2;
 	struct job_done done = {JOB_HEALTH_DEAD, true}, done2;
 
@@ -210,6 +225,7 @@ the_other_messages_arrive_as_they_were_sent(void **state)
 	assert_str(result2.reply, result.reply);
 	assert_str(result2.relay, result.relay);
 	assert_str(result2.tls, result.tls);
+	assert_true(result2.dsn);
 	assert_int_equal(result2.setup_ms, 5);
 	assert_int_equal(result2.transfer_ms, 6);
 

@@ -18,10 +18,18 @@ enum {
 	TWICE = 16,	/* the same message a second time */
 	LOST = 32,	/* at the end the connection is lost */
 	QUIT = 64,	/* at the end it is closed in order */
+	BINARY = 256,	/* it is BINARYMIME */
+	NEEDS_TLS = 512, /* it has REQUIRETLS */
+	VERIFIED = 1024, /* the certificate is good */
+	URGENT = 2048,	 /* it has MT-PRIORITY */
+	BY_R = 4096,	 /* it has BY=60;R */
+	BY_N = 8192,	 /* it has BY=-5;NT */
+	TRUSTED = 16384, /* all may leave in one flight */
 };
 
 #define GREET "220 mx1.dua.test ESMTP\r\n"
 #define EHLO "250-mx1.dua.test\r\n250-PIPELINING\r\n250-SIZE 1000000\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n"
+#define CHUNKS "250-x\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-CHUNKING\r\n250 BINARYMIME\r\n"
 #define SLOW "250-mx1.dua.test\r\n250 SIZE\r\n"
 
 static const struct row {
@@ -157,7 +165,7 @@ static const struct row {
 	{GREET, EHLO, "250 ok\r\n250 ok\r\n550 no\r\n354 go\r\n", "250 ok\r\n"},
 	"EHLO satu.test\r\nMAIL FROM:<s@satu.test> SIZE=9\r\nRCPT TO:<a@x>\r\nRCPT TO:<b@x>\r\nDATA\r\n"
 	"halo\r\n..\r\n.\r\n",
-	"\xc3\xa9@x f 5.6.7 the address needs SMTPUTF8, which the server or the message has not|b@x f 5.0.0 550 no|"
+	"\xc3\xa9@x f 5.6.7 the address needs SMTPUTF8, which the server does not offer|b@x f 5.0.0 550 no|"
 	"a@x d 2.0.0 250 ok|",
 	SMTP_NEED_NOTHING, NULL},
     {"DSN's parameters go where it is offered", NOTIFIES, "a@x",
@@ -174,6 +182,92 @@ static const struct row {
 	"a@x>\rRCPT f 5.1.3 the address is malformed|a>@x f 5.1.3 the address is malformed|"
 	"\"q@x f 5.1.3 the address is malformed|\"q>\"@x d 2.0.0 250 ok|",
 	SMTP_NEED_NOTHING, NULL},
+    {"SMTPUTF8 for the sake of one address", 0, "a@x \xc3\xa9@x",
+	{GREET, "250-x\r\n250-PIPELINING\r\n250 SMTPUTF8\r\n", "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n", "250 ok\r\n"},
+	"EHLO satu.test\r\nMAIL FROM:<s@satu.test> SMTPUTF8\r\nRCPT TO:<a@x>\r\nRCPT TO:<\xc3\xa9@x>\r\nDATA\r\n"
+	"halo\r\n..\r\n.\r\n",
+	"a@x d 2.0.0 250 ok|\xc3\xa9@x d 2.0.0 250 ok|", SMTP_NEED_NOTHING, NULL},
+    {"BINARYMIME goes by BDAT, as it is, once somebody was accepted", BINARY | EIGHTBIT | TWICE, "a@x b@x",
+	{GREET, CHUNKS, "250 ok\r\n550 no\r\n250 ok\r\n", "250 2.0.0 taken\r\n", "250 ok\r\n550 no\r\n551 no\r\n"},
+	"EHLO satu.test\r\nMAIL FROM:<s@satu.test> BODY=BINARYMIME\r\nRCPT TO:<a@x>\r\nRCPT TO:<b@x>\r\n"
+	"BDAT 9 LAST\r\nhalo\r\n.\r\n"
+	"MAIL FROM:<s@satu.test> BODY=BINARYMIME\r\nRCPT TO:<a@x>\r\nRCPT TO:<b@x>\r\n",
+	"a@x f 5.0.0 550 no|b@x d 2.0.0 250 2.0.0 taken|a@x f 5.0.0 550 no|b@x f 5.0.0 551 no|",
+	SMTP_NEED_NOTHING, NULL},
+    {"BINARYMIME refused in the middle", BINARY | QUIT, "a@x", {GREET, CHUNKS, "250 ok\r\n250 ok\r\n552 5.3.4 full\r\n"},
+	"EHLO satu.test\r\nMAIL FROM:<s@satu.test> BODY=BINARYMIME\r\nRCPT TO:<a@x>\r\n",
+	"a@x f 5.3.4 552 5.3.4 full|", SMTP_NEED_CLOSE, "f 5.3.4 552 5.3.4 full"},
+    {"BINARYMIME does not go without CHUNKING", BINARY, "a@x",
+	{GREET, "250-x\r\n250-8BITMIME\r\n250 BINARYMIME\r\n"}, "EHLO satu.test\r\n",
+	"a@x f 5.6.1 the message is BINARYMIME, which the server does not offer, and conversion is not supported|",
+	SMTP_NEED_NOTHING, NULL},
+    {"nor without BINARYMIME", BINARY, "a@x", {GREET, "250-x\r\n250-8BITMIME\r\n250 CHUNKING\r\n"}, "EHLO satu.test\r\n",
+	"a@x f 5.6.1 the message is BINARYMIME, which the server does not offer, and conversion is not supported|",
+	SMTP_NEED_NOTHING, NULL},
+    {"without PIPELINING a chunk saves the wait for 354", 0, "a@x",
+	{GREET, "250-x\r\n250 CHUNKING\r\n", "250 ok\r\n", "250 ok\r\n", "250 done\r\n"},
+	"EHLO satu.test\r\nMAIL FROM:<s@satu.test>\r\nRCPT TO:<a@x>\r\n"
+	"BDAT 9 LAST\r\nhalo\r\n.\r\n",
+	"a@x d 2.0.0 250 done|", SMTP_NEED_NOTHING, NULL},
+    {"with PIPELINING it saves nothing", 0, "a@x", {GREET, CHUNKS, "250 ok\r\n250 ok\r\n354 go\r\n", "250 done\r\n"},
+	"EHLO satu.test\r\nMAIL FROM:<s@satu.test>\r\nRCPT TO:<a@x>\r\nDATA\r\nhalo\r\n..\r\n.\r\n",
+	"a@x d 2.0.0 250 done|", SMTP_NEED_NOTHING, NULL},
+    {"to our own server all in one flight", LMTP | TRUSTED | TWICE, "a@x b@x",
+	{GREET, CHUNKS, "250 ok\r\n550 5.1.1 no\r\n250 ok\r\n250 2.0.0 b\r\n",
+	    "250 ok\r\n550 5.1.1 no\r\n450 4.2.1 no\r\n503 nobody\r\n"},
+	"LHLO satu.test\r\nMAIL FROM:<s@satu.test>\r\nRCPT TO:<a@x>\r\nRCPT TO:<b@x>\r\nBDAT 9 LAST\r\nhalo\r\n.\r\n"
+	"MAIL FROM:<s@satu.test>\r\nRCPT TO:<a@x>\r\nRCPT TO:<b@x>\r\nBDAT 9 LAST\r\nhalo\r\n.\r\n",
+	"a@x f 5.1.1 550 5.1.1 no|b@x d 2.0.0 250 2.0.0 b|a@x f 5.1.1 550 5.1.1 no|b@x t 4.2.1 450 4.2.1 no|",
+	SMTP_NEED_NOTHING, NULL},
+    {"which may refuse MAIL: then RSET before the next", LMTP | TRUSTED | TWICE, "a@x",
+	{GREET, CHUNKS, "451 4.3.0 full\r\n503 no\r\n503 no\r\n", "250 ok\r\n250 ok\r\n250 ok\r\n250 a\r\n"},
+	"LHLO satu.test\r\nMAIL FROM:<s@satu.test>\r\nRCPT TO:<a@x>\r\nBDAT 9 LAST\r\nhalo\r\n.\r\n"
+	"RSET\r\nMAIL FROM:<s@satu.test>\r\nRCPT TO:<a@x>\r\nBDAT 9 LAST\r\nhalo\r\n.\r\n",
+	"a@x t 4.3.0 451 4.3.0 full|a@x d 2.0.0 250 a|", SMTP_NEED_NOTHING, NULL},
+    {"RCPTMAX: the others in another transaction", 0, "a@x b@y c@x",
+	{GREET, "250-x\r\n250-PIPELINING\r\n250 LIMITS RCPTMAX=2 WHATMAX=x\r\n", "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n", "250 ok\r\n"},
+	"EHLO satu.test\r\nMAIL FROM:<s@satu.test>\r\nRCPT TO:<a@x>\r\nRCPT TO:<b@y>\r\nDATA\r\n"
+	"halo\r\n..\r\n.\r\n",
+	"c@x l 4.5.3 the server takes fewer recipients at a time|a@x d 2.0.0 250 ok|b@y d 2.0.0 250 ok|",
+	SMTP_NEED_NOTHING, NULL},
+    {"RCPTDOMAINMAX: those of one domain together", 0, "a@x b@y c@X",
+	{GREET, "250-x\r\n250-PIPELINING\r\n250 LIMITS RCPTDOMAINMAX=1\r\n", "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n", "250 ok\r\n"},
+	"EHLO satu.test\r\nMAIL FROM:<s@satu.test>\r\nRCPT TO:<a@x>\r\nRCPT TO:<c@X>\r\nDATA\r\n"
+	"halo\r\n..\r\n.\r\n",
+	"b@y l 4.5.3 the server takes fewer recipients at a time|a@x d 2.0.0 250 ok|c@X d 2.0.0 250 ok|",
+	SMTP_NEED_NOTHING, NULL},
+    {"REQUIRETLS under verified TLS to who offers it", TLS | NEEDS_TLS | VERIFIED, "a@x",
+	{GREET, "250-x\r\n250 STARTTLS\r\n", "220 go\r\n", "250-x\r\n250-PIPELINING\r\n250 REQUIRETLS\r\n",
+	    "550 no\r\n503 a\r\n503 b\r\n"},
+	"EHLO satu.test\r\nSTARTTLS\r\n[TLS]EHLO satu.test\r\nMAIL FROM:<s@satu.test> REQUIRETLS\r\nRCPT TO:<a@x>\r\nDATA\r\n",
+	"a@x f 5.0.0 550 no|", SMTP_NEED_NOTHING, NULL},
+    {"not when the certificate is another's", TLS | NEEDS_TLS, "a@x",
+	{GREET, "250-x\r\n250 STARTTLS\r\n", "220 go\r\n", "250-x\r\n250 REQUIRETLS\r\n"},
+	"EHLO satu.test\r\nSTARTTLS\r\n[TLS]EHLO satu.test\r\n",
+	"a@x f 5.7.30 the message needs REQUIRETLS, which the server cannot promise|", SMTP_NEED_NOTHING, NULL},
+    {"not in plain, whatever is offered", NEEDS_TLS | VERIFIED, "a@x", {GREET, "250-x\r\n250 REQUIRETLS\r\n"},
+	"EHLO satu.test\r\n", "a@x f 5.7.30 the message needs REQUIRETLS, which the server cannot promise|",
+	SMTP_NEED_NOTHING, NULL},
+    {"not when it is not offered", TLS | NEEDS_TLS | VERIFIED, "a@x",
+	{GREET, "250-x\r\n250 STARTTLS\r\n", "220 go\r\n", "250-x\r\n250 PIPELINING\r\n"},
+	"EHLO satu.test\r\nSTARTTLS\r\n[TLS]EHLO satu.test\r\n",
+	"a@x f 5.7.30 the message needs REQUIRETLS, which the server cannot promise|", SMTP_NEED_NOTHING, NULL},
+    {"MT-PRIORITY and DELIVERBY are passed on", URGENT | BY_R, "a@x",
+	{GREET, "250-x\r\n250-PIPELINING\r\n250-MT-PRIORITY MIXER\r\n250 DELIVERBY 30\r\n", "550 no\r\n503 a\r\n503 b\r\n"},
+	"EHLO satu.test\r\nMAIL FROM:<s@satu.test> MT-PRIORITY=-3 BY=60;R\r\nRCPT TO:<a@x>\r\nDATA\r\n",
+	"a@x f 5.0.0 550 no|", SMTP_NEED_NOTHING, NULL},
+    {"to others only what need not be kept", URGENT | BY_N, "a@x", {GREET, EHLO, "550 no\r\n503 a\r\n503 b\r\n"},
+	"EHLO satu.test\r\nMAIL FROM:<s@satu.test> SIZE=9\r\nRCPT TO:<a@x>\r\nDATA\r\n",
+	"a@x f 5.0.0 550 no|", SMTP_NEED_NOTHING, NULL},
+    {"DELIVERBY, late and told of", BY_N, "a@x",
+	{GREET, "250-x\r\n250-PIPELINING\r\n250 DELIVERBY\r\n", "550 no\r\n503 a\r\n503 b\r\n"},
+	"EHLO satu.test\r\nMAIL FROM:<s@satu.test> BY=-5;NT\r\nRCPT TO:<a@x>\r\nDATA\r\n",
+	"a@x f 5.0.0 550 no|", SMTP_NEED_NOTHING, NULL},
+    {"who is to be returned when late does not go where nobody looks at the clock", BY_R, "a@x", {GREET, EHLO}, "EHLO satu.test\r\n",
+	"a@x f 5.3.3 the message is to be returned if it is late (DELIVERBY), which the server does not offer|",
+	SMTP_NEED_NOTHING, NULL},
+    {"nor where it takes longer", BY_R, "a@x", {GREET, "250-x\r\n250 DELIVERBY 61\r\n"}, "EHLO satu.test\r\n",
+	"a@x f 5.4.7 the message cannot be delivered by the time that was asked for|", SMTP_NEED_NOTHING, NULL},
     {"too large for the server", 0, "a@x", {GREET, "250-x\r\n250 SIZE 8\r\n"}, "EHLO satu.test\r\n",
 	"a@x f 5.3.4 the message is larger than the server takes|", SMTP_NEED_NOTHING, NULL},
     {"the server cannot wait for the end", QUIT, "a@x",
@@ -257,6 +351,12 @@ begin(struct run *run)
 	run->mail = (struct smtp_mail){.sender = STR("s@satu.test"), .size = 9, .recipients = run->recipients,
 	    .nrecipients = n, .arena = &run->arena};
 	run->mail.flags = (run->row->flags & EIGHTBIT ? SMTP_MAIL_8BIT : 0) | (run->row->flags & UTF8 ? SMTP_MAIL_UTF8 : 0);
+	run->mail.flags |= (run->row->flags & BINARY ? SMTP_MAIL_BINARY : 0) |
+	    (run->row->flags & NEEDS_TLS ? SMTP_MAIL_REQUIRETLS : 0) | (run->row->flags & URGENT ? SMTP_MAIL_PRIORITY : 0);
+	run->mail.priority = -3;
+	run->mail.by_mode = run->row->flags & BY_R ? 'R' : run->row->flags & BY_N ? 'N' : 0;
+	run->mail.by_s = run->row->flags & BY_R ? 60 : -5;
+	run->mail.by_trace = run->row->flags & BY_N;
 	if (run->row->flags & NOTIFIES) {
 		run->mail.ret = STR("HDRS");
 		run->mail.envid = STR("a+=\r\xc3\xa9" "b");
@@ -277,7 +377,7 @@ act(struct run *run)
 	switch (smtp_client_need(&run->client)) {
 	case SMTP_NEED_TLS:
 		buf_adds(&run->out, "[TLS]");
-		smtp_client_secured(&run->client);
+		smtp_client_secured(&run->client, run->row->flags & VERIFIED);
 		break;
 	case SMTP_NEED_NOTHING:
 		if (run->begun < messages)
@@ -296,11 +396,12 @@ static void
 body(struct run *run)
 {
 	struct str content = STR("halo\r\n.\r\n");
+	size_t room = run->client.by_chunks && !(run->row->flags & BINARY) ? 64 : DOT_WRITE_ROOM_MIN;
 
 	if (smtp_client_need(&run->client) != SMTP_NEED_BODY)
 		return;
 	while (content.n > 0)
-		content = str_skip(content, smtp_client_body(&run->client, content, DOT_WRITE_ROOM_MIN));
+		content = str_skip(content, smtp_client_body(&run->client, content, room));
 	smtp_client_body_end(&run->client);
 }
 
@@ -350,6 +451,7 @@ run_row(const struct row *row, size_t cut)
 	buf_init(&run.out, 4096);
 	arena_init(&run.arena, 65536);
 	smtp_client_init(&run.client, &run.out, STR("satu.test"), row->flags & LMTP, row->flags & TLS);
+	run.client.one_flight = row->flags & TRUSTED;
 	for (size_t i = 0; i < SEGMENTS_MAX && row->server[i] != NULL; i++)
 		segment(&run, str_from(row->server[i]), cut);
 	if (row->flags & LOST)
@@ -387,6 +489,80 @@ bytes_between_starttls_and_the_handshake_end_it(void **state)
 	smtp_client_feed(&client, &in);
 	assert_int_equal(smtp_client_need(&client), SMTP_NEED_CLOSE);
 	assert_int_equal(client.failure.outcome, SMTP_DEFERRED);
+	smtp_client_clear(&client);
+	buf_clear(&out);
+}
+
+/* What the content becomes in chunks: each as long as its head says, line ends whole, replies in the middle taken. */
+static void
+chunks_are_as_long_as_they_say(void **state)
+{
+	static const struct {
+		const char *content;
+		size_t piece; /* bytes handed over at a time */
+		const char *out;
+	} contents[] = {
+	    {"a\r\n.b\r\n", 4, "BDAT 4\r\na\r\n.BDAT 3 LAST\r\nb\r\n"},
+	    {"a\rb\nc", 6, "BDAT 9 LAST\r\na\r\nb\r\nc\r\n"},
+	    {"a\r\nb", 2, "BDAT 1\r\naBDAT 5 LAST\r\n\r\nb\r\n"},
+	    {"\r\r", 1, "BDAT 4 LAST\r\n\r\n\r\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(contents); i++) {
+		struct smtp_recipient recipient = {.address = STR("a@x")};
+		struct smtp_mail mail = {.sender = STR(""), .recipients = &recipient, .nrecipients = 1,
+		    .size = strlen(contents[i].content)};
+		struct str in = STR(GREET "250-x\r\n250 CHUNKING\r\n"), ok = STR("250 ok\r\n"), content;
+		struct smtp_client client;
+		struct arena arena;
+		struct buf out;
+
+		buf_init(&out, 4096);
+		arena_init(&arena, 4096);
+		mail.arena = &arena;
+		smtp_client_init(&client, &out, STR("satu.test"), false, false);
+		smtp_client_feed(&client, &in);
+		smtp_client_begin(&client, &mail);
+		for (int n = 0; n < 2; n++, ok = STR("250 ok\r\n"))
+			smtp_client_feed(&client, &ok);
+		buf_reset(&out);
+		for (content = str_from(contents[i].content); content.n > 0;) {
+			struct str piece = str_sub(content, 0, contents[i].piece);
+
+			assert_int_equal(smtp_client_body(&client, piece, 100), piece.n);
+			content = str_skip(content, piece.n);
+		}
+		smtp_client_body_end(&client);
+		assert_str(buf_str(&out), str_from(contents[i].out));
+		for (size_t n = client.chunks; n > 0; n--, ok = STR("250 ok\r\n")) {
+			smtp_client_feed(&client, &ok);
+			assert_int_equal(smtp_client_need(&client), SMTP_NEED_FINAL_REPLY);
+		}
+		smtp_client_feed(&client, &ok);
+		assert_int_equal(recipient.verdict.outcome, SMTP_DELIVERED);
+		smtp_client_clear(&client);
+		arena_clear(&arena);
+		buf_clear(&out);
+	}
+}
+
+static void
+a_session_that_may_have_one_message_is_spent_after_it(void **state)
+{
+	struct smtp_recipient recipient = {.address = STR("a@x")};
+	struct smtp_mail mail = {.sender = STR(""), .recipients = &recipient, .nrecipients = 1};
+	struct str in = STR(GREET "250-x\r\n250 LIMITS MAILMAX=1\r\n");
+	struct smtp_client client;
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 4096);
+	smtp_client_init(&client, &out, STR("satu.test"), false, false);
+	smtp_client_feed(&client, &in);
+	assert_false(smtp_client_is_spent(&client));
+	smtp_client_begin(&client, &mail);
+	assert_true(smtp_client_is_spent(&client));
 	smtp_client_clear(&client);
 	buf_clear(&out);
 }
@@ -465,6 +641,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(conversations_go_as_written_however_they_are_cut),
 	    cmocka_unit_test(bytes_between_starttls_and_the_handshake_end_it),
+	    cmocka_unit_test(chunks_are_as_long_as_they_say),
+	    cmocka_unit_test(a_session_that_may_have_one_message_is_spent_after_it),
 	    cmocka_unit_test(a_thousand_recipients_stay_within_the_window),
 	    cmocka_unit_test(a_full_arena_costs_the_words_only),
 	};

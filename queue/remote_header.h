@@ -1,0 +1,19 @@
+/*
+ * A look at the header of a message in its file: does it need SMTPUTF8 (RFC 6532)?
+ */
+#ifndef QUEUE_REMOTE_HEADER_H
+#define QUEUE_REMOTE_HEADER_H
+
+#include "common/queue_file.h"
+
+enum remote_header {
+	REMOTE_HEADER_UNKNOWN, /* or it cannot be read, or does not end within what is looked at */
+	REMOTE_HEADER_ASCII,
+	REMOTE_HEADER_UTF8,
+};
+
+/* Reads at most REMOTE_HEADER_MAX_BYTES. */
+#define REMOTE_HEADER_MAX_BYTES (1024 * 1024)
+enum remote_header remote_header_look(int fd, const struct queue_piece *pieces, size_t npieces);
+
+#endif
