@@ -11,6 +11,7 @@
 
 #include "common/arena.h"
 #include "common/buf.h"
+#include "common/dns_list.h"
 #include "common/err.h"
 #include "common/listener_kind.h"
 #include "common/network.h"
@@ -23,6 +24,11 @@ struct conf_networks {
 
 struct conf_endpoints {
 	const struct endpoint *list;
+	size_t n;
+};
+
+struct conf_dns_lists {
+	const struct dns_list *list;
 	size_t n;
 };
 
@@ -72,6 +78,7 @@ enum conf_accounts {
 #define CONF_NETWORKS(field, key, default_text, doc) struct conf_networks field;
 #define CONF_ENDPOINTS(field, key, default_port, default_text, doc) struct conf_endpoints field;
 #define CONF_SOCKET(field, key, default_text, doc) struct endpoint field; /* .length is 0 when it is not set */
+#define CONF_DNS_LISTS(field, key, default_text, doc) struct conf_dns_lists field;
 
 struct conf_smtpd {
 #include "smtpd/conf.def"
@@ -161,6 +168,7 @@ struct conf {
 #undef CONF_NETWORKS
 #undef CONF_ENDPOINTS
 #undef CONF_SOCKET
+#undef CONF_DNS_LISTS
 
 #define CONF_FILE_MAX_BYTES (1024 * 1024)
 #define CONF_LISTENERS_MAX 256

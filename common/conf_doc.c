@@ -63,6 +63,8 @@ name_of_type(enum conf_type type)
 		return "list of addresses";
 	case CONF_TYPE_SOCKET:
 		return "socket";
+	case CONF_TYPE_DNS_LISTS:
+		return "list of DNS lists";
 	}
 	return "";
 }

@@ -32,6 +32,7 @@
 #define CONF_ENDPOINTS(field, key, port, standard, text) \
 	ROW(key, CONF_TYPE_ENDPOINTS, field, standard, .default_port = (port), .doc = DOC(text))
 #define CONF_SOCKET(field, key, standard, text) ROW(key, CONF_TYPE_SOCKET, field, standard, .doc = DOC(text))
+#define CONF_DNS_LISTS(field, key, standard, text) ROW(key, CONF_TYPE_DNS_LISTS, field, standard, .doc = DOC(text))
 
 #define CONF_OF conf
 

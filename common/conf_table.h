@@ -21,6 +21,7 @@ enum conf_type {
 	CONF_TYPE_NETWORKS,
 	CONF_TYPE_ENDPOINTS,
 	CONF_TYPE_SOCKET,
+	CONF_TYPE_DNS_LISTS,
 };
 
 struct conf_param {

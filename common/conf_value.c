@@ -199,6 +199,7 @@ parse_unit(const struct conf_param *param, struct str text, uint64_t *value)
 	case CONF_TYPE_NETWORKS:
 	case CONF_TYPE_ENDPOINTS:
 	case CONF_TYPE_SOCKET:
+	case CONF_TYPE_DNS_LISTS:
 		break;
 	}
 	return false;
@@ -225,6 +226,7 @@ form_of(enum conf_type type)
 	case CONF_TYPE_NETWORKS:
 	case CONF_TYPE_ENDPOINTS:
 	case CONF_TYPE_SOCKET:
+	case CONF_TYPE_DNS_LISTS:
 		break;
 	}
 	return "a number is digits only";
@@ -365,6 +367,25 @@ parse_endpoints(const struct conf_param *param, struct str text, struct arena *a
 	return true;
 }
 
+static bool
+parse_dns_lists(struct str text, struct arena *arena, struct conf_dns_lists *field, struct err *err)
+{
+	struct dns_list *list;
+	struct str item;
+	size_t n = 0;
+
+	if (count_items(text) > DNS_LISTS_MAX)
+		return err_set(err, ERR_LIMIT, "more than %d lists", DNS_LISTS_MAX);
+	list = list_alloc(text, sizeof *list, arena, err);
+	if (list == NULL)
+		return false;
+	while (take_item(&text, &item))
+		if (!dns_list_parse(item, &list[n++], err))
+			return false;
+	*field = (struct conf_dns_lists){list, n};
+	return true;
+}
+
 bool
 conf_value_parse(const struct conf_param *param, struct str text, struct str directory, struct arena *arena, void *base,
     struct err *err)
@@ -397,6 +418,8 @@ conf_value_parse(const struct conf_param *param, struct str text, struct str dir
 		return parse_endpoints(param, text, arena, field, err);
 	case CONF_TYPE_SOCKET:
 		return parse_socket(text, field, err);
+	case CONF_TYPE_DNS_LISTS:
+		return parse_dns_lists(text, arena, field, err);
 	}
 	return false;
 }
