@@ -20,6 +20,7 @@ static const struct listener_kind_facts facts[LISTENER_KINDS] = {
     [LISTENER_MAP] = {"map", "authd", NULL, 0, false, SOCK_STREAM, 0666, NULL},
     [LISTENER_MASTER] = {"master", "authd", NULL, 0, false, SOCK_STREAM, 0600, NULL},
     [LISTENER_QUEUE] = {"queue", "queued", NULL, 0, false, SOCK_SEQPACKET, 0666, "_queue"},
+    [LISTENER_CLIENTS] = {"clients", "smtpd", NULL, 0, false, SOCK_SEQPACKET, 0600, "_smtpd"},
     [LISTENER_POKE] = {"poke", "queued", NULL, 0, false, SOCK_DGRAM, 0600, "_smtpd"},
 };
 

@@ -26,9 +26,10 @@ enum listener_kind {
 	LISTENER_MASTER,
 	LISTENER_QUEUE,
 	LISTENER_POKE,
+	LISTENER_CLIENTS,
 };
 
-#define LISTENER_KINDS (LISTENER_POKE + 1)
+#define LISTENER_KINDS (LISTENER_CLIENTS + 1)
 /* Those of smtpd, which are the first ones. */
 #define LISTENER_SMTP_WORDS "mx submission submissions submit"
 #define LISTENER_KIND_WORDS "mx submission submissions submit pop3 pop3s imap imaps lmtp"

@@ -162,6 +162,14 @@ network_address_format(const struct sockaddr *address, char *text)
 		(void)inet_ntop(AF_INET6, &v6->sin6_addr, text, INET6_ADDRSTRLEN);
 }
 
+uint16_t
+network_port(const struct sockaddr *address)
+{
+	if (address->sa_family == AF_INET)
+		return ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port);
+	return address->sa_family == AF_INET6 ? ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port) : 0;
+}
+
 bool
 network_is_loopback(const struct sockaddr *address)
 {

@@ -37,6 +37,8 @@ bool network_contains(const struct network *network, const struct sockaddr *addr
 
 /* As text, of at most INET6_ADDRSTRLEN bytes with its NUL; empty for other families. */
 void network_address_format(const struct sockaddr *address, char *text);
+/* Of a TCP peer; 0 for other families. */
+uint16_t network_port(const struct sockaddr *address);
 /* 127.0.0.0/8 or ::1: a peer on this host. */
 bool network_is_loopback(const struct sockaddr *address);
 

@@ -304,6 +304,6 @@ smtp_server_step(struct smtp_server *s, struct str in, size_t *taken)
 	do {
 		more = step_once(s, str_skip(in, *taken), &n);
 		*taken += n;
-	} while (more && s->event == SMTP_READ);
+	} while (more && s->event == SMTP_READ && !(s->facts.stops_at_refusals && s->refusal.code != 0));
 	return s->event;
 }

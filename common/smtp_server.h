@@ -51,6 +51,8 @@ struct smtp_server_facts {
 	bool can_start_tls;    /* STARTTLS is on offer */
 	bool must_authenticate; /* no mail before AUTH (RFC 6409 4.3) */
 	bool is_trusted;	/* a program of ours: no limit on errors and junk */
+	bool stops_at_refusals; /* READ comes after each reply of 400 and up that is the core's own (refusal.code tells), so
+				 * that the owner can let the client wait; then step again with what is left */
 	bool is_resumed;	/* the first core after STARTTLS: no greeting */
 	bool normalise;		/* bare CR and LF in content become CRLF instead of being refused */
 	bool asks_hello;	/* HELLO is asked; else every name will do */

@@ -54,6 +54,7 @@ static const struct {
     {"reload", command_reload, "[-c FILE]        the running one reads configuration and certificates anew"},
     {"stop", command_stop, "[-c FILE]        the running one ends"},
     {"queue", NULL, "COMMAND ...      list, show, retry, hold, release and delete queued mail"},
+    {"clients", NULL, "...          who connects to smtpd, how often, and what is held against it"},
     {"user", NULL, "COMMAND ...      add, change, list and remove virtual users"},
 };
 

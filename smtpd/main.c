@@ -1,6 +1,7 @@
 /*
  * smtpd: the SMTP server. `worker` processes speak with clients and may create files in the queue's drop box; `key`
- * holds the TLS private key and signs for them; `connector` connects to filters for them.
+ * holds the TLS private key and signs for them; `connector` connects to filters for them; `guard` knows who connects how
+ * often, and asks DNS about them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include "common/daemon_key.h"
 #include "common/log.h"
 #include "smtpd/connector.h"
+#include "smtpd/guard.h"
 #include "smtpd/worker.h"
 
 /* Read rights are for syncing the directory; getdents is not among the promises of the worker's sandbox. */
@@ -46,11 +48,13 @@ main(int argc, char **argv)
 {
 	static const struct daemon_role roles[] = {
 	    {.name = "worker", .user = "_smtpd", .count = worker_count, .main = worker_main,
-	        .peers = {[WORKER_PEER_KEY] = "key", [WORKER_PEER_CONNECTOR] = "connector"},
+	        .peers = {[WORKER_PEER_KEY] = "key", [WORKER_PEER_CONNECTOR] = "connector",
+	            [WORKER_PEER_GUARD] = "guard"},
 	        .listeners = LISTENER_BIT(LISTENER_MX) | LISTENER_BIT(LISTENER_SUBMISSION) |
 	            LISTENER_BIT(LISTENER_SUBMISSIONS) | LISTENER_BIT(LISTENER_SUBMIT)},
 	    DAEMON_KEY_ROLE,
 	    {.name = "connector", .user = "_filter", .count = connector_count, .main = connector_main, .keeps_root = true},
+	    {.name = "guard", .user = "_smtpd", .main = guard_main, .listeners = LISTENER_BIT(LISTENER_CLIENTS)},
 	};
 	static struct daemon daemon = {.name = "smtpd", .roles = roles, .nroles = sizeof roles / sizeof roles[0]};
 

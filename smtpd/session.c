@@ -12,7 +12,6 @@
 #define OUT_MAX 65536
 /* One that pipelines is read on when it has taken most of the replies so far. */
 #define OUT_PAUSE 16384
-#define REPLY_MAX 512
 #define ARENA_BYTES_A_RECIPIENT 1024
 #define ARENA_BYTES_MORE 8192
 
@@ -33,7 +32,7 @@ event_take(struct session *s, enum smtp_event event)
 {
 	switch (event) {
 	case SMTP_READ:
-		return false;
+		return s->smtp.refusal.code != 0; /* the core stops at each of them */
 	case SMTP_HELLO:
 	case SMTP_VRFY:
 	case SMTP_ETRN:
@@ -123,14 +122,39 @@ has_room(struct session *s)
 }
 
 static void
+slow_over(struct loop_timer *timer)
+{
+	session_go_on(container_of(timer, struct session, pace.slow));
+}
+
+/* Has an error been answered that the client is to wait for? One that is leaving is not kept. */
+static bool
+is_slowed(struct session *s)
+{
+	uint64_t delay_ms;
+
+	if (s->pace.slow.loop != NULL)
+		return true;
+	delay_ms = session_pace_delay(&s->pace, &s->counters, s->worker->conf->smtpd.error_delay_ms);
+	if (delay_ms == 0 || s->close)
+		return false;
+	loop_timer_set(s->worker->loop, &s->pace.slow, delay_ms, slow_over);
+	return true;
+}
+
+static void
 steps(struct session *s)
 {
 	size_t taken = 0;
 
-	while (!s->close && !smtp_server_is_waiting(&s->smtp) && has_room(s))
+	while (!s->close && !smtp_server_is_waiting(&s->smtp) && !is_slowed(s) && has_room(s))
 		if (!step(s, &taken))
 			break;
 	buf_consume(&s->stream.in, taken);
+	if (is_slowed(s)) { /* the reply, and what else the client sends, waits */
+		stream_pause(&s->stream);
+		return;
+	}
 	/* The replies to a pipelined group leave together. What a client said before it closed its side is answered. */
 	if (smtp_server_is_waiting(&s->smtp))
 		stream_pause(&s->stream);
@@ -150,6 +174,8 @@ goodbye(struct session *s, const struct smtp_reply *reply)
 	/* Nobody waits for these answers any more. */
 	socketmap_cancel(&s->query);
 	sasl_cancel(&s->sasl);
+	session_guard_cancel(s);
+	loop_timer_cancel(&s->pace.slow);
 	/* During a handshake there is nobody to talk to. */
 	if (s->smtp.out != NULL && s->stream.phase == STREAM_OPEN)
 		smtp_server_goodbye(&s->smtp, reply);
@@ -176,7 +202,7 @@ idle_expired(struct loop_timer *timer)
 {
 	struct session *s = container_of(timer, struct session, idle);
 
-	if (is_committing(s) || smtp_server_is_waiting(&s->smtp)) {
+	if (is_committing(s) || session_guard_is_waiting(s) || s->pace.slow.loop != NULL || smtp_server_is_waiting(&s->smtp)) {
 		idle_restart(s);
 		return;
 	}
@@ -201,6 +227,7 @@ server_init(struct session *s, bool resumed)
 	    .must_authenticate = rules->must_authenticate,
 	    .is_trusted = rules->is_local,
 	    .is_resumed = resumed,
+	    .stops_at_refusals = true,
 	    .normalise = conf->smtpd.normalise_line_ends,
 	    .size_max = conf->message_size_limit_bytes,
 	    .recipients_max = conf->smtpd.recipients_per_message,
@@ -223,10 +250,51 @@ tls_begin(struct session *s)
 	stream_finish(&s->stream);
 }
 
+/* Ends a session that dribbles, guesses or stays too long. */
+static void
+pace_end(struct session *s, enum session_pace_end why)
+{
+	static const struct {
+		const char *log;
+		struct smtp_reply reply;
+	} ends[] = {
+	    [PACE_TOO_SLOW] = {"too slow a client", {421, "4.4.2", STR("Too slow, closing the connection")}},
+	    [PACE_TOO_LONG] = {"session time limit", {421, "4.7.0", STR("The session has lasted too long, please connect again")}},
+	    [PACE_GUESSES] = {"too many refused recipients", {421, "4.7.0", STR("Too many refused recipients")}},
+	};
+
+	session_log_broken(s, ends[why].log);
+	goodbye(s, &ends[why].reply);
+}
+
+static void
+pace_look(struct session *s, size_t came)
+{
+	const struct conf_smtpd *conf = &s->worker->conf->smtpd;
+	uint64_t now_ms = loop_now_ms(s->worker->loop);
+	enum session_pace_end end;
+
+	if (s->close || s->smtp.out == NULL)
+		return;
+	if (smtp_server_is_waiting(&s->smtp) || s->pace.slow.loop != NULL) {
+		session_pace_rest(&s->pace);
+		return;
+	}
+	end = session_pace_input(&s->pace, came, s->stream.in.n, s->message != NULL, conf->minimum_rate, now_ms);
+	if (end == PACE_FINE && s->message == NULL)
+		end = session_pace_check(&s->pace, &s->counters, conf, now_ms);
+	if (end != PACE_FINE)
+		pace_end(s, end);
+}
+
 static void
 run(struct session *s)
 {
+	size_t came = s->stream.in.n - s->pace.left;
+
 	steps(s);
+	pace_look(s, came);
+	s->pace.left = s->stream.in.n;
 	if (s->close) {
 		s->leaving = true;
 		loop_timer_cancel(&s->idle);
@@ -253,7 +321,12 @@ session_go_on(struct session *s)
 static void
 on_input(struct stream *stream)
 {
-	run(container_of(stream, struct session, stream));
+	struct session *s = container_of(stream, struct session, stream);
+
+	if (session_guard_is_waiting(s))
+		session_guard_early(s);
+	else
+		run(s);
 }
 
 static void
@@ -280,7 +353,9 @@ on_closed(struct stream *stream, enum stream_end why, const struct err *err)
 	struct session *s = container_of(stream, struct session, stream);
 	struct worker *worker = s->worker;
 
-	if (!s->leaving)
+	if (!s->leaving && session_guard_is_waiting(s))
+		session_guard_log_hangup(s);
+	else if (!s->leaving)
 		session_log_broken(s, why == STREAM_BROKEN && s->smtp.out == NULL ? "TLS failure" : "lost connection");
 	if (err != NULL)
 		log_debug("%s: %s", s->name, err->text);
@@ -291,7 +366,8 @@ on_closed(struct stream *stream, enum stream_end why, const struct err *err)
 	loop_timer_cancel(&s->idle);
 	smtp_server_clear(&s->smtp);
 	buf_clear(&s->replies);
-	clients_remove(&worker->clients, s->client);
+	loop_timer_cancel(&s->pace.slow);
+	session_guard_close(s);
 	TAILQ_REMOVE(&worker->sessions, s, link);
 	worker->nsessions--;
 	free(s);
@@ -307,30 +383,19 @@ static const struct stream_events session_events = {
 
 /* ---- beginning and end --------------------------------------------------------------------------------------------------- */
 
-/* False: too many from there; they were told. */
-static bool
-client_count(struct session *s, int fd, const struct sockaddr *address)
+void
+session_name(struct session *s, struct str host)
 {
-	const struct conf *conf = s->worker->conf;
-	struct buf reply;
-
-	if (s->in_networks)
-		return true;
-	s->client = clients_add(&s->worker->clients, address, conf->smtpd.clients_per_address);
-	if (s->client != NULL)
-		return true;
-	session_log(s, "too many connections from", "");
-	if (s->listener->facts->tls_at_once)
-		return false;
-	buf_init(&reply, REPLY_MAX);
-	buf_addf(&reply, "421 4.7.0 %s Too many connections from your address, please try again later\r\n", conf->hostname);
-	if (buf_ok(&reply))
-		(void)send(fd, reply.p, reply.n, MSG_DONTWAIT | MSG_NOSIGNAL); /* what is not sent is not missed */
-	buf_clear(&reply);
-	return false;
+	(void)snprintf(s->name, sizeof s->name, "%.*s[%s]", STR_FMT(host.n > 0 ? host : STR("unknown")), s->remote);
+	s->name_n = host.n;
 }
 
-/* Names by reverse DNS are not looked up. */
+struct str
+session_client_name(const struct session *s)
+{
+	return str_sub(str_from(s->name), 0, s->name_n);
+}
+
 static void
 facts_set(struct session *s, int fd, const struct sockaddr *peer)
 {
@@ -342,8 +407,11 @@ facts_set(struct session *s, int fd, const struct sockaddr *peer)
 		(void)str_copy(s->name, sizeof s->name, STR("localhost[submit]"));
 		return;
 	}
+	s->address = guard_address_bytes(peer);
+	memcpy(s->address_bytes, s->address.p, s->address.n);
+	s->address.p = s->address_bytes;
 	network_address_format(peer, s->remote);
-	(void)snprintf(s->name, sizeof s->name, "unknown[%s]", s->remote);
+	session_name(s, STR_NONE);
 	if (getsockname(fd, (struct sockaddr *)(void *)&local, &n) == 0)
 		network_address_format((const struct sockaddr *)(const void *)&local, s->local);
 	s->is_near = network_is_loopback(peer);
@@ -359,24 +427,36 @@ session_greet(struct session *s)
 	stream_flush(&s->stream);
 }
 
+/* Nothing speaks against the client. */
 static void
-session_begin(struct session *s, int fd)
+session_welcome(struct session *s)
+{
+	if (!s->listener->facts->tls_at_once) {
+		session_greet(s);
+		return;
+	}
+	stream_resume(&s->stream);
+	if (!stream_start_tls(&s->stream, s->listener->tls, NULL))
+		stream_finish(&s->stream);
+}
+
+static void
+session_begin(struct session *s, int fd, const struct sockaddr *peer)
 {
 	static const struct stream_limits limits = {.in_max = IN_MAX, .out_max = OUT_MAX};
 
 	TAILQ_INSERT_TAIL(&s->worker->sessions, s, link);
 	s->worker->nsessions++;
-	session_log(s, "connect from", "");
 	stream_open(&s->stream, s->worker->loop, fd, &session_events, &limits);
 	buf_init(&s->replies, OUT_MAX);
+	session_pace_init(&s->pace, s->in_networks, loop_now_ms(s->worker->loop));
 	idle_restart(s);
 	if (s->rules->is_local) {
+		session_log(s, "connect from", "");
 		stream_pause(&s->stream);
 		session_local_user(s, fd, session_greet);
-	} else if (!s->listener->facts->tls_at_once) {
-		session_greet(s);
-	} else if (!stream_start_tls(&s->stream, s->listener->tls, NULL)) {
-		stream_finish(&s->stream);
+	} else {
+		session_guard_connect(s, peer, session_welcome);
 	}
 }
 
@@ -394,12 +474,7 @@ session_new(struct worker_listener *listener, int fd, const struct sockaddr_stor
 	s->listener = listener;
 	s->rules = policy_listener(listener->listener->kind);
 	facts_set(s, fd, peer);
-	if (client_count(s, fd, peer)) {
-		session_begin(s, fd);
-	} else {
-		(void)close(fd);
-		free(s);
-	}
+	session_begin(s, fd, peer);
 }
 
 void

@@ -5,6 +5,8 @@
  *     session.c            its life: stream, TLS, time-out, the loop over the core's events
  *     session_envelope.c   who may send to whom: policy, authd's maps, passwords
  *     session_message.c    the content, on its way into the queue
+ *     session_guard.c      what it asks the guard: limits, lists, names, greylisting
+ *     session_pace.c       how fast it may go
  *     session_log.c        its lines in the log
  */
 #ifndef SMTPD_SESSION_H
@@ -15,6 +17,8 @@
 #include "common/stream.h"
 #include "smtpd/content.h"
 #include "smtpd/policy.h"
+#include "smtpd/session_guard.h"
+#include "smtpd/session_pace.h"
 #include "smtpd/worker.h"
 
 /* A message between 354 and its reply: on its own, because a commit that is under way outlives the session. */
@@ -27,6 +31,8 @@ struct session_message {
 	char message_id[QUEUE_ID_LENGTH + 2 + 256];
 };
 
+#define SESSION_NAME_MAX (253 + INET6_ADDRSTRLEN + 3)
+
 struct session {
 	struct worker *worker;
 	const struct worker_listener *listener;
@@ -37,11 +43,15 @@ struct session {
 	struct smtp_counters counters;
 	struct buf replies; /* the core's; they leave when the client is to speak next */
 	struct loop_timer idle;
-	struct client *client; /* NULL: not counted */
+	struct session_guard *guard; /* NULL: it was asked nothing */
+	struct session_pace pace;
 
+	struct str address; /* the client's 4 or 16 bytes, in address_bytes; empty: a program of this host */
+	char address_bytes[16];
 	char remote[INET6_ADDRSTRLEN]; /* empty: a program of this host, at the submit socket */
 	char local[INET6_ADDRSTRLEN];
-	char name[INET6_ADDRSTRLEN + 16]; /* for the log: "unknown[192.0.2.1]" */
+	char name[SESSION_NAME_MAX]; /* for the log: "mail.example.net[192.0.2.1]", or "unknown[192.0.2.1]" */
+	size_t name_n;		     /* of the verified name in it; 0: there is none */
 	char local_user[64]; /* of the program at the submit socket */
 	bool is_near;	     /* of this host: passwords may come in plain */
 	bool in_networks;
@@ -61,6 +71,10 @@ struct session {
 void session_new(struct worker_listener *listener, int fd, const struct sockaddr_storage *address);
 /* The session ends now; but a message that is on its way to the disk is still answered. */
 void session_stop(struct session *s);
+/* The client's verified name is this (empty: it has none). */
+void session_name(struct session *s, struct str host);
+/* Its verified name; empty: it has none. */
+struct str session_client_name(const struct session *s);
 /* Goes on after a question was answered from the loop. */
 void session_go_on(struct session *s);
 

@@ -12,10 +12,17 @@
 #define KEY_MAX (ADDRESS_TEXT_MAX + 1 + ADDRESS_DOMAIN_MAX + 1)
 
 /* Whoever may send here at all may do so under any name: the core asks for AUTH where it is needed. */
+static void
+sender_go_on(struct session *s)
+{
+	smtp_server_accept(&s->smtp);
+}
+
 void
 session_sender(struct session *s)
 {
-	smtp_server_accept(&s->smtp);
+	if (!session_guard_sender(s, sender_go_on))
+		sender_go_on(s);
 }
 
 /* ---- recipients ------------------------------------------------------------------------------------------------------ */
@@ -73,8 +80,8 @@ recipient_ask(struct session *s)
 	    (struct str){key, n < (int)sizeof key ? (size_t)n : sizeof key - 1}, recipient_known);
 }
 
-void
-session_recipient(struct session *s)
+static void
+recipient_go_on(struct session *s)
 {
 	const struct policy_facts facts = {.conf = s->worker->conf, .authenticated = s->smtp.user[0] != '\0',
 	    .in_networks = s->in_networks};
@@ -87,7 +94,8 @@ session_recipient(struct session *s)
 	}
 	switch (policy_recipient(&facts, &s->smtp.recipient->address, &reply)) {
 	case POLICY_LOCAL:
-		recipient_ask(s);
+		if (!session_guard_grey(s, recipient_ask))
+			recipient_ask(s);
 		break;
 	case POLICY_RELAY:
 		smtp_server_accept(&s->smtp);
@@ -96,6 +104,13 @@ session_recipient(struct session *s)
 		recipient_refuse(s, reply.code, reply.status, reply.text.p);
 		break;
 	}
+}
+
+void
+session_recipient(struct session *s)
+{
+	if (!session_guard_recipient(s, recipient_go_on))
+		recipient_go_on(s);
 }
 
 /* ---- passwords ------------------------------------------------------------------------------------------------------- */

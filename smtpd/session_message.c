@@ -77,6 +77,7 @@ received_write(struct session *s, struct queue_writer *w)
 	bool tls = stream_is_tls(&s->stream);
 	struct trace_facts facts = {
 	    .helo = str_from(s->smtp.helo),
+	    .client_name = session_client_name(s),
 	    .client = str_from(s->remote),
 	    .local_user = str_from(s->local_user),
 	    .tls_version = tls ? str_from(stream_tls_version(&s->stream)) : STR_NONE,

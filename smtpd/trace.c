@@ -23,7 +23,9 @@ from_add(struct buf *out, const struct trace_facts *f)
 {
 	buf_adds(out, "Received: from ");
 	token_add(out, f->helo);
-	buf_addf(out, " (unknown [%s%.*s])", str_find(f->client, ':') < f->client.n ? "IPv6:" : "", STR_FMT(f->client));
+	buf_adds(out, " (");
+	token_add(out, f->client_name);
+	buf_addf(out, " [%s%.*s])", str_find(f->client, ':') < f->client.n ? "IPv6:" : "", STR_FMT(f->client));
 }
 
 /* There was no host, and no protocol of mail's. */

@@ -8,6 +8,7 @@
 
 struct trace_facts {
 	struct str helo;	  /* as the client wrote it */
+	struct str client_name;	  /* verified; empty: unknown */
 	struct str client;	  /* IP address as text; empty: a program of this host */
 	struct str local_user;	  /* that program's user, when client is empty */
 	struct str tls_version;	  /* empty without TLS */

@@ -100,8 +100,11 @@ listeners_remove(struct worker *worker)
 static void
 drain(struct daemon_self *self)
 {
-	listeners_remove(self->owner);
-	worker_session_over(self->owner);
+	struct worker *worker = self->owner;
+
+	listeners_remove(worker);
+	guard_client_drain(&worker->guard);
+	worker_session_over(worker);
 }
 
 static void
@@ -162,6 +165,7 @@ services_open(struct worker *worker, const struct daemon_self *self, int incomin
 	(void)str_copy(poke_path, sizeof poke_path, str_from(daemon_socket_path(worker->conf, "poke")));
 	worker->sasl = sasl_client_new(worker->loop, daemon_socket_path(worker->conf, "sasl"));
 	socketmap_client_init(&worker->map, worker->loop, map_path, MAP_TIMEOUT_MS);
+	guard_client_start(&worker->guard, worker->loop, self->peers[WORKER_PEER_GUARD]);
 	connector_client_init(&worker->connector, worker->loop, self->peers[WORKER_PEER_CONNECTOR], worker->conf);
 	intake_init(&worker->intake, worker->loop, commit_new(worker->loop, COMMIT_THREADS), incoming_fd, poke_path);
 }
@@ -173,7 +177,6 @@ worker_run(struct daemon_self *self, int incoming_fd)
 
 	worker.conf = self->conf;
 	TAILQ_INIT(&worker.sessions);
-	clients_init(&worker.clients);
 	listeners_open(&worker, self);
 	confine(self, incoming_fd);
 	worker.loop = loop_new();
@@ -187,4 +190,5 @@ worker_run(struct daemon_self *self, int incoming_fd)
 	daemon_self_open(self, worker.loop);
 	loop_run(worker.loop);
 	intake_flush_notice(&worker.intake);
+	guard_client_flush(&worker.guard);
 }

@@ -9,7 +9,7 @@
 #include "common/daemon.h"
 #include "common/sasl_client.h"
 #include "common/socketmap.h"
-#include "smtpd/clients.h"
+#include "smtpd/guard_client.h"
 #include "smtpd/connector_client.h"
 #include "smtpd/intake.h"
 
@@ -20,6 +20,7 @@ struct tls_context;
 enum {
 	WORKER_PEER_KEY,
 	WORKER_PEER_CONNECTOR,
+	WORKER_PEER_GUARD,
 };
 
 /* A listening socket with what its sessions have in common. */
@@ -43,7 +44,7 @@ struct worker {
 	TAILQ_HEAD(worker_sessions, session) sessions;
 	size_t nsessions;
 	size_t ncommits; /* messages under way to the disk whose session has ended */
-	struct clients clients;
+	struct guard_client_side guard;
 	struct loop_timer accept_pause;
 	bool accepting;
 	bool draining; /* accepts nobody any more */

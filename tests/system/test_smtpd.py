@@ -58,7 +58,8 @@ class Server(Case):
 
 class Strangers(Server):
     """Clients that are in none of our networks."""
-    settings = {"networks": "192.0.2.0/24", "smtpd_workers": 1, "smtpd_clients_per_address": 8, "smtpd_errors_per_session": 5}
+    settings = {"networks": "192.0.2.0/24", "smtpd_workers": 1, "smtpd_clients_per_address": 8, "smtpd_errors_per_session": 5,
+                "greet_pause": 0}
 
     def test_nothing_relays(self):
         for recipient in ("x@elsewhere.test", "x%elsewhere.test@satu.test", "elsewhere.test!x@satu.test",
