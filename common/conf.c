@@ -63,14 +63,18 @@ must_copy(struct conf *conf, struct str s)
 	return copy.p;
 }
 
+/* A section that is named for a kind need not say it. */
 static void
-check_kind_is_set(struct parser *p)
+set_kind_of_listener(struct parser *p)
 {
-	const struct conf_listener *listener = p->base;
+	struct conf_listener *listener = p->base;
 
 	if (p->section != CONF_SECTION_LISTENER || listener == NULL)
 		return;
-	if (p->lines[conf_table(CONF_SECTION_LISTENER)->first] == 0)
+	if (p->lines[conf_table(CONF_SECTION_LISTENER)->first] != 0)
+		return;
+	if (!str_has_word_nocase(STR(LISTENER_KIND_WORDS), str_from(listener->name)) ||
+	    !listener_kind_parse(str_from(listener->name), &listener->kind))
 		conf_problem(p->conf, listener->line, p->problems, "[listener %s] does not say its kind: one of %s",
 		    listener->name, LISTENER_KIND_WORDS);
 }
@@ -112,7 +116,8 @@ listener_begin(struct parser *p, struct str name)
 
 	if (!is_plain_name(p, name))
 		return;
-	if (listener_kind_parse(name, &kind) && listener_kind_facts(kind)->socket_type != 0) {
+	/* That of a kind which also goes over TCP: see check_listener. */
+	if (listener_kind_is_socket(name) && listener_kind_parse(name, &kind) && listener_kind_facts(kind)->port == 0) {
 		conf_problem(p->conf, p->line, p->problems, "\"%.*s\" cannot name a listener: one of our own sockets has that name",
 		    STR_FMT(name));
 		return;
@@ -191,7 +196,7 @@ section_begin(struct parser *p, struct str head)
 {
 	struct str rest, word;
 
-	check_kind_is_set(p);
+	set_kind_of_listener(p);
 	p->base = NULL;
 	if (head.p[head.n - 1] != ']') {
 		conf_problem(p->conf, p->line, p->problems, "a section is \"[KIND NAME]\", such as \"[domain example.org]\"; the ] is "
@@ -379,7 +384,7 @@ conf_parse(struct str text, const char *path, const char *hostname, struct buf *
 		p.line++;
 		parse_line(&p, line);
 	}
-	check_kind_is_set(&p);
+	set_kind_of_listener(&p);
 	conf_finish(p.conf, &p.sections, hostname, problems);
 	return p.conf;
 }

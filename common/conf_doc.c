@@ -20,7 +20,8 @@ static const struct {
     [CONF_SECTION_AUTH] = {"Accounts and passwords", "Parameters of authd."},
     [CONF_SECTION_LISTENER] = {"Listeners",
 	"Each section [listener NAME] is one socket on which the server listens; NAME is yours to choose. If there is no such "
-	"section the standard ports of all protocols are served on all addresses."},
+	"section the standard ports of all protocols are served on all addresses, as if there were [listener mx], [listener "
+	"submission], [listener submissions], [listener pop3], [listener pop3s], [listener imap] and [listener imaps]."},
     [CONF_SECTION_DOMAIN] = {"Domains",
 	"Each section [domain NAME] is a domain whose mail is delivered on this host. If there is no such section these are "
 	"`hostname` and localhost, with the users of this system."},

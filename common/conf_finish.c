@@ -95,7 +95,7 @@ check_listener(const struct conf *conf, const struct conf_listener *listener, st
 	const struct listener_kind_facts *kind = listener_kind_facts(listener->kind);
 	struct endpoint endpoint;
 
-	if (listener->path[0] != '\0' && kind->socket_type == 0)
+	if (listener->path[0] != '\0' && kind->socket == NULL)
 		conf_problem(conf, listener->line, problems, "[listener %s]: a socket of kind %s has an address and a port, no path",
 		    listener->name, kind->name);
 	if (listener->path[0] != '\0' && (listener->address[0] != '\0' || listener->port != 0))
@@ -103,11 +103,11 @@ check_listener(const struct conf *conf, const struct conf_listener *listener, st
 	if (strlen(listener->path) > RUN_DIRECTORY_MAX)
 		conf_problem(conf, listener->line, problems, "[listener %s]: path is longer than %d bytes", listener->name,
 		    RUN_DIRECTORY_MAX);
-	if (listener->path[0] == '\0' && kind->port == 0 && listener->port == 0)
-		conf_problem(conf, listener->line, problems, "[listener %s]: kind %s has no standard port; say port or path",
-		    listener->name, kind->name);
-	if (listener->kind == LISTENER_SUBMIT && listener->path[0] == '\0')
-		conf_problem(conf, listener->line, problems, "[listener %s]: kind submit is for local programs only and needs a path",
+	if (listener->kind == LISTENER_LOCAL && listener->path[0] == '\0')
+		conf_problem(conf, listener->line, problems, "[listener %s]: kind local is for programs of this host and needs a path",
+		    listener->name);
+	if (listener->path[0] != '\0' && listener_kind_is_socket(str_from(listener->name)))
+		conf_problem(conf, listener->line, problems, "[listener %s]: one of our own sockets has that name; choose another",
 		    listener->name);
 	if (listener->client_certificates == TLS_CLIENT_REQUIRE && listener->client_ca[0] == '\0')
 		conf_problem(conf, listener->line, problems, "[listener %s]: client_certificates = require needs a client_ca",

@@ -287,6 +287,8 @@ find_word(const struct conf_param *param, struct str text, unsigned *index, stru
 {
 	struct str rest = str_from(param->words), word;
 
+	if (str_equal_nocase(text, STR("submit"))) /* as the kind of listener `local` was called once */
+		text = STR("local");
 	for (*index = 0; str_word(&rest, &word); ++*index)
 		if (str_equal_nocase(text, word))
 			return true;

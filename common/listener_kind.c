@@ -7,21 +7,26 @@
  * its peer's uid for itself.
  */
 static const struct listener_kind_facts facts[LISTENER_KINDS] = {
-    [LISTENER_MX] = {"mx", "smtpd", NULL, 25, false, 0, 0, NULL},
-    [LISTENER_SUBMISSION] = {"submission", "smtpd", "submission", 587, false, 0, 0, NULL},
-    [LISTENER_SUBMISSIONS] = {"submissions", "smtpd", "smtps", 465, true, 0, 0, NULL},
-    [LISTENER_SUBMIT] = {"submit", "smtpd", "submit", 0, false, SOCK_STREAM, 0666, NULL},
-    [LISTENER_POP3] = {"pop3", "popd", NULL, 110, false, 0, 0, NULL},
-    [LISTENER_POP3S] = {"pop3s", "popd", NULL, 995, true, 0, 0, NULL},
-    [LISTENER_IMAP] = {"imap", "imapd", NULL, 143, false, 0, 0, NULL},
-    [LISTENER_IMAPS] = {"imaps", "imapd", NULL, 993, true, 0, 0, NULL},
-    [LISTENER_LMTP] = {"lmtp", "deliver", NULL, 0, false, SOCK_STREAM, 0600, "_remote"},
-    [LISTENER_SASL] = {"sasl", "authd", NULL, 0, false, SOCK_STREAM, 0666, NULL},
-    [LISTENER_MAP] = {"map", "authd", NULL, 0, false, SOCK_STREAM, 0666, NULL},
-    [LISTENER_MASTER] = {"master", "authd", NULL, 0, false, SOCK_STREAM, 0600, NULL},
-    [LISTENER_QUEUE] = {"queue", "queued", NULL, 0, false, SOCK_SEQPACKET, 0666, "_queue"},
-    [LISTENER_CLIENTS] = {"clients", "smtpd", NULL, 0, false, SOCK_SEQPACKET, 0600, "_smtpd"},
-    [LISTENER_POKE] = {"poke", "queued", NULL, 0, false, SOCK_DGRAM, 0600, "_smtpd"},
+    [LISTENER_MX] = {.name = "mx", .program = "smtpd", .port = 25},
+    [LISTENER_SUBMISSION] = {.name = "submission", .program = "smtpd", .service = "submission", .port = 587},
+    [LISTENER_SUBMISSIONS] = {.name = "submissions", .program = "smtpd", .service = "smtps", .port = 465, .tls_at_once = true},
+    [LISTENER_LOCAL] = {.name = "local", .program = "smtpd", .service = "submit", .socket = "submit",
+	.socket_type = SOCK_STREAM, .mode = 0666},
+    [LISTENER_POP3] = {.name = "pop3", .program = "popd", .port = 110},
+    [LISTENER_POP3S] = {.name = "pop3s", .program = "popd", .port = 995, .tls_at_once = true},
+    [LISTENER_IMAP] = {.name = "imap", .program = "imapd", .port = 143},
+    [LISTENER_IMAPS] = {.name = "imaps", .program = "imapd", .port = 993, .tls_at_once = true},
+    [LISTENER_LMTP] = {.name = "lmtp", .program = "deliver", .port = 24, .on_loopback = true, .socket = "lmtp",
+	.socket_type = SOCK_STREAM, .mode = 0600, .owner = "_remote"},
+    [LISTENER_SASL] = {.name = "sasl", .program = "authd", .socket = "sasl", .socket_type = SOCK_STREAM, .mode = 0666},
+    [LISTENER_MAP] = {.name = "map", .program = "authd", .socket = "map", .socket_type = SOCK_STREAM, .mode = 0666},
+    [LISTENER_MASTER] = {.name = "master", .program = "authd", .socket = "master", .socket_type = SOCK_STREAM, .mode = 0600},
+    [LISTENER_QUEUE] = {.name = "queue", .program = "queued", .socket = "queue", .socket_type = SOCK_SEQPACKET, .mode = 0666,
+	.owner = "_queue"},
+    [LISTENER_CLIENTS] = {.name = "clients", .program = "smtpd", .socket = "clients", .socket_type = SOCK_SEQPACKET, .mode = 0600,
+	.owner = "_smtpd"},
+    [LISTENER_POKE] = {.name = "poke", .program = "queued", .socket = "poke", .socket_type = SOCK_DGRAM, .mode = 0600,
+	.owner = "_smtpd"},
 };
 
 const struct listener_kind_facts *
@@ -30,14 +35,28 @@ listener_kind_facts(enum listener_kind kind)
 	return &facts[kind];
 }
 
+static bool
+has_socket(enum listener_kind kind, struct str name)
+{
+	return facts[kind].socket != NULL && str_equal(name, str_from(facts[kind].socket));
+}
+
 bool
 listener_kind_parse(struct str name, enum listener_kind *kind)
 {
 	for (unsigned i = 0; i < LISTENER_KINDS; i++) {
-		if (str_equal(name, str_from(facts[i].name))) {
-			*kind = (enum listener_kind)i;
+		*kind = (enum listener_kind)i;
+		if (str_equal(name, str_from(facts[i].name)) || has_socket(*kind, name))
 			return true;
-		}
 	}
+	return false;
+}
+
+bool
+listener_kind_is_socket(struct str name)
+{
+	for (unsigned i = 0; i < LISTENER_KINDS; i++)
+		if (has_socket((enum listener_kind)i, name))
+			return true;
 	return false;
 }

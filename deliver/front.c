@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/network.h"
 #include "common/sandbox.h"
 #include "common/unix_socket.h"
 #include "deliver/session.h"
@@ -17,15 +18,12 @@
 
 /* --- clients ------------------------------------------------------------------------------------------------------------- */
 
-/* The socket in run_directory is for our own programs; those of [listener] sections are guarded by whoever set them up. */
 static bool
-is_welcome(const struct front_listener *listener, int fd)
+is_our_program(const struct front_listener *listener, int fd)
 {
 	struct unix_peer peer;
 	struct err err;
 
-	if (strcmp(listener->listener->name, listener_kind_facts(LISTENER_LMTP)->name) != 0)
-		return true;
 	if (!unix_peer_get(fd, &peer, &err)) {
 		log_warning("%s", err.text);
 		return false;
@@ -34,6 +32,36 @@ is_welcome(const struct front_listener *listener, int fd)
 		if (listener->front->peers[i] == peer.uid)
 			return true;
 	log_warning("process %ld of uid %lu may not use the socket lmtp", (long)peer.pid, (unsigned long)peer.uid);
+	return false;
+}
+
+/* From the network there is no password: LMTP is for those whose mail we take to anywhere as well. */
+static bool
+is_in_networks(const struct front_listener *listener, const struct sockaddr *address)
+{
+	const struct conf_networks *networks = &listener->front->conf->networks;
+	char text[INET6_ADDRSTRLEN];
+
+	for (size_t i = 0; i < networks->n; i++)
+		if (network_contains(&networks->list[i], address))
+			return true;
+	network_address_format(address, text);
+	log_info("NOQUEUE: reject: CONNECT from unknown[%s]: 554 5.7.1 the address is not in networks; proto=LMTP", text);
+	return false;
+}
+
+/* The socket in run_directory is for our own programs; other paths are guarded by whoever set them up. */
+static bool
+is_welcome(const struct front_listener *listener, int fd, const struct sockaddr *address)
+{
+	static const char refusal[] = "554 5.7.1 Access denied\r\n";
+
+	if (address->sa_family == AF_UNIX)
+		return strcmp(listener->listener->name, listener_kind_facts(LISTENER_LMTP)->socket) != 0 ||
+		    is_our_program(listener, fd);
+	if (is_in_networks(listener, address))
+		return true;
+	(void)send(fd, refusal, sizeof refusal - 1, MSG_NOSIGNAL);
 	return false;
 }
 
@@ -61,14 +89,16 @@ accept_ready(struct loop_io *io, unsigned events)
 
 	(void)events;
 	for (int i = 0; i < ACCEPTS_A_TURN && front->accepting; i++) {
-		int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct sockaddr_storage address = {.ss_family = AF_UNIX};
+		socklen_t length = sizeof address;
+		int fd = accept4(io->fd, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0) {
 			if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
 				log_warning("accept: %s", strerror(errno));
 			return;
 		}
-		if (is_welcome(listener, fd))
+		if (is_welcome(listener, fd, (const struct sockaddr *)&address))
 			session_new(front, fd);
 		else
 			(void)close(fd);

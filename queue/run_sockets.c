@@ -18,7 +18,7 @@
 #define BIND_TRIES 50
 #define BIND_PAUSE_US 100000
 
-/* Of one listener there may be two: IPv4 and IPv6. */
+/* Of one listener there may be two: IPv4 and IPv6. Our own come besides. */
 #define SOCKETS_MAX (LISTENERS_MAX + 2 * CONF_LISTENERS_MAX + LISTENER_KINDS)
 
 uint16_t
@@ -42,10 +42,20 @@ socket_add(struct run_sockets *sockets, const char *name, enum listener_kind kin
 }
 
 static bool
-is_named(const struct run_sockets *sockets, const char *name)
+is_local(int fd)
+{
+	struct sockaddr address;
+	socklen_t length = sizeof address;
+
+	return getsockname(fd, &address, &length) == 0 && address.sa_family == AF_UNIX;
+}
+
+/* Is there a socket of that name? `lmtp` may be one of our own and a listener of the configuration. */
+static bool
+is_there(const struct run_sockets *sockets, const char *name, bool local)
 {
 	for (size_t i = 0; i < sockets->n; i++)
-		if (strcmp(sockets->list[i].name, name) == 0)
+		if (strcmp(sockets->list[i].name, name) == 0 && is_local(sockets->list[i].fd) == local)
 			return true;
 	return false;
 }
@@ -107,11 +117,12 @@ is_without_ipv6(const struct endpoint *endpoint, int errnum)
 static bool
 tcp_add(struct run_sockets *sockets, const struct conf *conf, const struct conf_listener *listener, struct err *err)
 {
-	static const char *const all[] = {"0.0.0.0", "::", NULL};
-	const char *one[] = {listener->address, NULL};
+	static const char *const all[] = {"0.0.0.0", "::", NULL}, *const loopback[] = {"127.0.0.1", "::1", NULL};
+	const char *const one[] = {listener->address, NULL};
+	const char *const *standard = listener_kind_facts(listener->kind)->on_loopback ? loopback : all;
 	uint16_t port = run_socket_port(listener, daemon_is_privileged());
 
-	for (const char *const *address = listener->address[0] != '\0' ? one : all; *address != NULL; address++) {
+	for (const char *const *address = listener->address[0] != '\0' ? one : standard; *address != NULL; address++) {
 		struct endpoint endpoint;
 		int fd;
 
@@ -126,14 +137,15 @@ tcp_add(struct run_sockets *sockets, const struct conf *conf, const struct conf_
 	return true;
 }
 
+/* own: the one in run_directory. */
 static bool
-unix_permit(const char *path, const struct listener_kind_facts *kind, struct err *err)
+unix_permit(const char *path, const struct listener_kind_facts *kind, bool own, struct err *err)
 {
 	struct daemon_user owner;
 
-	if (chmod(path, kind->mode) != 0)
+	if (chmod(path, own ? kind->mode : LISTENER_PATH_MODE) != 0)
 		return err_sys(err, "cannot change the mode of %s", path);
-	if (kind->owner == NULL || !daemon_is_privileged())
+	if (!own || kind->owner == NULL || !daemon_is_privileged())
 		return true;
 	if (!daemon_user_find(kind->owner, &owner, err))
 		return false;
@@ -144,7 +156,7 @@ unix_permit(const char *path, const struct listener_kind_facts *kind, struct err
 
 /* The lock on run_directory makes sure that a socket which is there already is a dead instance's. */
 static bool
-unix_bind(int fd, const char *path, const struct listener_kind_facts *kind, struct err *err)
+unix_bind(int fd, const char *path, const struct listener_kind_facts *kind, bool own, struct err *err)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct stat st;
@@ -159,19 +171,20 @@ unix_bind(int fd, const char *path, const struct listener_kind_facts *kind, stru
 		return err_sys(err, "cannot create the socket %s", path);
 	if (kind->socket_type != SOCK_DGRAM && listen(fd, BACKLOG) != 0)
 		return err_sys(err, "cannot listen on %s", path);
-	return unix_permit(path, kind, err);
+	return unix_permit(path, kind, own, err);
 }
 
 static bool
 unix_add(struct run_sockets *sockets, const char *name, enum listener_kind kind, const char *path, struct err *err)
 {
 	const struct listener_kind_facts *facts = listener_kind_facts(kind);
+	bool own = facts->socket != NULL && strcmp(name, facts->socket) == 0;
 	int fd = socket(AF_UNIX, facts->socket_type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct run_socket *s;
 
 	if (fd < 0)
 		return err_sys(err, "cannot create the socket %s", path);
-	if (!unix_bind(fd, path, facts, err)) {
+	if (!unix_bind(fd, path, facts, own, err)) {
 		(void)close(fd);
 		return false;
 	}
@@ -186,7 +199,7 @@ open_configured(struct run_sockets *sockets, const struct conf *conf, struct err
 	for (size_t i = 0; i < conf->nlisteners; i++) {
 		const struct conf_listener *l = &conf->listeners[i];
 
-		if (is_named(sockets, l->name))
+		if (is_there(sockets, l->name, l->path[0] != '\0'))
 			continue;
 		if (l->path[0] != '\0' ? !unix_add(sockets, l->name, l->kind, l->path, err) : !tcp_add(sockets, conf, l, err))
 			return false;
@@ -200,9 +213,9 @@ open_own(struct run_sockets *sockets, const struct conf *conf, struct err *err)
 	for (unsigned kind = 0; kind < LISTENER_KINDS; kind++) {
 		const struct listener_kind_facts *facts = listener_kind_facts((enum listener_kind)kind);
 
-		if (facts->socket_type == 0 || is_named(sockets, facts->name))
+		if (facts->socket == NULL || is_there(sockets, facts->socket, true))
 			continue;
-		if (!unix_add(sockets, facts->name, (enum listener_kind)kind, daemon_socket_path(conf, facts->name), err))
+		if (!unix_add(sockets, facts->socket, (enum listener_kind)kind, daemon_socket_path(conf, facts->socket), err))
 			return false;
 	}
 	return true;

@@ -51,7 +51,7 @@ main(int argc, char **argv)
 	        .peers = {[WORKER_PEER_KEY] = "key", [WORKER_PEER_CONNECTOR] = "connector",
 	            [WORKER_PEER_GUARD] = "guard"},
 	        .listeners = LISTENER_BIT(LISTENER_MX) | LISTENER_BIT(LISTENER_SUBMISSION) |
-	            LISTENER_BIT(LISTENER_SUBMISSIONS) | LISTENER_BIT(LISTENER_SUBMIT)},
+	            LISTENER_BIT(LISTENER_SUBMISSIONS) | LISTENER_BIT(LISTENER_LOCAL)},
 	    DAEMON_KEY_ROLE,
 	    {.name = "connector", .user = "_filter", .count = connector_count, .main = connector_main, .keeps_root = true},
 	    {.name = "guard", .user = "_smtpd", .main = guard_main, .listeners = LISTENER_BIT(LISTENER_CLIENTS)},

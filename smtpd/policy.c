@@ -7,7 +7,7 @@ policy_listener(enum listener_kind kind)
 	    [LISTENER_MX] = {.is_submission = false},
 	    [LISTENER_SUBMISSION] = {.is_submission = true, .takes_passwords = true, .must_authenticate = true},
 	    [LISTENER_SUBMISSIONS] = {.is_submission = true, .takes_passwords = true, .must_authenticate = true},
-	    [LISTENER_SUBMIT] = {.is_submission = true, .is_local = true},
+	    [LISTENER_LOCAL] = {.is_submission = true, .is_local = true},
 	};
 
 	return &listeners[kind];

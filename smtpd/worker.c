@@ -140,7 +140,7 @@ listeners_open(struct worker *worker, struct daemon_self *self)
 		}
 		worker->listeners[worker->nlisteners++] = (struct worker_listener){
 		    .worker = worker, .listener = listener, .facts = facts,
-		    .tls = listener->kind == LISTENER_SUBMIT ? NULL : daemon_tls_listener(tls, listener)};
+		    .tls = listener->kind == LISTENER_LOCAL ? NULL : daemon_tls_listener(tls, listener)};
 	}
 }
 

@@ -36,7 +36,7 @@ BIN = os.path.abspath(os.environ.get("MERPATI_BIN", os.path.join(ROOT, "build", 
 PASSWORD = "rahasia-sekali"
 
 TCP_KINDS = ("mx", "submission", "submissions", "pop3", "pop3s", "imap", "imaps")
-STANDARD_PORTS = {"mx": 25, "submission": 587, "submissions": 465, "pop3": 110, "pop3s": 995, "imap": 143, "imaps": 993}
+STANDARD_PORTS = {"lmtp": 24, "mx": 25, "submission": 587, "submissions": 465, "pop3": 110, "pop3s": 995, "imap": 143, "imaps": 993}
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 

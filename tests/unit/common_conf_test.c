@@ -87,6 +87,22 @@ the_standard_listeners_and_domains_are_there_without_sections(void **state)
 }
 
 static void
+a_listener_that_is_named_for_a_kind_is_of_that_kind(void **state)
+{
+	struct conf *conf = parse_fine("[listener mx]\n[listener submission]\n[listener submissions]\n[listener lmtp]\n"
+				       "[listener local]\npath = l\n[listener imap]\nkind = imaps\n[listener old]\n"
+				       "kind = submit\npath = o\n");
+	static const enum listener_kind kinds[] = {LISTENER_MX, LISTENER_SUBMISSION, LISTENER_SUBMISSIONS, LISTENER_LMTP,
+	    LISTENER_LOCAL, LISTENER_IMAPS, LISTENER_LOCAL};
+
+	(void)state;
+	assert_int_equal(conf->nlisteners, ROWS(kinds));
+	for (size_t i = 0; i < ROWS(kinds); i++)
+		assert_int_equal(conf->listeners[i].kind, kinds[i]);
+	conf_free(conf);
+}
+
+static void
 a_whole_file_is_understood(void **state)
 {
 	static const char text[] = "# a comment\r\n"
@@ -236,9 +252,12 @@ static const struct {
     {"[listener a]\nkind = mx\naddress = localhost\n", "1: [listener a]: address \"localhost\" is not an IP address"},
     {"[listener a]\nkind = mx\npath = x\n", "1: [listener a]: a socket of kind mx has an address and a port, no path"},
     {"[listener a]\nkind = lmtp\npath = x\nport = 24\n", "1: [listener a]: either path, or address and port"},
-    {"[listener a]\nkind = lmtp\n", "1: [listener a]: kind lmtp has no standard port; say port or path"},
+    {"[listener lmtp]\npath = x\n", "1: [listener lmtp]: one of our own sockets has that name; choose another"},
+    {"[listener local]\n", "1: [listener local]: kind local is for programs of this host and needs a path"},
+    {"[listener submit]\nkind = local\npath = x\n",
+	"1: \"submit\" cannot name a listener: one of our own sockets has that name"},
     {"[listener a]\nkind = submit\nport = 1\n",
-	"1: [listener a]: kind submit is for local programs only and needs a path"},
+	"1: [listener a]: kind local is for programs of this host and needs a path"},
     {"[listener a]\nkind = mx\n[listener a]\nkind = mx\n", "3: [listener a] is there already, in line 1"},
     {"[domain a.test]\n[domain A.TEST]\n", "2: [domain a.test] is there already, in line 1"},
     {"[domain a..b]\n", "1: \"a..b\" is not a domain name such as \"example.org\""},
@@ -451,6 +470,7 @@ main(void)
 	    cmocka_unit_test(every_default_parses_and_is_documented),
 	    cmocka_unit_test(keys_are_unique_in_their_section_and_at_the_top_of_the_file),
 	    cmocka_unit_test(the_standard_listeners_and_domains_are_there_without_sections),
+	    cmocka_unit_test(a_listener_that_is_named_for_a_kind_is_of_that_kind),
 	    cmocka_unit_test(a_whole_file_is_understood),
 	    cmocka_unit_test(a_problem_names_file_line_and_remedy),
 	    cmocka_unit_test(all_problems_are_told_not_only_the_first),

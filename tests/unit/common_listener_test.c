@@ -40,6 +40,8 @@ static const struct {
     {NULL, NULL, NULL, NULL, 0, ""},
     {"0", "", "me", NULL, 0, ""},
     {"2", "in:sasl", "me", NULL, 2, "mx sasl"},
+    {"2", "submit:local", "me", NULL, 2, "local local"},
+    {"1", "lmtp", "me", NULL, 1, "lmtp"},
     {"2", "in:in", NULL, NULL, 2, "mx mx"},
     {"2", "imap:pop3", NULL, NULL, 2, "imaps pop3"}, /* a section's name goes before a kind's */
     {"2", "in:sasl", "1", NULL, 0, ""},		     /* somebody else's */
