@@ -9,6 +9,8 @@
 
 #define REPLY_TIMEOUT_MS (60 * 1000)
 #define COMMAND_MAX_BYTES 4096
+/* After so many smtpd is told to forget them. */
+#define VERIFY_BATCH 200
 
 /* One session: what was read and not used yet. */
 struct dialogue {
@@ -90,6 +92,13 @@ ask(struct dialogue *d, struct sendmail_verify *verify, struct str address, bool
 }
 
 static bool
+forget(struct dialogue *d, struct err *err)
+{
+	buf_adds(&d->command, "RSET");
+	return say(d, err);
+}
+
+static bool
 converse(struct dialogue *d, struct sendmail_verify *verify, const struct str *addresses, size_t n, struct err *err)
 {
 	struct smtp_features features;
@@ -102,9 +111,12 @@ converse(struct dialogue *d, struct sendmail_verify *verify, const struct str *a
 	if (d->reply.code / 100 != 2)
 		return err_set(err, ERR_TEMP, "the mail system refuses the session");
 	smtp_features_read(&features, &d->reply);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0 && i % VERIFY_BATCH == 0 && !forget(d, err))
+			return false;
 		if (!ask(d, verify, addresses[i], features.smtputf8 && !str_is_ascii(addresses[i]), err))
 			return false;
+	}
 	(void)descriptor_write_all(d->fd, STR("QUIT\r\n"));
 	return true;
 }

@@ -33,8 +33,10 @@ event_take(struct session *s, enum smtp_event event)
 	switch (event) {
 	case SMTP_READ:
 		return s->smtp.refusal.code != 0; /* the core stops at each of them */
-	case SMTP_HELLO:
 	case SMTP_VRFY:
+		session_verify(s);
+		return true;
+	case SMTP_HELLO:
 	case SMTP_ETRN:
 	case SMTP_XCLIENT:
 		smtp_server_accept(&s->smtp);
@@ -226,6 +228,7 @@ server_init(struct session *s, bool resumed)
 	    .can_start_tls = s->listener->tls != NULL && !tls,
 	    .must_authenticate = rules->must_authenticate,
 	    .is_trusted = rules->is_local,
+	    .asks_vrfy = rules->is_local,
 	    .is_resumed = resumed,
 	    .stops_at_refusals = true,
 	    .normalise = conf->smtpd.normalise_line_ends,

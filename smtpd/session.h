@@ -82,6 +82,7 @@ void session_go_on(struct session *s);
 
 void session_sender(struct session *s);
 void session_recipient(struct session *s);
+void session_verify(struct session *s);
 void session_authenticate(struct session *s);
 void session_respond(struct session *s);
 /* Finds out who is at the submit socket, then calls back. */
