@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/conf_finish.h"
+#include "common/conf_policy.h"
 #include "common/conf_table.h"
 #include "common/conf_value.h"
 #include "common/log.h"
@@ -24,6 +25,7 @@ struct parser {
 	void *base;		   /* the struct that the section fills; NULL where a bad section is skipped */
 	unsigned *lines;	   /* of each parameter; those of a section begin anew with each section */
 	struct conf_sections sections;
+	struct rule_list *policy; /* in a section [policy] */
 };
 
 static void *
@@ -198,6 +200,7 @@ section_begin(struct parser *p, struct str head)
 
 	set_kind_of_listener(p);
 	p->base = NULL;
+	p->policy = NULL;
 	if (head.p[head.n - 1] != ']') {
 		conf_problem(p->conf, p->line, p->problems, "a section is \"[KIND NAME]\", such as \"[domain example.org]\"; the ] is "
 		    "missing");
@@ -205,6 +208,11 @@ section_begin(struct parser *p, struct str head)
 	}
 	rest = str_sub(head, 1, head.n - 2);
 	(void)str_word(&rest, &word);
+	if (str_equal(word, STR("policy"))) {
+		p->section = CONF_SECTION_LISTENER;
+		p->policy = conf_policy_begin(p->conf, str_trim(rest), p->line, p->problems);
+		return;
+	}
 	for (size_t i = 0; i < sizeof section_heads / sizeof section_heads[0]; i++) {
 		const struct conf_table *table = conf_table(section_heads[i].section);
 
@@ -217,7 +225,7 @@ section_begin(struct parser *p, struct str head)
 	}
 	p->section = CONF_SECTION_LISTENER;
 	conf_problem(p->conf, p->line, p->problems, "unknown section \"%.*s\"; there are [listener NAME], [domain NAME], "
-	    "[filter NAME] and [certificate NAME]", STR_FMT(word));
+	    "[filter NAME], [certificate NAME] and [policy]", STR_FMT(word));
 }
 
 /* A value ends at a blank and #; in double quotes it may hold both, and begin and end with blanks. */
@@ -311,6 +319,10 @@ parse_line(struct parser *p, struct str line)
 		section_begin(p, line);
 		return;
 	}
+	if (p->policy != NULL) {
+		conf_policy_line(p->conf, p->policy, p->directory, line, p->line, p->problems);
+		return;
+	}
 	if (p->base == NULL) /* in a section that was refused: one complaint is enough */
 		return;
 	equals = str_find(line, '=');
@@ -394,6 +406,7 @@ conf_free(struct conf *conf)
 {
 	if (conf == NULL)
 		return;
+	rule_files_clear(conf->rule_files);
 	arena_clear(&conf->arena);
 	free(conf);
 }
@@ -532,6 +545,12 @@ conf_listener_find(const struct conf *conf, struct str name)
 		if (str_equal(name, str_from(conf->listeners[i].name)))
 			return &conf->listeners[i];
 	return NULL;
+}
+
+const struct rule *
+conf_policy_first(const struct conf *conf, enum listener_kind kind)
+{
+	return kind < CONF_POLICIES ? conf->policies[kind].first : NULL;
 }
 
 bool

@@ -1,8 +1,9 @@
 /*
  * The configuration: one file of `key = value` lines for the whole suite. Every parameter is one row of a table:
  * common/conf.def for what several programs need, FOLDER/conf.def for a program's own, conf_listener.def,
- * conf_domain.def, conf_filter.def and conf_certificate.def for the sections. A row makes the field below, the parser's row with its range, a line of
- * `merpati check` and an entry of the man page; one without documentation does not compile.
+ * conf_domain.def, conf_filter.def and conf_certificate.def for the sections; the section [policy] has rules instead
+ * (common/rule.h). A row makes the field below, the parser's row with its range, a line of `merpati check` and an entry of
+ * the man page; one without documentation does not compile.
  *
  * To add a parameter: add its row, then `MERPATI_UPDATE=1 make unit` to renew man/merpati.conf.5 and etc/merpati.conf.
  */
@@ -15,6 +16,7 @@
 #include "common/err.h"
 #include "common/listener_kind.h"
 #include "common/network.h"
+#include "common/rule.h"
 #include "common/tls.h"
 
 struct conf_networks {
@@ -57,6 +59,9 @@ enum conf_on_failure {
 	CONF_FAILURE_DEFER,
 	CONF_FAILURE_REFUSE,
 };
+
+/* mx, submission, submissions */
+#define CONF_POLICIES 3
 
 enum conf_accounts {
 	CONF_ACCOUNTS_SYSTEM,
@@ -149,6 +154,10 @@ struct conf {
 	/* Empty: no TLS. Else the first is for clients that ask for no name, or for none of the others'. */
 	const struct conf_certificate *certificates;
 	size_t ncertificates;
+	/* What becomes of recipients, for each kind of listener in the order of their words: those of the sections [policy],
+	 * else the standard list. */
+	struct rule_list policies[CONF_POLICIES];
+	struct rule_file *rule_files; /* that those name; not read by conf_load */
 	const char *path;     /* of the file */
 	const unsigned *lines; /* where each parameter was set: see conf_where */
 	struct arena arena;
@@ -200,6 +209,8 @@ const struct conf_domain *conf_domain_find(const struct conf *conf, struct str d
  * else the first of our domains, those with system accounts before the others. */
 const char *conf_origin(const struct conf *conf);
 const struct conf_listener *conf_listener_find(const struct conf *conf, struct str name);
+/* The first rule for mail that comes to a listener of that kind; NULL when there is none. */
+const struct rule *conf_policy_first(const struct conf *conf, enum listener_kind kind);
 bool conf_networks_contain(const struct conf_networks *networks, const struct sockaddr *address);
 /* There is a certificate with its key. */
 bool conf_has_tls(const struct conf *conf);

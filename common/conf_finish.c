@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/conf_policy.h"
 #include "common/conf_table.h"
 #include "common/log.h"
 
@@ -270,4 +271,5 @@ conf_finish(struct conf *conf, struct conf_sections *sections, const char *hostn
 	conf->filters = sections->filters;
 	conf->nfilters = sections->nfilters;
 	take_certificates(conf, sections);
+	conf_policy_finish(conf, problems);
 }

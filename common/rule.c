@@ -144,6 +144,24 @@ address_pattern(struct making *m, struct str text, struct rule_value *value)
 	return true;
 }
 
+/* "AB:CD:..." as openssl shows it, without its colons. */
+static struct str
+fingerprint_copy(struct arena *arena, struct str text)
+{
+	struct str copy = lower_copy(arena, text);
+	char *p = arena_alloc(arena, copy.n + 1);
+	size_t n = 0;
+
+	if (copy.p == NULL || p == NULL)
+		return STR_NONE;
+	for (size_t i = 0; i < copy.n; i++)
+		if (ascii_hex_value(copy.p[i]) >= 0)
+			p[n++] = copy.p[i];
+		else if (copy.p[i] != ':')
+			return copy;
+	return n == 64 ? (struct str){p, n} : copy;
+}
+
 /* A word that is neither quoted nor known, and can be no pattern either, is a slip of the pen. */
 static bool
 looks_like_pattern(const struct rule_condition *c, struct str text)
@@ -179,7 +197,8 @@ pattern_take(struct making *m, const struct rule_condition *c, const struct rule
 	if (forms[c->subject].addresses)
 		return address_pattern(m, text, value);
 	value->kind = RULE_IS_NAME;
-	value->name = lower_copy(m->maker->arena, text);
+	value->name = c->subject == RULE_CERTIFICATE ? fingerprint_copy(m->maker->arena, text)
+						     : lower_copy(m->maker->arena, text);
 	return value->name.p != NULL || no_memory(m->err);
 }
 
@@ -301,17 +320,14 @@ file_take(struct making *m, struct rule_condition *c)
 }
 
 bool
-rule_files_load(struct rule_file *files, struct buf *problems)
+rule_files_load(struct rule_file *files, struct buf *problems, struct err *err)
 {
-	size_t before = problems->n;
-	struct err err;
-
 	for (struct rule_file *file = files; file != NULL; file = file->next) {
 		rule_set_clear(&file->set);
-		if (!rule_set_load(&file->set, file->path, problems, &err))
-			buf_addf(problems, "%s\n", err.text);
+		if (!rule_set_load(&file->set, file->path, problems, err))
+			return false;
 	}
-	return problems->n == before && buf_ok(problems);
+	return true;
 }
 
 void

@@ -100,7 +100,7 @@ struct rule_condition {
 };
 
 struct rule {
-	const struct rule *next;
+	struct rule *next;
 	enum rule_action action;
 	unsigned line; /* of the file; of the standard list's: 0 */
 	struct str text; /* the whole sentence */
@@ -117,10 +117,10 @@ struct rule {
 };
 
 struct rule_list {
-	const struct rule *first;
+	struct rule *first;
 	unsigned line; /* of its section; 0: the standard list */
 	/* While it is made: */
-	const struct rule **last;
+	struct rule **last;
 	size_t n, nvalues;
 };
 
@@ -140,8 +140,9 @@ bool rule_list_add_standard(struct rule_list *list, struct rule_maker *maker, un
 /* The lines of the standard list, for documents; NULL behind the last. */
 const char *rule_standard(size_t i);
 
-/* Reads all the files anew; each problem is a line "PATH:LINE: what" in problems. False when there is one. May block. */
-bool rule_files_load(struct rule_file *files, struct buf *problems);
+/* Reads all the files anew. Each bad line in one is told as "PATH:LINE: what" in problems and passed over; false when a file
+ * cannot be read: err says which. May block. */
+bool rule_files_load(struct rule_file *files, struct buf *problems, struct err *err);
 void rule_files_clear(struct rule_file *files);
 
 /* Does the name (in lower case) fit the pattern? Linear for each star. */

@@ -114,6 +114,23 @@ check_files(struct check *check)
 }
 
 static void
+check_rules(struct check *check)
+{
+	struct buf problems;
+	struct str rest, line;
+	struct err err;
+
+	buf_init(&problems, CONF_PROBLEMS_MAX_BYTES);
+	if (!rule_files_load(check->conf->rule_files, &problems, &err))
+		check_error(check, NULL, "[policy]: %s", err.text);
+	rest = buf_str(&problems);
+	while (str_token(&rest, '\n', &line))
+		if (line.n > 0)
+			check_warning(check, NULL, "[policy]: %.*s", STR_FMT(line));
+	buf_clear(&problems);
+}
+
+static void
 check_directories(struct check *check)
 {
 	char problem[512];
@@ -187,6 +204,7 @@ check_all(struct check *check)
 	check_essentials(check);
 	check_listeners(check);
 	check_files(check);
+	check_rules(check);
 	check_directories(check);
 }
 

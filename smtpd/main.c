@@ -30,10 +30,29 @@ incoming_open(const struct conf *conf)
 	return fd;
 }
 
+/* What the rules name, before the file system is out of reach; `merpati reload' reads it anew. */
+static void
+rule_files_open(const struct daemon_self *self)
+{
+	struct buf problems;
+	struct str rest, line;
+	struct err err;
+
+	buf_init(&problems, CONF_PROBLEMS_MAX_BYTES);
+	if (!rule_files_load(self->conf->rule_files, &problems, &err))
+		fatal("a file of [policy]: %s", err.text);
+	rest = buf_str(&problems);
+	while (self->index == 0 && str_token(&rest, '\n', &line))
+		if (line.n > 0)
+			log_warning("%.*s", STR_FMT(line));
+	buf_clear(&problems);
+}
+
 static void
 worker_main(struct daemon_self *self)
 {
 	(void)umask(0); /* the queue's group must be able to read what is dropped */
+	rule_files_open(self);
 	worker_run(self, incoming_open(self->conf));
 }
 

@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "smtpd/session_message.h"
+#include "smtpd/session_policy.h"
 
 #define IN_MAX 32768
 #define OUT_MAX 65536
@@ -58,6 +59,7 @@ event_take(struct session *s, enum smtp_event event)
 		return true;
 	case SMTP_ABANDONED:
 		session_message_drop(s);
+		session_policy_clear(s);
 		return true;
 	case SMTP_AUTHENTICATE:
 		session_authenticate(s);
@@ -175,6 +177,7 @@ goodbye(struct session *s, const struct smtp_reply *reply)
 	s->leaving = s->close = true;
 	/* Nobody waits for these answers any more. */
 	socketmap_cancel(&s->query);
+	session_policy_clear(s);
 	sasl_cancel(&s->sasl);
 	session_guard_cancel(s);
 	loop_timer_cancel(&s->pace.slow);
@@ -365,6 +368,7 @@ on_closed(struct stream *stream, enum stream_end why, const struct err *err)
 	session_log_end(s);
 	session_message_drop(s);
 	socketmap_cancel(&s->query);
+	session_policy_clear(s);
 	sasl_cancel(&s->sasl);
 	loop_timer_cancel(&s->idle);
 	smtp_server_clear(&s->smtp);
@@ -415,8 +419,11 @@ facts_set(struct session *s, int fd, const struct sockaddr *peer)
 	s->address.p = s->address_bytes;
 	network_address_format(peer, s->remote);
 	session_name(s, STR_NONE);
-	if (getsockname(fd, (struct sockaddr *)(void *)&local, &n) == 0)
+	s->remote_port = network_port(peer);
+	if (getsockname(fd, (struct sockaddr *)(void *)&local, &n) == 0) {
 		network_address_format((const struct sockaddr *)(const void *)&local, s->local);
+		s->local_port = network_port((const struct sockaddr *)(const void *)&local);
+	}
 	s->is_near = network_is_loopback(peer);
 	s->in_networks = conf_networks_contain(&s->worker->conf->networks, peer);
 }

@@ -4,6 +4,7 @@
  *
  *     session.c            its life: stream, TLS, time-out, the loop over the core's events
  *     session_envelope.c   who may send to whom: policy, authd's maps, passwords
+ *     session_policy.c     the rules of the configuration, and policy servers
  *     session_message.c    the content, on its way into the queue
  *     session_guard.c      what it asks the guard: limits, lists, names, greylisting
  *     session_pace.c       how fast it may go
@@ -32,6 +33,7 @@ struct session_message {
 };
 
 #define SESSION_NAME_MAX (253 + INET6_ADDRSTRLEN + 3)
+struct session_policy;
 
 struct session {
 	struct worker *worker;
@@ -50,6 +52,7 @@ struct session {
 	char address_bytes[16];
 	char remote[INET6_ADDRSTRLEN]; /* empty: a program of this host, at the submit socket */
 	char local[INET6_ADDRSTRLEN];
+	uint16_t remote_port, local_port;
 	char name[SESSION_NAME_MAX]; /* for the log: "mail.example.net[192.0.2.1]", or "unknown[192.0.2.1]" */
 	size_t name_n;		     /* of the verified name in it; 0: there is none */
 	char local_user[64]; /* of the program at the submit socket */
@@ -58,6 +61,8 @@ struct session {
 
 	struct socketmap_query query; /* about a recipient, or the user of the submit socket */
 	void (*local_user_known)(struct session *s);
+	struct session_policy *policy; /* NULL while no rule needs it */
+	void (*recipient_is_ours)(struct session *s);
 	struct sasl_request sasl;
 	char mechanism[21];
 	struct session_message *message;
@@ -82,6 +87,8 @@ void session_go_on(struct session *s);
 
 void session_sender(struct session *s);
 void session_recipient(struct session *s);
+/* The core's question about a recipient is answered with this, the address in front of its text. */
+void session_recipient_refuse(struct session *s, const struct smtp_reply *reply);
 void session_verify(struct session *s);
 void session_authenticate(struct session *s);
 void session_respond(struct session *s);
@@ -95,6 +102,8 @@ void session_log(const struct session *s, const char *what, const char *more);
 /* The connection ended, or is being ended, without QUIT: "lost connection after DATA from ..." */
 void session_log_broken(const struct session *s, const char *what);
 void session_log_reject(const struct session *s, const char *verb, const struct smtp_reply *reply, struct str recipient);
+/* What the policy did without refusing: "warn", "hold" ...; server: whose answer it was, NULL: a rule. */
+void session_log_policy(const struct session *s, const char *what, const char *server, struct str text);
 /* "disconnect from ... ehlo=1 ..." */
 void session_log_end(const struct session *s);
 

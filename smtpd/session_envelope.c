@@ -6,7 +6,7 @@
 
 #include "common/log.h"
 #include "common/unix_socket.h"
-#include "smtpd/session.h"
+#include "smtpd/session_policy.h"
 
 #define ADDRESS_SHOWN_MAX 256 /* bytes of an address in a reply */
 #define KEY_MAX (ADDRESS_TEXT_MAX + 1 + ADDRESS_DOMAIN_MAX + 1)
@@ -21,24 +21,25 @@ sender_go_on(struct session *s)
 void
 session_sender(struct session *s)
 {
+	session_policy_clear(s);
 	if (!session_guard_sender(s, sender_go_on))
 		sender_go_on(s);
 }
 
 /* ---- recipients ------------------------------------------------------------------------------------------------------ */
 
-/* why: a constant. The reply names the address, as clients that pipeline need it. */
-static void
-recipient_refuse(struct session *s, unsigned code, const char *status, const char *why)
+void
+session_recipient_refuse(struct session *s, const struct smtp_reply *reply)
 {
 	char text[SMTP_REPLY_TEXT_MAX];
-	struct smtp_reply reply = {.code = code, .status = status};
-	int n = snprintf(text, sizeof text, "<%.*s>: %s",
-	    STR_FMT(str_sub(s->smtp.recipient->address.text, 0, ADDRESS_SHOWN_MAX)), why);
+	struct smtp_reply named = {.code = reply->code, .status = reply->status};
+	int n = snprintf(text, sizeof text, "<%.*s>: %.*s",
+	    STR_FMT(str_sub(s->smtp.recipient->address.text, 0, ADDRESS_SHOWN_MAX)), STR_FMT(reply->text));
 
-	reply.text = (struct str){text, n < (int)sizeof text ? (size_t)n : sizeof text - 1};
-	session_log_reject(s, "RCPT", &reply, s->smtp.recipient->address.text);
-	smtp_server_answer(&s->smtp, &reply);
+	/* Clients that pipeline need the address to know which one is meant. */
+	named.text = (struct str){text, n < (int)sizeof text ? (size_t)n : sizeof text - 1};
+	session_log_reject(s, "RCPT", &named, s->smtp.recipient->address.text);
+	smtp_server_answer(&s->smtp, &named);
 }
 
 static void
@@ -52,13 +53,13 @@ recipient_known(struct socketmap_query *query, enum socketmap_status status, str
 		smtp_server_accept(&s->smtp);
 		break;
 	case SOCKETMAP_NOTFOUND:
-		recipient_refuse(s, 550, "5.1.1", "Recipient address rejected: User unknown");
+		session_recipient_refuse(s, SMTP_REPLY(550, "5.1.1", "Recipient address rejected: User unknown"));
 		break;
 	case SOCKETMAP_PERM:
-		recipient_refuse(s, 550, "5.1.3", "Recipient address rejected: Malformed address");
+		session_recipient_refuse(s, SMTP_REPLY(550, "5.1.3", "Recipient address rejected: Malformed address"));
 		break;
 	case SOCKETMAP_TEMP:
-		recipient_refuse(s, 451, "4.3.0", "Recipient address rejected: Cannot look it up now");
+		session_recipient_refuse(s, SMTP_REPLY(451, "4.3.0", "Recipient address rejected: Cannot look it up now"));
 		break;
 	}
 	session_go_on(s);
@@ -83,27 +84,11 @@ recipient_ask(struct session *s)
 static void
 recipient_go_on(struct session *s)
 {
-	const struct policy_facts facts = {.conf = s->worker->conf, .authenticated = s->smtp.user[0] != '\0',
-	    .in_networks = s->in_networks};
-	struct smtp_reply reply;
-
 	/* As everywhere: sendmail takes any address, and what cannot be delivered comes back as a notification. */
-	if (s->rules->is_local) {
+	if (s->rules->is_local)
 		smtp_server_accept(&s->smtp);
-		return;
-	}
-	switch (policy_recipient(&facts, &s->smtp.recipient->address, &reply)) {
-	case POLICY_LOCAL:
-		if (!session_guard_grey(s, recipient_ask))
-			recipient_ask(s);
-		break;
-	case POLICY_RELAY:
-		smtp_server_accept(&s->smtp);
-		break;
-	case POLICY_REFUSE:
-		recipient_refuse(s, reply.code, reply.status, reply.text.p);
-		break;
-	}
+	else
+		session_policy_recipient(s, recipient_ask);
 }
 
 void

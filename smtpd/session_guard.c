@@ -422,7 +422,7 @@ session_guard_grey(struct session *s, void (*next)(struct session *))
 	    .second = s->smtp.recipient->address.text};
 	struct session_guard *g = s->guard;
 
-	if (!s->worker->conf->smtpd.greylist || g == NULL || s->in_networks || s->smtp.user[0] != '\0')
+	if (g == NULL || s->in_networks || s->smtp.user[0] != '\0')
 		return false;
 	g->next = next;
 	guard_link_ask(&g->link, &question, ANSWER_TIMEOUT_MS, grey_judged);

@@ -44,7 +44,7 @@ void session_guard_log_hangup(const struct session *s);
  */
 bool session_guard_sender(struct session *s, void (*next)(struct session *));
 bool session_guard_recipient(struct session *s, void (*next)(struct session *));
-/* The same for greylisting. Only for recipients that no rule exempts. */
+/* The same for greylisting, whether or not it is on. */
 bool session_guard_grey(struct session *s, void (*next)(struct session *));
 
 /* What is asked is not awaited any more. */

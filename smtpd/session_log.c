@@ -27,6 +27,17 @@ session_log_reject(const struct session *s, const char *verb, const struct smtp_
 }
 
 void
+session_log_policy(const struct session *s, const char *what, const char *server, struct str text)
+{
+	struct str recipient = s->message == NULL ? s->smtp.recipient->address.text : STR_NONE;
+
+	log_as(s->listener->facts->service, "%s: %s: %s from %s: <%.*s>: %.*s%s%s; from=<%.*s> to=<%.*s> proto=%s helo=<%s>",
+	    s->message == NULL ? "NOQUEUE" : s->message->intake.id.text, what, s->message == NULL ? "RCPT" : "END-OF-MESSAGE",
+	    s->name, STR_FMT(recipient), STR_FMT(text), server != NULL ? ", says " : "", server != NULL ? server : "",
+	    STR_FMT(s->smtp.transaction.sender.text), STR_FMT(recipient), smtp_server_protocol_name(&s->smtp), s->smtp.helo);
+}
+
+void
 session_log_end(const struct session *s)
 {
 	struct buf counters;

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "common/log.h"
-#include "smtpd/policy.h"
+#include "smtpd/session_policy.h"
 #include "smtpd/trace.h"
 
 #define HEAD_MAX 4096
@@ -44,6 +44,10 @@ recipients_write(struct session *s, struct queue_writer *w)
 	char buffer[QUALIFIED_MAX];
 	struct err err;
 
+	if (s->policy != NULL && s->policy->redirect[0] != '\0') {
+		queue_writer_recipient(w, str_from(s->policy->redirect));
+		return;
+	}
 	for (const struct smtp_recipient *r = t->recipients; r != NULL; r = r->next) {
 		queue_writer_recipient(w, qualified(s, &r->address, buffer));
 		(void)intake_flush(&s->message->intake, &err); /* a failure is kept for the first piece of content */
@@ -90,6 +94,8 @@ received_write(struct session *s, struct queue_writer *w)
 	};
 	struct buf head;
 
+	/* Above our own line, as RFC 7208 9.1 wants Received-SPF. */
+	queue_writer_content(w, session_policy_fields(s));
 	buf_init(&head, HEAD_MAX);
 	trace_received_add(&head, &facts);
 	queue_writer_content(w, buf_str(&head));
@@ -242,6 +248,36 @@ finished(struct intake_message *intake, bool ok, const struct err *err)
 	}
 	s->message = NULL;
 	message_free(m);
+	session_policy_clear(s);
+	session_go_on(s);
+}
+
+/* Into the queue, or where else the policy wants it. */
+static void
+message_commit(struct session *s)
+{
+	struct session_message *m = s->message;
+
+	if (s->policy != NULL && s->policy->discard) { /* its sender is not to know */
+		reply_accepted(s, m);
+		session_message_drop(s);
+		return;
+	}
+	if (s->policy != NULL && s->policy->hold)
+		queue_writer_hold(&m->intake.writer, STR("a policy server wants it"));
+	intake_finish(&m->intake, finished);
+}
+
+static void
+policy_over(struct session *s, const struct smtp_reply *refusal)
+{
+	if (refusal != NULL) {
+		log_refusal(s, refusal, "policy server");
+		session_message_drop(s);
+		smtp_server_answer(&s->smtp, refusal);
+	} else {
+		message_commit(s);
+	}
 	session_go_on(s);
 }
 
@@ -261,7 +297,8 @@ session_message_end(struct session *s)
 	/* Before the queue gets to know it, so that the log's lines stand in their order. */
 	log_as(s->listener->facts->service, "%s: message-id=%s", s->message->intake.id.text,
 	    s->message->content.message_id[0] != '\0' ? s->message->content.message_id : "<>");
-	intake_finish(&s->message->intake, finished);
+	if (!session_policy_end(s, policy_over))
+		message_commit(s);
 }
 
 void

@@ -157,6 +157,18 @@ confine(struct daemon_self *self, int incoming_fd)
 }
 
 static void
+policies_open(struct worker *worker)
+{
+	size_t n = worker->conf->nfilters;
+
+	worker->policies = calloc(n + 1, sizeof *worker->policies);
+	if (worker->policies == NULL)
+		fatal("out of memory for %zu filters", n);
+	for (size_t i = 0; i < n; i++)
+		policy_client_init(&worker->policies[i], worker->loop, &worker->connector, i);
+}
+
+static void
 services_open(struct worker *worker, const struct daemon_self *self, int incoming_fd)
 {
 	static char map_path[PATH_BYTES], poke_path[PATH_BYTES];
@@ -167,6 +179,7 @@ services_open(struct worker *worker, const struct daemon_self *self, int incomin
 	socketmap_client_init(&worker->map, worker->loop, map_path, MAP_TIMEOUT_MS);
 	guard_client_start(&worker->guard, worker->loop, self->peers[WORKER_PEER_GUARD]);
 	connector_client_init(&worker->connector, worker->loop, self->peers[WORKER_PEER_CONNECTOR], worker->conf);
+	policies_open(worker);
 	intake_init(&worker->intake, worker->loop, commit_new(worker->loop, COMMIT_THREADS), incoming_fd, poke_path);
 }
 

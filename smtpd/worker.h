@@ -12,6 +12,7 @@
 #include "smtpd/guard_client.h"
 #include "smtpd/connector_client.h"
 #include "smtpd/intake.h"
+#include "smtpd/policy_client.h"
 
 struct session;
 struct tls_context;
@@ -39,6 +40,7 @@ struct worker {
 	struct sasl_client *sasl;
 	struct socketmap_client map;
 	struct connector_client connector;
+	struct policy_client *policies; /* for each filter of the configuration; those of milters are not used */
 	struct worker_listener *listeners;
 	size_t nlisteners;
 	TAILQ_HEAD(worker_sessions, session) sessions;

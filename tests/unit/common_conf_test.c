@@ -277,14 +277,23 @@ static const struct {
 						       "others is missing: tls_certificate"},
     {"[listener a]\nkind = mx\nclient_certificates = require\n",
 	"1: [listener a]: client_certificates = require needs a client_ca"},
+    {"[policy imap]\n", "1: there is no [policy imap]: [policy] or [policy mx] is for mail of other servers, [policy submission] "
+			 "and [policy submissions] for that of users"},
+    {"[policy]\n[policy mx]\n", "2: [policy mx] is there already, in line 1"},
+    {"[policy]\n# rules\n\nrefuse when client is trusted\naccept whn client is known\n",
+	"5: \"whn\" stands where \"when\" or the end of the line must"},
+    {"[policy]\nask greylist when client is unknown\n", "2: ask greylist: there is no section [filter greylist]"},
+    {"[policy]\nask a\n[filter a]\nsocket = unix:/s\n",
+	"2: ask a: [filter a] is a milter, which sees all mail of its listeners and is not asked; did you forget \"kind = policy\" "
+	"there?"},
     {"[domain]\n", "1: \"\" is not a domain name such as \"example.org\""},
     {"[listener a:b]\n", "1: \"a:b\" cannot name a listener: letters, digits, - _ . only, at most 64"},
-    {"[mailbox a]\n", "1: unknown section \"mailbox\"; there are [listener NAME], [domain NAME], [filter NAME] and [certificate NAME]"},
-    {"[]\n", "1: unknown section \"\"; there are [listener NAME], [domain NAME], [filter NAME] and [certificate NAME]"},
+    {"[mailbox a]\n", "1: unknown section \"mailbox\"; there are [listener NAME], [domain NAME], [filter NAME], [certificate NAME] and [policy]"},
+    {"[]\n", "1: unknown section \"\"; there are [listener NAME], [domain NAME], [filter NAME], [certificate NAME] and [policy]"},
     {"[\n", "1: a section is \"[KIND NAME]\", such as \"[domain example.org]\"; the ] is missing"},
     {"[listener a\n", "1: a section is \"[KIND NAME]\", such as \"[domain example.org]\"; the ] is missing"},
     {"# only this is wrong\n[bad x]\nno equals here\nand = nothing of it is read\n",
-	"2: unknown section \"bad\"; there are [listener NAME], [domain NAME], [filter NAME] and [certificate NAME]"},
+	"2: unknown section \"bad\"; there are [listener NAME], [domain NAME], [filter NAME], [certificate NAME] and [policy]"},
 };
 
 static void
@@ -463,6 +472,50 @@ a_file_is_read_and_its_first_problem_reported(void **state)
 	assert_non_null(strstr(err.text, "No such file"));
 }
 
+static size_t
+count_rules(const struct conf *conf, enum listener_kind kind)
+{
+	size_t n = 0;
+
+	for (const struct rule *rule = conf_policy_first(conf, kind); rule != NULL; rule = rule->next)
+		n++;
+	return n;
+}
+
+static void
+each_kind_of_listener_has_its_policy(void **state)
+{
+	struct conf *conf = parse_fine("");
+	size_t standard = count_rules(conf, LISTENER_MX);
+
+	(void)state;
+	assert_true(standard > 0);
+	assert_int_equal(count_rules(conf, LISTENER_SUBMISSIONS), standard);
+	assert_null(conf_policy_first(conf, LISTENER_LOCAL));
+	conf_free(conf);
+
+	/* What stands there takes the standard list's place, or has it in its midst. */
+	conf = parse_fine("[policy]\nrefuse \"no # comment\" when client is 192.0.2.1 # a comment\nstandard\naccept\n"
+			  "[policy submission]\naccept\n[domain a.test]\n");
+	assert_int_equal(count_rules(conf, LISTENER_MX), standard + 2);
+	assert_int_equal(conf_policy_first(conf, LISTENER_MX)->line, 2);
+	assert_str(conf_policy_first(conf, LISTENER_MX)->words, STR("no # comment"));
+	assert_int_equal(count_rules(conf, LISTENER_SUBMISSION), 1);
+	assert_int_equal(count_rules(conf, LISTENER_SUBMISSIONS), 1);
+	assert_int_equal(conf->ndomains, 1);
+	conf_free(conf);
+
+	/* A policy server that no rule names is asked last. */
+	conf = parse_fine("[filter p]\nkind = policy\nsocket = unix:/s\nlisteners = mx\n");
+	assert_int_equal(count_rules(conf, LISTENER_MX), standard + 1);
+	assert_int_equal(count_rules(conf, LISTENER_SUBMISSION), standard);
+	conf_free(conf);
+	conf = parse_fine("[policy submission]\nask p\n[filter m]\nsocket = unix:/m\n[filter p]\nkind = policy\nsocket = unix:/s\n");
+	assert_int_equal(count_rules(conf, LISTENER_MX), standard);
+	assert_int_equal(conf_policy_first(conf, LISTENER_SUBMISSIONS)->filter_index, 1);
+	conf_free(conf);
+}
+
 int
 main(void)
 {
@@ -473,6 +526,7 @@ main(void)
 	    cmocka_unit_test(a_listener_that_is_named_for_a_kind_is_of_that_kind),
 	    cmocka_unit_test(a_whole_file_is_understood),
 	    cmocka_unit_test(a_problem_names_file_line_and_remedy),
+	    cmocka_unit_test(each_kind_of_listener_has_its_policy),
 	    cmocka_unit_test(all_problems_are_told_not_only_the_first),
 	    cmocka_unit_test(a_file_cut_at_any_offset_is_no_harm),
 	    cmocka_unit_test(problems_without_end_stay_within_their_limit),
