@@ -1,7 +1,16 @@
 /*
  * authd: who is who. The front speaks with the other programs; the checkers look into the account databases.
  */
+#include "auth/directory.h"
 #include "auth/front.h"
+
+static bool
+started(struct daemon *daemon)
+{
+	(void)daemon;
+	directory_secret_make();
+	return true;
+}
 
 static unsigned
 checker_count(const struct conf *conf)
@@ -17,7 +26,8 @@ main(int argc, char **argv)
 		.listeners = LISTENER_BIT(LISTENER_SASL) | LISTENER_BIT(LISTENER_MAP) | LISTENER_BIT(LISTENER_MASTER)},
 	    {.name = "checker", .count = checker_count, .main = checker_main, .peers = {"front"}},
 	};
-	static struct daemon authd = {.name = "authd", .roles = roles, .nroles = sizeof roles / sizeof roles[0]};
+	static struct daemon authd = {.name = "authd", .roles = roles, .nroles = sizeof roles / sizeof roles[0],
+	    .started = started};
 
 	return daemon_main(&authd, argc, argv);
 }

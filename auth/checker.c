@@ -24,6 +24,8 @@ struct checker {
 	struct daemon_self *self;
 	timer_t watch;
 	struct buf value, message;
+	unsigned char signature[SCRAM_DIGEST_MAX];
+	unsigned offers;
 	bool released;
 	struct loop_timer draining, look;
 };
@@ -41,7 +43,8 @@ account_answer(enum found found, const struct account *account, struct buf *valu
 }
 
 static enum found
-request_run(struct directory *directory, const struct check_request *request, struct buf *value, struct err *err)
+request_run(struct directory *directory, const struct check_request *request, struct buf *value,
+    unsigned char *signature, struct err *err)
 {
 	struct account account;
 	enum found found;
@@ -65,6 +68,12 @@ request_run(struct directory *directory, const struct check_request *request, st
 		if (!str_to_u64(request->subject, UINT32_MAX - 1, &number))
 			return FOUND_NOT;
 		return directory_uid(directory, (uid_t)number, value, err);
+	case CHECK_SALT:
+		return directory_salt(directory, request->subject, request->hash, value, err);
+	case CHECK_PROOF:
+		found = directory_proof(directory, request, &account, signature, err);
+		return account_answer(found, &account, value);
+	case CHECK_OFFERS:
 	case CHECK_HELLO:
 	case CHECK_LEAVING:
 	case CHECK_GOODBYE:
@@ -87,18 +96,21 @@ watch_set(unsigned seconds)
 static void
 request_answer(uint32_t id, const struct check_request *request)
 {
-	struct check_answer answer;
+	struct check_answer answer = {.signature = STR_NONE};
 	struct err err = {0};
 
 	buf_reset(&checker.value);
 	watch_set(CHECK_SECONDS_MAX);
-	answer.found = request_run(&checker.directory, request, &checker.value, &err);
+	answer.found = request_run(&checker.directory, request, &checker.value, checker.signature, &err);
 	watch_set(0);
 	if (!buf_ok(&checker.value)) {
 		answer.found = FOUND_TROUBLE;
 		(void)err_set(&err, ERR_LIMIT, "too long an answer");
 	}
 	answer.value = answer.found == FOUND ? buf_str(&checker.value) : str_from(err.text);
+	if (answer.found == FOUND && request->type == CHECK_PROOF)
+		answer.signature =
+		    (struct str){(const char *)checker.signature, scram_digest_bytes(request->hash)};
 	check_answer_write(&checker.message, id, &answer);
 	if (!channel_send(&checker.front, &checker.message, -1))
 		fatal("the front does not read");
@@ -163,11 +175,26 @@ checker_drain(struct daemon_self *self)
 	loop_timer_set(self->loop, &checker.draining, RELEASE_MS, drain_expired);
 }
 
-/* One of the checkers reports mistakes; they all read the same files. */
+/* One of the checkers reports mistakes and says what may be offered; they all read the same files. */
+static void
+look(bool is_first)
+{
+	unsigned offers;
+
+	directory_refresh(&checker.directory);
+	offers = directory_offers(&checker.directory);
+	if (offers == checker.offers && !is_first)
+		return;
+	checker.offers = offers;
+	check_offers_write(&checker.message, offers);
+	if (!channel_send(&checker.front, &checker.message, -1))
+		fatal("the front does not read");
+}
+
 static void
 look_expired(struct loop_timer *timer)
 {
-	directory_refresh(&checker.directory);
+	look(false);
 	loop_timer_set(checker.self->loop, timer, LOOK_MS, look_expired);
 }
 
@@ -210,7 +237,9 @@ checker_main(struct daemon_self *self)
 	front_tell(CHECK_HELLO);
 	self->drain = checker_drain;
 	daemon_self_open(self, loop);
-	if (self->index == 0)
-		look_expired(&checker.look);
+	if (self->index == 0) {
+		look(true);
+		loop_timer_set(loop, &checker.look, LOOK_MS, look_expired);
+	}
 	loop_run(loop);
 }

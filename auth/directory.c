@@ -5,10 +5,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <bsd/stdlib.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
 #include "auth/password.h"
+#include "common/base64.h"
 #include "common/log.h"
 
 #define PROBLEMS_MAX_BYTES 8192
+#define KEYS_TRIED 8 /* lines that are looked at for keys to be like */
 #define OVERFLOW_UID 65534 /* "nobody", and who does not exist in this user namespace */
 
 /* A name taken apart. */
@@ -18,6 +24,22 @@ struct name {
 	const struct conf_domain *ours;	   /* NULL: not a domain of ours, or none given */
 };
 
+static unsigned char host_secret[DIRECTORY_SECRET_BYTES];
+
+void
+directory_secret_make(void)
+{
+	static const char purpose[] = "salts of merpati's unknown users";
+	struct textfile file;
+	struct err err;
+
+	textfile_init(&file, "/etc/machine-id");
+	if (textfile_refresh(&file, &err) != TEXTFILE_NEW || file.n < 32 ||
+	    HMAC(EVP_sha256(), file.text, 32, (const unsigned char *)purpose, sizeof purpose - 1, host_secret, NULL) == NULL)
+		arc4random_buf(host_secret, sizeof host_secret);
+	textfile_clear(&file);
+}
+
 void
 directory_init(struct directory *directory, const struct conf *conf, const struct system_accounts *system)
 {
@@ -25,6 +47,7 @@ directory_init(struct directory *directory, const struct conf *conf, const struc
 	directory->conf = conf;
 	directory->system = system;
 	directory->privileged = geteuid() == 0;
+	memcpy(directory->secret, host_secret, sizeof directory->secret);
 	textfile_init(&directory->users_text, conf->users_file);
 	textfile_init(&directory->aliases_text, conf->aliases_file);
 }
@@ -349,37 +372,48 @@ virtual_find(const struct directory *directory, const char *local, const char *d
 	return n < 0 ? NULL : users_find(&directory->users, (struct str){name, (size_t)n});
 }
 
-static enum found
-virtual_find_account(struct directory *directory, const char *local, const char *domain, struct entry *entry,
-    struct account *account, struct err *err)
+/* Is it one of a virtual domain, or, without a domain, meant as one of the first? */
+static bool
+is_virtual_name(const struct directory *directory, const struct name *name)
 {
-	entry->virtual = virtual_find(directory, local, domain);
-	if (entry->virtual != NULL)
-		return directory_virtual(directory, entry->virtual, account, err);
-	if (!directory->users_there && domain != NULL)
-		return trouble(err, "there is no readable users file:", directory->conf->users_file);
-	return FOUND_NOT;
+	if (name->ours != NULL)
+		return name->ours->accounts == CONF_ACCOUNTS_VIRTUAL;
+	return name->domain[0] == '\0' && first_domain(directory->conf, CONF_ACCOUNTS_SYSTEM) == NULL &&
+	       first_domain(directory->conf, CONF_ACCOUNTS_VIRTUAL) != NULL;
 }
 
-/* The rules of directory.h, for a name without detail. */
+/* The rules of directory.h, for a name without detail, as far as the users file goes. */
+static const struct user *
+user_find(const struct directory *directory, const struct name *name)
+{
+	const struct user *user = NULL;
+
+	if (is_foreign(name) || !account_name_is_good(str_from(name->local)))
+		return NULL;
+	if (name->ours != NULL && is_virtual_name(directory, name))
+		return virtual_find(directory, name->local, name->domain);
+	user = virtual_find(directory, name->local, NULL);
+	if (user == NULL && is_virtual_name(directory, name))
+		user = virtual_find(directory, name->local, first_domain(directory->conf, CONF_ACCOUNTS_VIRTUAL)->name);
+	return user;
+}
+
+/* All of them. */
 static enum found
 account_find(struct directory *directory, const struct name *name, struct entry *entry, struct account *account,
     struct err *err)
 {
-	const struct conf_domain *virtual = first_domain(directory->conf, CONF_ACCOUNTS_VIRTUAL);
-	enum found found;
-
 	memset(entry, 0, sizeof *entry);
 	if (is_foreign(name) || !account_name_is_good(str_from(name->local)))
 		return FOUND_NOT;
-	if (name->ours != NULL && name->ours->accounts == CONF_ACCOUNTS_VIRTUAL)
-		return virtual_find_account(directory, name->local, name->domain, entry, account, err);
-	found = virtual_find_account(directory, name->local, NULL, entry, account, err);
-	if (found != FOUND_NOT)
-		return found;
+	entry->virtual = user_find(directory, name);
+	if (entry->virtual != NULL)
+		return directory_virtual(directory, entry->virtual, account, err);
+	if (is_virtual_name(directory, name))
+		return directory->users_there ? FOUND_NOT : trouble(err, "there is no readable users file:",
+		    directory->conf->users_file);
 	if (name->ours == NULL && first_domain(directory->conf, CONF_ACCOUNTS_SYSTEM) == NULL)
-		return virtual == NULL ? FOUND_NOT
-				       : virtual_find_account(directory, name->local, virtual->name, entry, account, err);
+		return FOUND_NOT;
 	return system_account(directory, name->local, &entry->system, account, err);
 }
 
@@ -417,6 +451,126 @@ directory_verify(struct directory *directory, struct str login, struct str passw
 	(void)err_set(err, ERR_PERM, "wrong password");
 	return FOUND_NOT;
 }
+
+/* --- SCRAM --------------------------------------------------------------------------------------------------------- */
+
+unsigned
+directory_offers(const struct directory *directory)
+{
+	enum conf_scram scram = directory->conf->auth.scram;
+	bool has_system = first_domain(directory->conf, CONF_ACCOUNTS_SYSTEM) != NULL;
+	const struct users *users = &directory->users;
+	unsigned offers = 0;
+
+	for (unsigned hash = 0; hash < SCRAM_HASHES && scram != CONF_SCRAM_NEVER; hash++)
+		if (scram == CONF_SCRAM_ALWAYS || (!has_system && users->nopen > 0 && users->nkeys[hash] == users->nopen))
+			offers |= CHECK_OFFER(hash);
+	return offers;
+}
+
+/* The line that the login means; NULL when there is none. name is filled in any case. */
+static const struct user *
+login_find(struct directory *directory, struct str login, struct name *name)
+{
+	const struct user *user;
+
+	directory_refresh(directory);
+	if (!name_parse(directory, login, name)) {
+		memset(name, 0, sizeof *name);
+		(void)lower_copy(name->local, sizeof name->local, str_sub(login, 0, sizeof name->local - 1));
+		return NULL;
+	}
+	user = user_find(directory, name);
+	if (user == NULL && settle(directory))
+		user = user_find(directory, name);
+	return user;
+}
+
+/*
+ * Keys for a name that has none, the same at every time: its salt is a keyed digest of the name, which nobody can tell
+ * from a random one who does not know the key, and the number of iterations and the length of the salt are those of
+ * some real line.
+ */
+static void
+keys_invent(const struct directory *directory, const struct name *name, struct scram_keys *keys)
+{
+	const struct conf_domain *virtual = first_domain(directory->conf, CONF_ACCOUNTS_VIRTUAL);
+	const char *domain = is_virtual_name(directory, name) && name->ours == NULL ? virtual->name : name->domain;
+	unsigned char digest[SCRAM_DIGEST_MAX] = {0};
+	char text[2 * ACCOUNT_NAME_MAX + 8];
+	enum scram_hash hash = keys->hash;
+	int n = snprintf(text, sizeof text, "%u %s@%s", (unsigned)hash, name->local, domain);
+	size_t at;
+
+	(void)HMAC(EVP_sha256(), directory->secret, sizeof directory->secret, (unsigned char *)text, (size_t)n, digest, NULL);
+	at = digest[30] * 256U + digest[31];
+	for (size_t i = 0; i < KEYS_TRIED && i < directory->users.n; i++)
+		if (user_keys(&directory->users.list[(at + i) % directory->users.n], hash, keys))
+			break;
+	keys->hash = hash;
+	if (keys->salt_bytes == 0)
+		keys->iterations = (unsigned)directory->conf->auth.scram_iterations;
+	if (keys->salt_bytes == 0 || keys->salt_bytes > SCRAM_SALT_BYTES)
+		keys->salt_bytes = SCRAM_SALT_BYTES;
+	memcpy(keys->salt, digest, SCRAM_SALT_BYTES);
+}
+
+/* Whether they are somebody's. */
+static bool
+keys_find(struct directory *directory, struct str login, struct scram_keys *keys, const struct user **user)
+{
+	enum scram_hash hash = keys->hash;
+	struct name name;
+
+	*user = login_find(directory, login, &name);
+	if (*user != NULL && user_keys(*user, hash, keys))
+		return true;
+	memset(keys, 0, sizeof *keys);
+	keys->hash = hash;
+	keys_invent(directory, &name, keys);
+	return false;
+}
+
+static enum found
+users_trouble(const struct directory *directory, struct err *err)
+{
+	if (directory->users_there || first_domain(directory->conf, CONF_ACCOUNTS_VIRTUAL) == NULL)
+		return FOUND;
+	return trouble(err, "there is no readable users file:", directory->conf->users_file);
+}
+
+enum found
+directory_salt(struct directory *directory, struct str login, enum scram_hash hash, struct buf *out, struct err *err)
+{
+	struct scram_keys keys = {.hash = hash};
+	const struct user *user;
+
+	(void)keys_find(directory, login, &keys, &user);
+	buf_addf(out, "%u,", keys.iterations);
+	base64_encode(out, (struct str){(const char *)keys.salt, keys.salt_bytes});
+	explicit_bzero(&keys, sizeof keys);
+	return users_trouble(directory, err);
+}
+
+enum found
+directory_proof(struct directory *directory, const struct check_request *request, struct account *account,
+    unsigned char signature[SCRAM_DIGEST_MAX], struct err *err)
+{
+	struct scram_keys keys = {.hash = request->hash};
+	const struct user *user;
+	bool known = keys_find(directory, request->subject, &keys, &user);
+	bool right = scram_keys_verify(&keys, request->messages, request->proof, signature);
+
+	explicit_bzero(&keys, sizeof keys);
+	if (users_trouble(directory, err) != FOUND)
+		return FOUND_TROUBLE;
+	if (known && right)
+		return directory_virtual(directory, user, account, err);
+	(void)err_set(err, ERR_PERM, "%s", known ? "wrong password" : user != NULL ? "no keys for SCRAM" : "no such account");
+	return FOUND_NOT;
+}
+
+/* --- addresses ----------------------------------------------------------------------------------------------------- */
 
 static enum found
 account_look(struct directory *directory, struct str text, struct account *account, struct err *err)

@@ -14,10 +14,12 @@
 #define AUTH_DIRECTORY_H
 
 #include "auth/aliases.h"
-#include "auth/system.h"
+#include "auth/check.h"
 #include "auth/textfile.h"
 #include "auth/users.h"
 #include "common/conf.h"
+
+#define DIRECTORY_SECRET_BYTES 32
 
 struct directory {
 	const struct conf *conf;
@@ -30,7 +32,15 @@ struct directory {
 	bool privileged; /* may serve accounts of other uids than the own */
 	bool silent;	 /* another process reports what is wrong with the files */
 	bool complained; /* about the file that cannot be read; once, until it can */
+	unsigned char secret[DIRECTORY_SECRET_BYTES]; /* of this host: salts of who does not exist are made with it */
 };
+
+/*
+ * Before the first directory_init, and in a process from which all that have a directory are forked: the secret with which
+ * salts are made for who does not exist. It comes from the id that systemd gives each host, which no client knows and
+ * which a restart does not change; without one it is random, and who comes back after a restart can tell such a salt.
+ */
+void directory_secret_make(void);
 
 /* conf is borrowed. system: system_accounts_real but for tests. */
 void directory_init(struct directory *directory, const struct conf *conf, const struct system_accounts *system);
@@ -45,6 +55,17 @@ void directory_refresh(struct directory *directory);
 /* Whose password that is; about equally slow whether there is such an account or not. */
 enum found directory_verify(struct directory *directory, struct str login, struct str password, struct str remote,
     struct account *account, struct err *err);
+/* For which hashes SCRAM may be offered: CHECK_OFFERs. */
+unsigned directory_offers(const struct directory *directory);
+/* `iterations,salt` of that account's keys, appended to out. FOUND whoever it is: who has no keys gets, always, the same
+ * salt of somebody who might. */
+enum found directory_salt(struct directory *directory, struct str login, enum scram_hash hash, struct buf *out,
+    struct err *err);
+/* Whether the proof is that account's, and then its account and the server's signature. It takes the same time whether
+ * there is such an account or not. */
+enum found directory_proof(struct directory *directory, const struct check_request *request, struct account *account,
+    unsigned char signature[SCRAM_DIGEST_MAX], struct err *err);
+
 /* Of that line of the users file. */
 enum found directory_virtual(struct directory *directory, const struct user *user, struct account *account,
     struct err *err);

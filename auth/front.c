@@ -89,6 +89,18 @@ drain_begin(struct pool *pool)
 	drain_look(&front->drain_timer);
 }
 
+static void
+offers_changed(struct pool *pool, struct msg *m)
+{
+	unsigned offers;
+
+	(void)pool;
+	if (!check_offers_read(m, &offers) || offers == front->offers)
+		return;
+	front->offers = offers;
+	sasl_front_offers(front);
+}
+
 /* The parent says so only when the checkers have ended, who end when this process lets them: they bring the news. */
 static void
 front_drain(struct daemon_self *self)
@@ -118,6 +130,7 @@ front_main(struct daemon_self *self)
 	penalty_init(&front->penalty, auth->failure_delay_ms, auth->failure_delay_max_ms);
 	front->pool.next_password = sasl_front_next_password;
 	front->pool.leaving = drain_begin;
+	front->pool.offers = offers_changed;
 	pool_open(&front->pool, loop, self->peers, self->npeers);
 	peer_server_init(&front->sasl, &sasl_front_kind, front, loop, auth->clients);
 	peer_server_init(&front->map, &map_front_kind, front, loop, auth->clients);

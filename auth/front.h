@@ -21,6 +21,7 @@ struct front {
 	struct pool pool;
 	struct penalty penalty;
 	uint64_t slow_ms;	 /* how long checks that end in a refusal take, of late */
+	unsigned offers;	 /* CHECK_OFFERs */
 	struct sasl_ready ready; /* exchanges whose password waits for a checker */
 	struct peer_server sasl, map, master;
 	uid_t suite_uids[FRONT_SUITE_UIDS_MAX]; /* of the suite's programs, and the own */

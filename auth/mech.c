@@ -2,15 +2,43 @@
 
 #include <string.h>
 
-static const struct str names[] = {
-    [MECH_PLAIN] = STR("PLAIN"),
-    [MECH_LOGIN] = STR("LOGIN"),
+/*
+ * What Dovecot's protocol says of each. "private" hides a mechanism from the clients of programs that can tell nothing
+ * of the channel (Postfix, Exim): our own tell, and look at "channel-binding".
+ */
+static const struct {
+	struct str name;
+	const char *properties;
+	bool is_scram, plus;
+	enum scram_hash hash;
+} mechs[] = {
+    [MECH_SCRAM_SHA_256_PLUS] = {STR("SCRAM-SHA-256-PLUS"), "\tmutual-auth\tchannel-binding\tprivate", true, true,
+	SCRAM_SHA_256},
+    [MECH_SCRAM_SHA_256] = {STR("SCRAM-SHA-256"), "\tmutual-auth", true, false, SCRAM_SHA_256},
+    [MECH_SCRAM_SHA_1_PLUS] = {STR("SCRAM-SHA-1-PLUS"), "\tmutual-auth\tchannel-binding\tprivate", true, true,
+	SCRAM_SHA_1},
+    [MECH_SCRAM_SHA_1] = {STR("SCRAM-SHA-1"), "\tmutual-auth", true, false, SCRAM_SHA_1},
+    [MECH_PLAIN] = {STR("PLAIN"), "\tplaintext", false, false, 0},
+    [MECH_LOGIN] = {STR("LOGIN"), "\tplaintext", false, false, 0},
 };
 
 struct str
 mech_name(enum mech_kind kind)
 {
-	return names[kind];
+	return mechs[kind].name;
+}
+
+const char *
+mech_properties(enum mech_kind kind)
+{
+	return mechs[kind].properties;
+}
+
+bool
+mech_needs_keys(enum mech_kind kind, enum scram_hash *hash)
+{
+	*hash = mechs[kind].hash;
+	return mechs[kind].is_scram;
 }
 
 bool
@@ -18,9 +46,11 @@ mech_begin(struct mech *mech, struct str name)
 {
 	memset(mech, 0, sizeof *mech);
 	for (size_t i = 0; i < MECH_KINDS; i++) {
-		if (!str_equal_nocase(name, names[i]))
+		if (!str_equal_nocase(name, mechs[i].name))
 			continue;
 		mech->kind = (enum mech_kind)i;
+		if (mechs[i].is_scram)
+			mech_scram_init(&mech->scram, mechs[i].hash, mechs[i].plus);
 		return true;
 	}
 	return false;
@@ -47,10 +77,10 @@ plain_feed(struct mech *mech, struct str message)
 
 /* An initial response is the name; the names of the challenges are what clients expect literally. */
 static enum mech_result
-login_feed(struct mech *mech, const struct str *response, struct str *challenge)
+login_feed(struct mech *mech, const struct str *response, struct buf *challenge)
 {
 	if (response == NULL) {
-		*challenge = STR("Username:");
+		buf_adds(challenge, "Username:");
 		return MECH_CHALLENGE;
 	}
 	if (mech->asked_password)
@@ -59,21 +89,68 @@ login_feed(struct mech *mech, const struct str *response, struct str *challenge)
 	if (!credential_copy(mech->login, sizeof mech->login, *response))
 		return MECH_MALFORMED;
 	mech->asked_password = true;
-	*challenge = STR("Password:");
+	buf_adds(challenge, "Password:");
 	return MECH_CHALLENGE;
 }
 
-enum mech_result
-mech_feed(struct mech *mech, const struct str *response, struct str *challenge)
+static enum mech_result
+scram_result(enum mech_scram_result result, enum mech_result good)
 {
-	*challenge = STR("");
-	if (mech->kind == MECH_LOGIN)
+	switch (result) {
+	case MECH_SCRAM_GOOD:
+		return good;
+	case MECH_SCRAM_MALFORMED:
+		return MECH_MALFORMED;
+	case MECH_SCRAM_OTHER_IDENTITY:
+		return MECH_OTHER_IDENTITY;
+	case MECH_SCRAM_UNBOUND:
+		return MECH_UNBOUND;
+	}
+	return MECH_MALFORMED;
+}
+
+static enum mech_result
+scram_feed(struct mech *mech, const struct mech_facts *facts, struct str message)
+{
+	struct mech_scram *scram = &mech->scram;
+	enum mech_result result;
+
+	switch (scram->step) {
+	case MECH_SCRAM_FIRST:
+		result = scram_result(mech_scram_first(scram, facts, message), MECH_SALT);
+		(void)str_copy(mech->login, sizeof mech->login, str_from(scram->login));
+		return result;
+	case MECH_SCRAM_FINAL:
+		return scram_result(mech_scram_final(scram, message), MECH_PROOF);
+	case MECH_SCRAM_OVER:
+		return message.n == 0 ? MECH_CONFIRMED : MECH_MALFORMED;
+	case MECH_SCRAM_SALT:
+	case MECH_SCRAM_PROOF:
+		break; /* it is not the client's turn */
+	}
+	return MECH_MALFORMED;
+}
+
+enum mech_result
+mech_feed(struct mech *mech, const struct mech_facts *facts, const struct str *response, struct buf *challenge)
+{
+	switch (mech->kind) {
+	case MECH_LOGIN:
 		return login_feed(mech, response, challenge);
-	return response == NULL ? MECH_CHALLENGE : plain_feed(mech, *response);
+	case MECH_PLAIN:
+		return response == NULL ? MECH_CHALLENGE : plain_feed(mech, *response);
+	case MECH_SCRAM_SHA_256_PLUS:
+	case MECH_SCRAM_SHA_256:
+	case MECH_SCRAM_SHA_1_PLUS:
+	case MECH_SCRAM_SHA_1:
+		return response == NULL ? MECH_CHALLENGE : scram_feed(mech, facts, *response);
+	}
+	return MECH_MALFORMED;
 }
 
 void
 mech_clear(struct mech *mech)
 {
+	mech_scram_clear(&mech->scram);
 	explicit_bzero(mech, sizeof *mech);
 }

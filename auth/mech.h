@@ -1,15 +1,20 @@
 /*
- * The SASL mechanisms, server side: PLAIN (RFC 4616) and LOGIN (draft-murchison-sasl-login, obsolete, but what
- * many clients speak). Pure: bytes in, challenge or credentials out.
+ * The SASL mechanisms, server side: PLAIN (RFC 4616), LOGIN (draft-murchison-sasl-login, obsolete, but what many
+ * clients speak), SCRAM (auth/mech_scram.h). Pure: bytes in; out comes a challenge, or a question to whoever holds the
+ * accounts.
  */
 #ifndef AUTH_MECH_H
 #define AUTH_MECH_H
 
+#include "auth/mech_scram.h"
 #include "auth/password.h"
-#include "common/account.h"
-#include "common/buf.h"
 
+/* In the order in which they are offered. */
 enum mech_kind {
+	MECH_SCRAM_SHA_256_PLUS,
+	MECH_SCRAM_SHA_256,
+	MECH_SCRAM_SHA_1_PLUS,
+	MECH_SCRAM_SHA_1,
 	MECH_PLAIN,
 	MECH_LOGIN,
 };
@@ -21,22 +26,34 @@ struct mech {
 	bool asked_password; /* LOGIN: the name is there */
 	char login[ACCOUNT_NAME_MAX + 1];
 	char password[PASSWORD_MAX + 1];
+	struct mech_scram scram;
 };
 
 enum mech_result {
-	MECH_CHALLENGE, /* send the challenge, then feed the answer */
-	MECH_CREDENTIALS, /* login and password are there, both not empty */
+	MECH_CHALLENGE,	  /* send the challenge, then feed the answer */
+	MECH_CREDENTIALS, /* login and password are there, both not empty: are they right? */
+	MECH_SALT,	  /* login is there: mech_scram_salt with its salt is next, then send and feed as for CHALLENGE */
+	MECH_PROOF,	  /* scram.proof and scram.messages are there: is it login's? Then mech_scram_signature, send, feed */
+	MECH_CONFIRMED,	  /* the client has seen the server's proof: all is well */
 	MECH_MALFORMED,
 	MECH_OTHER_IDENTITY, /* wants to act as somebody else: nobody may */
+	MECH_UNBOUND,	     /* the client does not mean this channel, or was deceived about it */
 };
 
 /* As it is offered: "PLAIN". */
 struct str mech_name(enum mech_kind kind);
+/* The words behind its name in Dovecot's protocol, each after a tab. */
+const char *mech_properties(enum mech_kind kind);
+/* Which keys an account must have for it; false: none. */
+bool mech_needs_keys(enum mech_kind kind, enum scram_hash *hash);
+
 /* Any case; false when there is none of that name. */
 bool mech_begin(struct mech *mech, struct str name);
-/* response: what the client sent, decoded; NULL at the beginning, if it sent none. challenge is a constant. */
-enum mech_result mech_feed(struct mech *mech, const struct str *response, struct str *challenge);
-/* Wipes the password. */
+/* response: what the client sent, decoded; NULL at the beginning, if it sent none. CHALLENGE: what to send was appended
+ * to challenge. */
+enum mech_result mech_feed(struct mech *mech, const struct mech_facts *facts, const struct str *response,
+    struct buf *challenge);
+/* Wipes the password, and frees. Harmless on a zeroed one. */
 void mech_clear(struct mech *mech);
 
 #endif

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <bsd/readpassphrase.h>
+#include <bsd/stdlib.h>
 
 #include "auth/directory.h"
 #include "auth/password.h"
@@ -20,7 +21,8 @@ struct options {
 	const char *conf_path;
 	const char *home;
 	struct str uid, gid;
-	enum password_scheme scheme;
+	struct password_method method;
+	bool sha1;
 	bool json;
 	struct conf *conf;
 };
@@ -70,12 +72,31 @@ password_read(char *dst, size_t size, struct err *err)
 	return true;
 }
 
+/* The keys with which clients log in that know only the older SCRAM, as the word that stands in the extra field. */
 static bool
-password_hash(const struct options *options, char *hash, size_t size, struct err *err)
+sha1_word(const struct options *options, struct str password, struct buf *word, struct err *err)
+{
+	struct scram_keys keys = {
+	    .hash = SCRAM_SHA_1, .iterations = options->method.iterations, .salt_bytes = SCRAM_SALT_BYTES};
+	bool good;
+
+	arc4random_buf(keys.salt, keys.salt_bytes);
+	good = scram_keys_make(&keys, password) ||
+	       err_set(err, ERR_PERM, "the password has control characters or is not UTF-8");
+	buf_adds(word, USERS_SHA1_WORD);
+	scram_keys_format(word, &keys);
+	explicit_bzero(&keys, sizeof keys);
+	return good;
+}
+
+/* hash: PASSWORD_HASH_MAX + 1 bytes. word stays empty if it is not wanted. */
+static bool
+password_hash(const struct options *options, char *hash, struct buf *word, struct err *err)
 {
 	char clear[PASSWORD_MAX + 2];
 	bool good = password_read(clear, sizeof clear, err) &&
-		    password_make(options->scheme, str_from(clear), hash, size, err);
+		    password_make(&options->method, str_from(clear), hash, PASSWORD_HASH_MAX + 1, err) &&
+		    (!options->sha1 || sha1_word(options, str_from(clear), word, err));
 
 	explicit_bzero(clear, sizeof clear);
 	return good;
@@ -116,25 +137,34 @@ fields_check(const struct options *options, struct err *err)
 	return true;
 }
 
+static void
+line_format(struct buf *line, const struct options *options, struct str name, const char *hash, const struct buf *word)
+{
+	for (size_t i = 0; i < name.n; i++)
+		buf_addc(line, ascii_lower(name.p[i]));
+	buf_addf(line, ":%s:%.*s:%.*s::%s::", hash, STR_FMT(options->uid), STR_FMT(options->gid),
+	    options->home == NULL ? "" : options->home);
+	buf_add(line, buf_str(word));
+}
+
 static int
 user_add(const struct options *options, struct str name)
 {
 	char hash[PASSWORD_HASH_MAX + 1];
 	struct err err = {0};
-	struct buf line;
+	struct buf line, word;
 	bool good;
 
 	buf_init(&line, 8192);
+	buf_init(&word, 512);
 	good = name_check(options, name, &err) && fields_check(options, &err) &&
-	       password_hash(options, hash, sizeof hash, &err);
+	       password_hash(options, hash, &word, &err);
 	if (good) {
-		for (size_t i = 0; i < name.n; i++)
-			buf_addc(&line, ascii_lower(name.p[i]));
-		buf_addf(&line, ":%s:%.*s:%.*s::%s::", hash, STR_FMT(options->uid), STR_FMT(options->gid),
-		    options->home == NULL ? "" : options->home);
+		line_format(&line, options, name, hash, &word);
 		good = users_edit_file(options->conf->users_file, USERS_ADD, name, buf_str(&line), &err);
 	}
 	buf_clear_secret(&line);
+	buf_clear_secret(&word);
 	return good ? EX_OK : fail_err(&err);
 }
 
@@ -143,9 +173,19 @@ user_passwd(const struct options *options, struct str name)
 {
 	char hash[PASSWORD_HASH_MAX + 1];
 	struct err err = {0};
-	bool good = password_hash(options, hash, sizeof hash, &err) &&
-		    users_edit_file(options->conf->users_file, USERS_PASSWD, name, str_from(hash), &err);
+	struct buf value, word;
+	bool good;
 
+	buf_init(&value, 1024);
+	buf_init(&word, 512);
+	good = password_hash(options, hash, &word, &err);
+	if (good) {
+		buf_addf(&value, "%s%s", hash, word.n > 0 ? " " : "");
+		buf_add(&value, buf_str(&word));
+		good = users_edit_file(options->conf->users_file, USERS_PASSWD, name, buf_str(&value), &err);
+	}
+	buf_clear_secret(&value);
+	buf_clear_secret(&word);
 	return good ? EX_OK : fail_err(&err);
 }
 
@@ -236,8 +276,8 @@ static const struct {
 	bool has_name;
 	const char *usage;
 } commands[] = {
-    {"add", user_add, true, "add [--uid N] [--gid N] [--home PATH] [--scheme SCHEME] NAME"},
-    {"passwd", user_passwd, true, "passwd [--scheme SCHEME] NAME"},
+    {"add", user_add, true, "add [--uid N] [--gid N] [--home PATH] [--scheme SCHEME] [--sha1] NAME"},
+    {"passwd", user_passwd, true, "passwd [--scheme SCHEME] [--sha1] NAME"},
     {"del", user_del, true, "del NAME"},
     {"list", user_list, false, "list [--json]"},
 };
@@ -249,7 +289,7 @@ usage(void)
 {
 	for (size_t i = 0; i < COMMANDS; i++)
 		(void)fprintf(stderr, "%s merpati user [-c FILE] %s\n", i == 0 ? "usage:" : "      ", commands[i].usage);
-	(void)fprintf(stderr, "The password is asked for, or read from standard input. SCHEME: yescrypt, sha512, bcrypt.\n");
+	(void)fprintf(stderr, "The password is asked for, or read from standard input. SCHEME: scram, yescrypt, sha512, bcrypt.\n");
 	return EX_USAGE;
 }
 
@@ -261,6 +301,7 @@ options_read(struct options *options, int argc, char **argv)
 	    {"gid", required_argument, NULL, 'g'},
 	    {"home", required_argument, NULL, 'h'},
 	    {"scheme", required_argument, NULL, 's'},
+	    {"sha1", no_argument, NULL, '1'},
 	    {"json", no_argument, NULL, 'j'},
 	    {NULL, 0, NULL, 0},
 	};
@@ -277,7 +318,9 @@ options_read(struct options *options, int argc, char **argv)
 			options->home = optarg;
 		else if (option == 'j')
 			options->json = true;
-		else if (option != 's' || !password_scheme_parse(str_from(optarg), &options->scheme))
+		else if (option == '1')
+			options->sha1 = true;
+		else if (option != 's' || !password_scheme_parse(str_from(optarg), &options->method.scheme))
 			return false;
 	}
 	return true;
@@ -286,7 +329,7 @@ options_read(struct options *options, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	struct options options = {.conf_path = conf_default_path(), .scheme = PASSWORD_YESCRYPT};
+	struct options options = {.conf_path = conf_default_path(), .method.scheme = PASSWORD_SCRAM};
 	struct err err;
 	int left, status;
 
@@ -300,6 +343,7 @@ main(int argc, char **argv)
 			return usage();
 		if (!conf_load(options.conf_path, &options.conf, &err))
 			return fail(EX_CONFIG, err.text);
+		options.method.iterations = (unsigned)options.conf->auth.scram_iterations;
 		log_open(options.conf->syslog_tag, "user", LOG_TO_STDERR);
 		status = commands[i].run(&options, str_from(argv[optind + 1]));
 		conf_free(options.conf);

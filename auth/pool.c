@@ -119,6 +119,8 @@ slot_received(struct channel *channel, struct msg *m)
 		checker_began_anew(slot);
 	else if (m->type == CHECK_LEAVING)
 		pool->leaving(pool);
+	else if (m->type == CHECK_OFFERS)
+		pool->offers(pool, m);
 	else if (!slot->busy || m->id != slot->id)
 		return; /* to a request of this process's predecessor, or one that was given up */
 	else {
@@ -223,7 +225,7 @@ pool_job_prepare(struct pool_job *job, const struct check_request *request,
 {
 	memset(job, 0, sizeof *job);
 	job->answered = answered;
-	job->is_password = request->type == CHECK_VERIFY;
+	job->is_password = check_is_password(request->type);
 	buf_init(&job->message, MESSAGE_MAX_BYTES);
 	(void)buf_reserve(&job->message, MESSAGE_MAX_BYTES); /* so that it does not move and leave secrets behind */
 	check_request_write(&job->message, 0, request);

@@ -43,6 +43,8 @@ struct pool {
 	struct pool_job *(*next_password)(struct pool *pool);
 	/* The checkers of this generation want to end. */
 	void (*leaving)(struct pool *pool);
+	/* One of them says what may be offered: a message for check_offers_read. */
+	void (*offers)(struct pool *pool, struct msg *m);
 	struct pool_slot slots[POOL_CHECKERS_MAX];
 	size_t nslots, busy_passwords, nwaiting;
 	uint32_t last_id;

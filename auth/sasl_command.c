@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "common/base64.h"
+
 static const struct {
 	struct str word;
 	enum sasl_verb verb;
@@ -37,6 +39,29 @@ text_read(char *dst, struct str value)
 	return good;
 }
 
+/* channel_binding=KIND:Base64, our own; more of them than are known are passed over. */
+static bool
+binding_read(struct mech_facts *facts, struct str value)
+{
+	struct mech_binding *binding = &facts->bindings[facts->nbindings];
+	size_t colon = str_find(value, ':');
+	struct buf bytes;
+	bool good;
+
+	if (facts->nbindings == SASL_BINDINGS_MAX)
+		return true;
+	buf_init(&bytes, SASL_BINDING_MAX);
+	good = colon > 0 && str_copy(binding->type, sizeof binding->type, str_sub(value, 0, colon)) &&
+	       base64_decode(&bytes, str_skip(value, colon + 1)) && bytes.n > 0;
+	if (good) {
+		memcpy(binding->bytes, bytes.p, bytes.n);
+		binding->n = bytes.n;
+		facts->nbindings++;
+	}
+	buf_clear(&bytes);
+	return good;
+}
+
 /* AUTH id mechanism [parameter...] [resp=Base64]: resp is always the last. */
 static bool
 auth_parse(struct sasl_command *command, struct str rest)
@@ -56,6 +81,8 @@ auth_parse(struct sasl_command *command, struct str rest)
 			good = text_read(command->remote, value);
 		else if (str_equal(key, STR("secured")))
 			command->secured = true;
+		else if (str_equal(key, STR("channel_binding")))
+			good = binding_read(&command->facts, value);
 		else if (str_equal(key, STR("resp"))) {
 			command->has_response = true;
 			command->response = value;

@@ -4,7 +4,7 @@
 #ifndef AUTH_SASL_COMMAND_H
 #define AUTH_SASL_COMMAND_H
 
-#include "common/sasl.h"
+#include "auth/mech_facts.h"
 
 enum sasl_verb {
 	SASL_VERB_VERSION,
@@ -24,6 +24,7 @@ struct sasl_command {
 	bool has_response;    /* AUTH, CONT */
 	struct str response;  /* Base64, borrowed */
 	bool secured;
+	struct mech_facts facts;
 	char service[SASL_TEXT_MAX + 1];
 	char local[SASL_TEXT_MAX + 1];
 	char remote[SASL_TEXT_MAX + 1];

@@ -17,9 +17,12 @@
 #define EXCHANGES_MAX 2000	   /* of one of the suite's programs at a time */
 #define EXCHANGES_MAX_OTHERS 100   /* of anybody else's */
 #define COOKIE_BYTES 16
+#define NONCE_BYTES 18 /* 24 characters */
+#define CHALLENGE_MAX 4096
 
 enum exchange_state {
 	EXCHANGE_ASKED,	  /* waits for the answer to a challenge */
+	EXCHANGE_SOUGHT,  /* a checker looks for its salt */
 	EXCHANGE_READY,	  /* in front->ready */
 	EXCHANGE_DELAYED, /* must wait, because of wrong guesses before it */
 	EXCHANGE_CHECKED, /* a checker has it */
@@ -36,11 +39,12 @@ struct sasl_exchange {
 	bool secured;
 	char service[SASL_TEXT_MAX + 1];
 	char remote[SASL_TEXT_MAX + 1];
+	struct mech_facts facts;
 	struct mech mech;
 	struct loop_timer timer;
 	uint64_t begun_ms; /* CHECKED: when */
 	char reason[128];  /* REFUSED: for the log */
-	char *account;	   /* GRANTED: the line */
+	char *account;	   /* GRANTED: the line; before that: to be granted when the client has seen our proof */
 	LIST_ENTRY(sasl_exchange) link;
 	TAILQ_ENTRY(sasl_exchange) ready;
 };
@@ -184,6 +188,17 @@ refusal_wait_ms(struct front *front, uint64_t taken_ms)
 	return floor_ms > taken_ms ? floor_ms - taken_ms : 0;
 }
 
+/* What tells one guess from another. Two proofs are never the same, even if the password is. */
+static struct str
+guess(const struct sasl_exchange *exchange)
+{
+	enum scram_hash hash;
+
+	if (mech_needs_keys(exchange->mech.kind, &hash))
+		return (struct str){(const char *)exchange->mech.scram.proof, scram_digest_bytes(hash)};
+	return str_from(exchange->mech.password);
+}
+
 static void
 exchange_refuse(struct sasl_exchange *exchange, struct str why)
 {
@@ -191,8 +206,8 @@ exchange_refuse(struct sasl_exchange *exchange, struct str why)
 	uint64_t now_ms = loop_now_ms(front->pool.loop);
 	char text[32];
 
-	penalty_wrong(&front->penalty, guesser(exchange, text, sizeof text), str_from(exchange->mech.login),
-	    str_from(exchange->mech.password), now_ms);
+	penalty_wrong(&front->penalty, guesser(exchange, text, sizeof text), str_from(exchange->mech.login), guess(exchange),
+	    now_ms);
 	explicit_bzero(exchange->mech.password, sizeof exchange->mech.password);
 	(void)str_copy(exchange->reason, sizeof exchange->reason, str_sub(why, 0, sizeof exchange->reason - 1));
 	exchange->state = EXCHANGE_REFUSED;
@@ -201,13 +216,53 @@ exchange_refuse(struct sasl_exchange *exchange, struct str why)
 }
 
 static void
+exchange_challenge(struct sasl_exchange *exchange, struct str challenge)
+{
+	struct stream *stream = &exchange->peer->peer.stream;
+
+	buf_addf(&stream->out, "CONT\t%u\t", exchange->id);
+	base64_encode(&stream->out, challenge);
+	buf_addc(&stream->out, '\n');
+	exchange->state = EXCHANGE_ASKED;
+	loop_timer_set(stream->loop, &exchange->timer, RESPONSE_TIMEOUT_MS, timer_expired);
+}
+
+/* The client's proof is right: ours follows, and when the client has taken that, the login. */
+static void
+exchange_prove(struct sasl_exchange *exchange, const struct check_answer *answer)
+{
+	struct buf message;
+
+	exchange->account = str_dup(answer->value);
+	buf_init(&message, CHALLENGE_MAX);
+	mech_scram_signature(&exchange->mech.scram, answer->signature, &message);
+	exchange_challenge(exchange, buf_str(&message));
+	buf_clear(&message);
+	stream_flush(&exchange->peer->peer.stream);
+}
+
+static void
+exchange_confirmed(struct sasl_exchange *exchange)
+{
+	char *line = exchange->account;
+
+	exchange->account = NULL;
+	exchange_grant(exchange, str_from(line));
+	free(line);
+}
+
+static void
 exchange_checked(struct pool_job *job, const struct check_answer *answer)
 {
 	struct sasl_exchange *exchange = container_of(job, struct sasl_exchange, job);
+	enum scram_hash hash;
 
 	switch (answer->found) {
 	case FOUND:
-		exchange_grant(exchange, answer->value);
+		if (mech_needs_keys(exchange->mech.kind, &hash))
+			exchange_prove(exchange, answer);
+		else
+			exchange_grant(exchange, answer->value);
 		break;
 	case FOUND_NOT:
 		exchange_refuse(exchange, answer->value);
@@ -216,6 +271,50 @@ exchange_checked(struct pool_job *job, const struct check_answer *answer)
 		exchange_fail(exchange, true, answer->value);
 		break;
 	}
+}
+
+/* --- salts --------------------------------------------------------------------------------------------------------- */
+
+static void
+nonce_make(struct buf *out)
+{
+	char bytes[NONCE_BYTES];
+
+	arc4random_buf(bytes, sizeof bytes);
+	base64_encode(out, (struct str){bytes, sizeof bytes});
+}
+
+static void
+exchange_salted(struct pool_job *job, const struct check_answer *answer)
+{
+	struct sasl_exchange *exchange = container_of(job, struct sasl_exchange, job);
+	struct buf nonce, message;
+
+	buf_init(&nonce, SCRAM_NONCE_MAX);
+	buf_init(&message, CHALLENGE_MAX);
+	nonce_make(&nonce);
+	if (answer->found != FOUND)
+		exchange_fail(exchange, true, answer->value);
+	else if (!mech_scram_salt(&exchange->mech.scram, answer->value, buf_str(&nonce), &message))
+		exchange_fail(exchange, false, STR("malformed response"));
+	else {
+		exchange_challenge(exchange, buf_str(&message));
+		stream_flush(&exchange->peer->peer.stream);
+	}
+	buf_clear(&nonce);
+	buf_clear(&message);
+}
+
+/* A look-up as any other: it tells nothing, so who asks for many learns nothing and need not wait. */
+static void
+exchange_seek_salt(struct sasl_exchange *exchange)
+{
+	struct check_request request = {.type = CHECK_SALT, .subject = str_from(exchange->mech.login)};
+
+	(void)mech_needs_keys(exchange->mech.kind, &request.hash);
+	loop_timer_cancel(&exchange->timer);
+	exchange->state = EXCHANGE_SOUGHT;
+	pool_ask(&front_of(exchange)->pool, &exchange->job, &request, exchange_salted);
 }
 
 /* --- passwords to the checkers ------------------------------------------------------------------------------------- */
@@ -246,12 +345,29 @@ exchange_admit(struct sasl_exchange *exchange)
 	return false;
 }
 
+static struct check_request
+password_request(const struct sasl_exchange *exchange)
+{
+	const struct mech *mech = &exchange->mech;
+	struct check_request request = {.subject = str_from(mech->login), .remote = str_from(exchange->remote)};
+
+	if (mech_needs_keys(mech->kind, &request.hash)) {
+		request.type = CHECK_PROOF;
+		request.proof = (struct str){(const char *)mech->scram.proof, scram_digest_bytes(request.hash)};
+		request.messages = buf_str(&mech->scram.messages);
+	} else {
+		request.type = CHECK_VERIFY;
+		request.password = str_from(mech->password);
+	}
+	return request;
+}
+
 struct pool_job *
 sasl_front_next_password(struct pool *pool)
 {
 	struct front *front = container_of(pool, struct front, pool);
 	struct sasl_exchange *exchange;
-	struct check_request request = {.type = CHECK_VERIFY};
+	struct check_request request;
 
 	do {
 		exchange = TAILQ_FIRST(&front->ready);
@@ -262,23 +378,9 @@ sasl_front_next_password(struct pool *pool)
 	exchange->state = EXCHANGE_CHECKED;
 	loop_refresh(pool->loop);
 	exchange->begun_ms = loop_now_ms(pool->loop);
-	request.subject = str_from(exchange->mech.login);
-	request.password = str_from(exchange->mech.password);
-	request.remote = str_from(exchange->remote);
+	request = password_request(exchange);
 	pool_job_prepare(&exchange->job, &request, exchange_checked);
 	return &exchange->job;
-}
-
-static void
-exchange_challenge(struct sasl_exchange *exchange, struct str challenge)
-{
-	struct stream *stream = &exchange->peer->peer.stream;
-
-	buf_addf(&stream->out, "CONT\t%u\t", exchange->id);
-	base64_encode(&stream->out, challenge);
-	buf_addc(&stream->out, '\n');
-	exchange->state = EXCHANGE_ASKED;
-	loop_timer_set(stream->loop, &exchange->timer, RESPONSE_TIMEOUT_MS, timer_expired);
 }
 
 static void
@@ -295,14 +397,22 @@ exchange_ready(struct sasl_exchange *exchange)
 static void
 exchange_feed(struct sasl_exchange *exchange, const struct str *response)
 {
-	struct str challenge;
+	struct buf challenge;
 
-	switch (mech_feed(&exchange->mech, response, &challenge)) {
+	buf_init(&challenge, CHALLENGE_MAX);
+	switch (mech_feed(&exchange->mech, &exchange->facts, response, &challenge)) {
 	case MECH_CHALLENGE:
-		exchange_challenge(exchange, challenge);
+		exchange_challenge(exchange, buf_str(&challenge));
 		break;
 	case MECH_CREDENTIALS:
+	case MECH_PROOF:
 		exchange_ready(exchange);
+		break;
+	case MECH_SALT:
+		exchange_seek_salt(exchange);
+		break;
+	case MECH_CONFIRMED:
+		exchange_confirmed(exchange);
 		break;
 	case MECH_MALFORMED:
 		exchange_fail(exchange, false, STR("malformed response"));
@@ -310,7 +420,11 @@ exchange_feed(struct sasl_exchange *exchange, const struct str *response)
 	case MECH_OTHER_IDENTITY:
 		exchange_fail(exchange, false, STR("wants to act as another user"));
 		break;
+	case MECH_UNBOUND:
+		exchange_fail(exchange, false, STR("bound to another channel, or deceived about it"));
+		break;
 	}
+	buf_clear(&challenge);
 }
 
 /* The response of the command at hand, from Base64. */
@@ -336,6 +450,15 @@ exchange_feed_base64(struct sasl_exchange *exchange, const struct sasl_command *
 
 /* --- commands ------------------------------------------------------------------------------------------------------ */
 
+/* What was on offer a moment ago is still taken. */
+static bool
+is_forbidden(const struct front *front, const struct mech *mech)
+{
+	enum scram_hash hash;
+
+	return mech_needs_keys(mech->kind, &hash) && front->conf->auth.scram == CONF_SCRAM_NEVER;
+}
+
 static bool
 auth_begin(struct sasl_peer *peer, const struct sasl_command *command)
 {
@@ -359,7 +482,8 @@ auth_begin(struct sasl_peer *peer, const struct sasl_command *command)
 	memcpy(exchange->remote, command->remote, sizeof exchange->remote);
 	LIST_INSERT_HEAD(&peer->exchanges, exchange, link);
 	peer->nexchanges++;
-	if (mech_begin(&exchange->mech, command->mechanism))
+	exchange->facts = command->facts;
+	if (mech_begin(&exchange->mech, command->mechanism) && !is_forbidden(peer->peer.server->front, &exchange->mech))
 		exchange_feed_base64(exchange, command);
 	else
 		exchange_fail(exchange, false, STR("unknown mechanism"));
@@ -419,6 +543,33 @@ cookie_make(char *dst)
 }
 
 static void
+offers_write(const struct front *front, struct buf *out)
+{
+	for (size_t i = 0; i < MECH_KINDS; i++) {
+		enum mech_kind kind = (enum mech_kind)i;
+		enum scram_hash hash;
+
+		if (!mech_needs_keys(kind, &hash) || (front->offers & CHECK_OFFER(hash)))
+			buf_addf(out, "MECH\t%.*s%s\n", STR_FMT(mech_name(kind)), mech_properties(kind));
+	}
+}
+
+/* Our own programs, none of which asks as root, are told again; others would not expect it. */
+void
+sasl_front_offers(struct front *front)
+{
+	struct peer *peer, *next;
+
+	TAILQ_FOREACH_SAFE(peer, &front->sasl.peers, link, next) {
+		if (peer->is_stranger || peer->who.uid == 0)
+			continue;
+		offers_write(front, &peer->stream.out);
+		buf_adds(&peer->stream.out, "DONE\n");
+		stream_flush(&peer->stream);
+	}
+}
+
+static void
 peer_opened(struct peer *peer)
 {
 	static unsigned last_number;
@@ -427,8 +578,7 @@ peer_opened(struct peer *peer)
 
 	cookie_make(sasl->cookie);
 	buf_adds(out, "VERSION\t1\t2\n");
-	for (size_t i = 0; i < MECH_KINDS; i++)
-		buf_addf(out, "MECH\t%.*s\tplaintext\n", STR_FMT(mech_name((enum mech_kind)i)));
+	offers_write(peer->server->front, out);
 	buf_addf(out, "SPID\t%ld\nCUID\t%u\nCOOKIE\t%s\nDONE\n", (long)getpid(), ++last_number, sasl->cookie);
 }
 

@@ -10,6 +10,9 @@
 
 extern const struct peer_kind sasl_front_kind;
 
+/* front->offers has changed. */
+void sasl_front_offers(struct front *front);
+
 /* For pool.h: the next password whose turn it is. */
 struct pool_job *sasl_front_next_password(struct pool *pool);
 

@@ -38,20 +38,30 @@ id_read(const struct place *place, struct str s, uint32_t *id)
 }
 
 static bool
-mail_read(const struct place *place, struct str extra, struct str *mail)
+mail_read(const struct place *place, struct str value, struct str *mail)
 {
-	static const struct str key = STR("userdb_mail=");
 	static const struct str format = STR("maildir:");
+
+	*mail = str_starts(value, format) ? str_skip(value, format.n) : value;
+	return str_starts(*mail, STR("/")) || str_starts(*mail, STR("~/")) ||
+	       complain(place, "not the path of a Maildir", *mail);
+}
+
+static bool
+extra_read(const struct place *place, struct str extra, struct user *user)
+{
+	static const struct str mail = STR("userdb_mail="), sha1 = STR(USERS_SHA1_WORD);
+	struct scram_keys keys;
 	struct str word;
 
 	while (str_word(&extra, &word)) {
-		if (!str_starts(word, key))
+		if (str_starts(word, mail) && !mail_read(place, str_skip(word, mail.n), &user->mail))
+			return false;
+		if (!str_starts(word, sha1))
 			continue;
-		*mail = str_skip(word, key.n);
-		if (str_starts(*mail, format))
-			*mail = str_skip(*mail, format.n);
-		if (!str_starts(*mail, STR("/")) && !str_starts(*mail, STR("~/")))
-			return complain(place, "not the path of a Maildir", *mail);
+		user->sha1 = str_skip(word, sha1.n);
+		if (!scram_keys_parse(&keys, SCRAM_SHA_1, user->sha1))
+			return complain(place, "malformed keys of SCRAM-SHA-1 for", user->name);
 	}
 	return true;
 }
@@ -87,7 +97,7 @@ user_read(const struct place *place, struct str line, struct user *user)
 		return complain(place, "not an absolute path:", user->home);
 	(void)field(&rest); /* shell */
 	/* The rest is one field: its values may hold colons. */
-	return mail_read(place, rest, &user->mail);
+	return extra_read(place, rest, user);
 }
 
 /* By name, then by line, so that of two with one name the first stands first. */
@@ -120,6 +130,30 @@ drop_duplicates(struct users *users, struct place *place)
 	users->n = kept;
 }
 
+bool
+user_keys(const struct user *user, enum scram_hash hash, struct scram_keys *keys)
+{
+	if (user->password.n == 0 || password_is_locked(user->password))
+		return false;
+	return password_keys(user->password, hash, keys) ||
+	       (hash == SCRAM_SHA_1 && user->sha1.n > 0 && scram_keys_parse(keys, hash, user->sha1));
+}
+
+static void
+count_keys(struct users *users)
+{
+	struct scram_keys keys;
+
+	for (size_t i = 0; i < users->n; i++) {
+		const struct user *user = &users->list[i];
+
+		users->nopen += user->password.n > 0 && !password_is_locked(user->password);
+		for (size_t hash = 0; hash < SCRAM_HASHES; hash++)
+			users->nkeys[hash] += user_keys(user, (enum scram_hash)hash, &keys);
+	}
+	explicit_bzero(&keys, sizeof keys);
+}
+
 static size_t
 count_lines(const char *text, size_t n)
 {
@@ -144,7 +178,7 @@ users_parse(struct users *users, char *text, size_t n, const char *path, struct 
 	struct place place = {.path = path, .problems = problems};
 	size_t off = 0;
 
-	users->n = 0;
+	memset(users, 0, sizeof *users);
 	users->list = calloc(count_lines(text, n), sizeof *users->list);
 	if (users->list == NULL) {
 		(void)complain(&place, "no memory for so many users", STR_NONE);
@@ -166,14 +200,14 @@ users_parse(struct users *users, char *text, size_t n, const char *path, struct 
 	}
 	qsort(users->list, users->n, sizeof *users->list, user_compare);
 	drop_duplicates(users, &place);
+	count_keys(users);
 }
 
 void
 users_clear(struct users *users)
 {
 	free(users->list);
-	users->list = NULL;
-	users->n = 0;
+	memset(users, 0, sizeof *users);
 }
 
 static int

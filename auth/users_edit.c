@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "auth/textfile.h"
+#include "auth/users.h"
 #include "common/descriptors.h"
 
 #define NEW_MODE 0640
@@ -23,18 +24,46 @@ is_line_of(struct str line, struct str name)
 	return line.n > 0 && line.p[0] != '#' && str_equal_nocase(str_sub(line, 0, str_find(line, ':')), name);
 }
 
+/* The extra field with the keys of another password taken out, and this word put in. */
 static void
-line_with_password(struct buf *out, struct str line, struct str password)
+extra_with_word(struct buf *out, struct str extra, struct str new)
 {
-	struct str rest = line, name, old;
+	const char *blank = "";
+	struct str word;
 
-	(void)str_token(&rest, ':', &name);
-	buf_add(out, name);
+	while (str_word(&extra, &word)) {
+		if (str_starts(word, STR(USERS_SHA1_WORD)))
+			continue;
+		buf_adds(out, blank);
+		buf_add(out, word);
+		blank = " ";
+	}
+	if (new.n > 0) {
+		buf_adds(out, blank);
+		buf_add(out, new);
+	}
+}
+
+/* name:password:uid:gid:gecos:home:shell:extra, of which only the first two must be there */
+static void
+line_with_password(struct buf *out, struct str line, struct str value)
+{
+	struct str rest = line, one = STR_NONE, password = str_sub(value, 0, str_find(value, ' '));
+	struct str word = str_skip(value, password.n + 1);
+
+	(void)str_token(&rest, ':', &one);
+	buf_add(out, one);
 	buf_addc(out, ':');
 	buf_add(out, password);
-	if (str_token(&rest, ':', &old) && rest.p != NULL) {
+	(void)str_token(&rest, ':', &one);
+	for (int i = 0; i < 5 && (rest.p != NULL || word.n > 0); i++) {
 		buf_addc(out, ':');
-		buf_add(out, rest);
+		if (str_token(&rest, ':', &one))
+			buf_add(out, one);
+	}
+	if (rest.p != NULL || word.n > 0) {
+		buf_addc(out, ':');
+		extra_with_word(out, rest, word);
 	}
 	buf_addc(out, '\n');
 }

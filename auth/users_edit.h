@@ -10,7 +10,9 @@
 
 enum users_change {
 	USERS_ADD,    /* with this line; PERM if there is such a user already */
-	USERS_PASSWD, /* replaces the password by this one; PERM if there is no such user */
+	/* Replaces the password, and everything else by which one could log in, by this one, behind which may follow a blank
+	 * and the word with its keys for SCRAM-SHA-1 (USERS_SHA1_WORD); PERM if there is no such user. */
+	USERS_PASSWD,
 	USERS_DELETE, /* PERM if there is no such user */
 };
 

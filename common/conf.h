@@ -68,6 +68,12 @@ enum conf_accounts {
 	CONF_ACCOUNTS_VIRTUAL,
 };
 
+enum conf_scram {
+	CONF_SCRAM_AUTO,
+	CONF_SCRAM_ALWAYS,
+	CONF_SCRAM_NEVER,
+};
+
 /* Strings are never NULL: one that is not set and has no default is "". */
 #define CONF_STRING(field, key, default_text, doc) const char *field;
 #define CONF_DOMAIN(field, key, default_text, doc) const char *field;

@@ -25,7 +25,7 @@
 /* What the core may know of its connection. The strings live as long as the core. */
 struct login_facts {
 	struct str hostname;
-	struct str mechanisms; /* "PLAIN LOGIN" */
+	struct str mechanisms; /* that may be used on this connection as it is: "PLAIN LOGIN"; may be empty */
 	bool tls;
 	bool can_start_tls; /* STARTTLS, STLS may be offered */
 	bool plain_text;    /* passwords may be sent: TLS is on, or the peer is on this host */

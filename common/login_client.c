@@ -89,8 +89,9 @@ core_new(struct login_client *client)
 		return false;
 	core->protocol = protocol_of(client);
 	core->facts.hostname = str_from(client->worker->self->conf->hostname);
-	core->facts.mechanisms = sasl_client_mechanisms(client->worker->sasl);
 	core->facts.tls = stream_is_tls(&client->stream);
+	core->facts.mechanisms = sasl_client_mechanisms(client->worker->sasl,
+	    sasl_offers(core->facts.tls, is_at_home(client), client->worker->self->conf->scram_without_tls));
 	core->facts.can_start_tls = !core->facts.tls && client->listener->tls != NULL;
 	core->facts.plain_text = core->facts.tls || is_at_home(client);
 	core->facts.resumed = client->resumed;

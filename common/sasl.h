@@ -9,6 +9,9 @@
 
 #define SASL_LINE_MAX 12288 /* bytes of Base64 in one response; RFC 4954 4 wants 12,288 */
 #define SASL_ID_MAX UINT32_MAX
+#define SASL_BINDINGS_MAX 3	 /* kinds of channel binding of one connection */
+#define SASL_BINDING_MAX 64	 /* bytes of one */
+#define SASL_BINDING_TYPE_MAX 31 /* bytes of the kind's name */
 
 /* Appends s escaped. */
 void sasl_escape(struct buf *out, struct str s);

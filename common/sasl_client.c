@@ -1,6 +1,7 @@
 #include "common/sasl_client.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,10 +16,19 @@
 #define COOKIE_MAX 128
 #define MECHANISMS_MAX 255
 #define ANSWER_TIMEOUT_MS 60000
+#define RECONNECT_MS 1000
+#define SETS_MAX 32 /* lists that the server has offered, of which each is kept: connections hold on to them */
 #define VERSION_MAJOR 1
 #define VERSION_LINE "VERSION\t1\t2\n"
 
 LIST_HEAD(requests, sasl_request);
+
+/* One list of mechanisms as the server has sent it, and what becomes of it for each kind of peer. */
+struct sasl_set {
+	SLIST_ENTRY(sasl_set) link;
+	char *offered; /* "1 PLAIN\n": for whom, and which */
+	char lists[SASL_OFFERS][MECHANISMS_MAX + 1];
+};
 
 struct sasl_client {
 	struct loop *loop;
@@ -29,12 +39,94 @@ struct sasl_client {
 	struct buf in, out;
 	struct buf scratch; /* the unescaped words of the answer that is handed out */
 	char cookie[COOKIE_MAX + 1];
-	char mechanisms[MECHANISMS_MAX + 1];
-	struct buf offered; /* the mechanisms of a handshake under way */
+	SLIST_HEAD(, sasl_set) sets;
+	size_t nsets;
+	const struct sasl_set *set; /* the one in force */
+	struct buf offered; /* of a list under way */
+	struct loop_timer reconnect;
 };
 
 static void client_ready(struct loop_io *io, unsigned events);
 static void request_expired(struct loop_timer *timer);
+static void reconnect_expired(struct loop_timer *timer);
+static void client_lost(struct sasl_client *client);
+
+/* --- mechanisms ---------------------------------------------------------------------------------------------------- */
+
+unsigned
+sasl_offers(bool tls, bool near, bool scram_without_tls)
+{
+	unsigned offers = 0;
+
+	if (tls || near)
+		offers |= SASL_OFFER_PLAIN;
+	if (tls || near || scram_without_tls)
+		offers |= SASL_OFFER_SCRAM;
+	return offers;
+}
+
+/* For whom a mechanism is; 0: for nobody here. */
+static unsigned
+offer_of(struct str name, struct str properties)
+{
+	bool plain = str_equal(name, STR("OAUTHBEARER")) || str_equal(name, STR("XOAUTH2")), private = false, bound = false;
+	struct str word;
+
+	while (str_token(&properties, '\t', &word)) {
+		plain = plain || str_equal(word, STR("plaintext"));
+		private = private || str_equal(word, STR("private"));
+		bound = bound || str_equal(word, STR("channel-binding"));
+	}
+	if (bound)
+		return SASL_OFFER_BINDING;
+	if (private)
+		return 0;
+	if (plain)
+		return SASL_OFFER_PLAIN;
+	return str_starts(name, STR("SCRAM-")) ? SASL_OFFER_SCRAM : 0;
+}
+
+static void
+set_fill(struct sasl_set *set)
+{
+	struct str rest = str_from(set->offered), line;
+
+	while (str_token(&rest, '\n', &line)) {
+		for (unsigned offers = 0; line.n > 2 && offers < SASL_OFFERS; offers++) {
+			char *list = set->lists[offers];
+			size_t n = strlen(list);
+
+			if (offers & (unsigned)(line.p[0] - '0'))
+				(void)snprintf(list + n, sizeof set->lists[offers] - n, "%s%.*s", n > 0 ? " " : "",
+				    STR_FMT(str_skip(line, 2)));
+		}
+	}
+}
+
+/* A server that changes its mind without end does not fill our memory: then the latest list that was kept holds. */
+static void
+set_use(struct sasl_client *client, struct str offered)
+{
+	struct sasl_set *set;
+
+	SLIST_FOREACH(set, &client->sets, link)
+		if (str_equal(str_from(set->offered), offered)) {
+			client->set = set;
+			return;
+		}
+	if (client->nsets == SETS_MAX)
+		return;
+	set = calloc(1, sizeof *set);
+	if (set == NULL)
+		fatal("out of memory for the SASL client");
+	set->offered = str_dup(offered);
+	set_fill(set);
+	SLIST_INSERT_HEAD(&client->sets, set, link);
+	client->nsets++;
+	client->set = set;
+}
+
+/* --- the client ---------------------------------------------------------------------------------------------------- */
 
 struct sasl_client *
 sasl_client_new(struct loop *loop, const char *path)
@@ -52,7 +144,9 @@ sasl_client_new(struct loop *loop, const char *path)
 	buf_init(&client->offered, MECHANISMS_MAX);
 	if (buf_reserve(&client->out, OUT_MAX) == NULL)
 		fatal("out of memory for the SASL client");
-	(void)str_copy(client->mechanisms, sizeof client->mechanisms, STR("PLAIN LOGIN"));
+	SLIST_INIT(&client->sets);
+	set_use(client, STR("1 PLAIN\n1 LOGIN\n"));
+	loop_timer_set(loop, &client->reconnect, 0, reconnect_expired);
 	return client;
 }
 
@@ -87,9 +181,16 @@ void
 sasl_client_free(struct sasl_client *client)
 {
 	struct sasl_request *request;
+	struct sasl_set *set;
 
 	if (client == NULL)
 		return;
+	loop_timer_cancel(&client->reconnect);
+	while ((set = SLIST_FIRST(&client->sets)) != NULL) {
+		SLIST_REMOVE_HEAD(&client->sets, link);
+		free(set->offered);
+		free(set);
+	}
 	while ((request = LIST_FIRST(&client->requests)) != NULL)
 		request_end(request);
 	disconnect(client);
@@ -102,9 +203,9 @@ sasl_client_free(struct sasl_client *client)
 }
 
 struct str
-sasl_client_mechanisms(const struct sasl_client *client)
+sasl_client_mechanisms(const struct sasl_client *client, unsigned offers)
 {
-	return str_from(client->mechanisms);
+	return str_from(client->set->lists[offers % SASL_OFFERS]);
 }
 
 struct str
@@ -145,12 +246,25 @@ client_connect(struct sasl_client *client)
 		return true;
 	fd = unix_connect(client->path, SOCK_STREAM | SOCK_NONBLOCK, &err);
 	if (fd < 0) {
-		log_warning("%s", err.text);
+		/* Somebody waits for it only if there is a request; otherwise it may simply not have been started yet. */
+		if (!LIST_EMPTY(&client->requests))
+			log_warning("%s", err.text);
+		loop_timer_set(client->loop, &client->reconnect, RECONNECT_MS, reconnect_expired);
 		return false;
 	}
+	loop_timer_cancel(&client->reconnect);
 	loop_io_add(client->loop, &client->io, fd, LOOP_READ, client_ready);
 	buf_addf(&client->out, VERSION_LINE "CPID\t%ld\n", (long)getpid());
 	return true;
+}
+
+static void
+reconnect_expired(struct loop_timer *timer)
+{
+	struct sasl_client *client = container_of(timer, struct sasl_client, reconnect);
+
+	if (client_connect(client) && !client_flush(client))
+		client_lost(client);
 }
 
 /* To be answered with TEMP from the loop. */
@@ -191,6 +305,7 @@ client_lost(struct sasl_client *client)
 	struct sasl_request *request;
 
 	disconnect(client);
+	loop_timer_set(client->loop, &client->reconnect, RECONNECT_MS, reconnect_expired);
 	while ((request = LIST_FIRST(&client->requests)) != NULL) {
 		LIST_REMOVE(request, link);
 		LIST_INSERT_HEAD(&lost, request, link);
@@ -222,6 +337,15 @@ parameter_add(struct buf *out, const char *key, struct str value)
 }
 
 static void
+bindings_add(struct buf *out, const struct sasl_peer *peer)
+{
+	for (size_t i = 0; i < peer->nbindings; i++) {
+		buf_addf(out, "\tchannel_binding=%s:", peer->bindings[i].type);
+		base64_encode(out, (struct str){(const char *)peer->bindings[i].bytes, peer->bindings[i].n});
+	}
+}
+
+static void
 auth_line_add(struct buf *out, uint32_t id, const struct sasl_peer *peer, struct str mechanism,
     const struct str *response)
 {
@@ -230,9 +354,10 @@ auth_line_add(struct buf *out, uint32_t id, const struct sasl_peer *peer, struct
 		buf_addc(out, ascii_upper(mechanism.p[i]));
 	parameter_add(out, "service", peer->service);
 	if (peer->secured)
-		buf_adds(out, "\tsecured");
+		buf_adds(out, "\tsecured=tls");
 	parameter_add(out, "lip", peer->local);
 	parameter_add(out, "rip", peer->remote);
+	bindings_add(out, peer);
 	if (response != NULL) {
 		buf_adds(out, "\tresp=");
 		buf_add(out, *response);
@@ -394,30 +519,27 @@ version_handle(struct str rest)
 	return str_token(&rest, '\t', &major) && str_to_u64(major, VERSION_MAJOR, &value) && value == VERSION_MAJOR;
 }
 
-/* MECH name parameters...: those that send the password as it is, and not the anonymous one. */
+/* MECH name parameters... */
 static bool
 mech_handle(struct sasl_client *client, struct str rest)
 {
-	struct str name, word;
-	bool plain_text = false;
+	struct str name;
+	unsigned offer;
 
 	if (!str_token(&rest, '\t', &name) || !sasl_mechanism_is_good(name))
 		return false;
-	while (str_token(&rest, '\t', &word))
-		plain_text = plain_text || str_equal(word, STR("plaintext"));
-	if (!plain_text)
-		return true;
-	if (client->offered.n > 0)
-		buf_addc(&client->offered, ' ');
-	buf_add(&client->offered, name);
+	offer = offer_of(name, rest);
+	if (offer != 0)
+		buf_addf(&client->offered, "%u %.*s\n", offer, STR_FMT(name));
 	return true;
 }
 
+/* The end of a list: of the handshake, or of one that came later. */
 static bool
 done_handle(struct sasl_client *client)
 {
 	if (buf_ok(&client->offered) && client->offered.n > 0)
-		(void)str_copy(client->mechanisms, sizeof client->mechanisms, buf_str(&client->offered));
+		set_use(client, buf_str(&client->offered));
 	buf_reset(&client->offered);
 	return true;
 }

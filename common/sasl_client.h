@@ -27,13 +27,31 @@ struct sasl_answer {
 	uint32_t id;
 };
 
+/* A value that both ends of a TLS connection know and nobody between them can have (RFC 5056). */
+struct sasl_binding {
+	const char *type; /* "tls-exporter" */
+	unsigned char bytes[SASL_BINDING_MAX];
+	size_t n;
+};
+
 /* What the server is told of the peer. Borrowed during sasl_start. */
 struct sasl_peer {
 	struct str service; /* "smtp", "imap", "pop3" */
 	struct str local;   /* IP addresses as text, without port and brackets; may be empty */
 	struct str remote;
 	bool secured; /* TLS */
+	const struct sasl_binding *bindings;
+	size_t nbindings;
 };
+
+/* Which mechanisms may be offered to a peer. */
+enum {
+	SASL_OFFER_PLAIN = 1,	/* those that send a password or token as it is: nobody can listen */
+	SASL_OFFER_SCRAM = 2,	/* those that do not */
+	SASL_OFFER_BINDING = 4, /* those that bind to the channel: sasl_start tells its bindings */
+};
+
+#define SASL_OFFERS 8 /* combinations */
 
 struct sasl_client;
 
@@ -48,14 +66,18 @@ struct sasl_request {
 	LIST_ENTRY(sasl_request) link;
 };
 
-/* path: the server's socket; copied. Connects when first asked, and again after a loss. Fatal when memory is out. */
+/* near: the peer is a program of this host. */
+unsigned sasl_offers(bool tls, bool near, bool scram_without_tls);
+
+/* path: the server's socket; copied. Connects from the loop, and again after a loss, so that it knows what the server
+ * offers. Fatal when memory is out. */
 struct sasl_client *sasl_client_new(struct loop *loop, const char *path);
 /* Requests under way are forgotten without a call. Not from inside a callback. */
 void sasl_client_free(struct sasl_client *client);
 
-/* The plain-text mechanisms on offer, such as "PLAIN LOGIN": for EHLO and CAPABILITY. Before the server was ever
- * reached that is what authd offers. */
-struct str sasl_client_mechanisms(const struct sasl_client *client);
+/* The mechanisms that the server offers and such a peer may use, such as "PLAIN LOGIN": for EHLO and CAPABILITY. Lives as
+ * long as the client. Before the server was ever reached that is what authd always offers. */
+struct str sasl_client_mechanisms(const struct sasl_client *client, unsigned offers);
 /* The connection's cookie (hexadecimal); empty while there is no connection. */
 struct str sasl_client_cookie(const struct sasl_client *client);
 

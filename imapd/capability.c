@@ -11,10 +11,8 @@ capability_write_before_login(struct buf *out, const struct login_facts *facts)
 	buf_adds(out, ALWAYS);
 	if (facts->can_start_tls && !facts->tls)
 		buf_adds(out, " STARTTLS");
-	if (!facts->plain_text) {
+	if (!facts->plain_text)
 		buf_adds(out, " LOGINDISABLED");
-		return;
-	}
 	while (str_word(&rest, &mechanism)) {
 		buf_adds(out, " AUTH=");
 		buf_add(out, mechanism);

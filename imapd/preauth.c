@@ -161,11 +161,11 @@ cmd_authenticate(struct preauth *p, struct parse_text *t, struct login_step *ste
 	step->response = t->rest;
 	if (step->has_initial ? t->rest.n == 0 : !parse_at_end(t))
 		return reply(p, "BAD Syntax error", LOGIN_ERROR);
-	if (!str_has_word_nocase(p->core.facts.mechanisms, step->mechanism))
-		return reply(p, "NO No such mechanism", LOGIN_ERROR);
+	if (str_has_word_nocase(p->core.facts.mechanisms, step->mechanism))
+		return LOGIN_AUTHENTICATE;
 	if (!p->core.facts.plain_text)
 		return refuse_plain_text(p);
-	return LOGIN_AUTHENTICATE;
+	return reply(p, "NO No such mechanism", LOGIN_ERROR);
 }
 
 static const struct {

@@ -62,8 +62,7 @@ cmd_capa(struct preauth *p)
 	const struct login_facts *facts = &p->core.facts;
 	struct command_capabilities capabilities = {.user = facts->plain_text, .stls = facts->can_start_tls};
 
-	if (facts->plain_text)
-		capabilities.mechanisms = facts->mechanisms;
+	capabilities.mechanisms = facts->mechanisms;
 	command_write_capabilities(&p->core.out, &capabilities);
 	return LOGIN_ANSWERED;
 }
@@ -119,7 +118,7 @@ auth_list(struct preauth *p)
 	struct str list = p->core.facts.mechanisms, word;
 
 	buf_adds(&p->core.out, "+OK\r\n");
-	while (p->core.facts.plain_text && str_word(&list, &word))
+	while (str_word(&list, &word))
 		buf_addf(&p->core.out, "%.*s\r\n", STR_FMT(word));
 	buf_adds(&p->core.out, ".\r\n");
 	return LOGIN_ANSWERED;
@@ -131,9 +130,7 @@ cmd_auth(struct preauth *p, const struct command *command, struct login_step *st
 	if (command->n == 0)
 		return auth_list(p);
 	if (!str_has_word_nocase(p->core.facts.mechanisms, command->arguments[0]))
-		return refuse(p, "There is no such mechanism");
-	if (!p->core.facts.plain_text)
-		return refuse_plain_text(p);
+		return p->core.facts.plain_text ? refuse(p, "There is no such mechanism") : refuse_plain_text(p);
 	step->mechanism = command->arguments[0];
 	step->has_initial = command->n == 2;
 	step->response = command->arguments[1];

@@ -226,7 +226,7 @@ server_init(struct session *s, bool resumed)
 	    .protocol = SMTP_ESMTP,
 	    .hostname = str_from(conf->hostname),
 	    .banner = str_from(conf->smtpd.banner),
-	    .mechanisms = rules->takes_passwords && (tls || s->is_near) ? sasl_client_mechanisms(s->worker->sasl) : STR_NONE,
+	    .mechanisms = rules->takes_passwords ? session_mechanisms(s) : STR_NONE,
 	    .tls = tls,
 	    .can_start_tls = s->listener->tls != NULL && !tls,
 	    .must_authenticate = rules->must_authenticate,

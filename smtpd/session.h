@@ -90,6 +90,8 @@ void session_recipient(struct session *s);
 /* The core's question about a recipient is answered with this, the address in front of its text. */
 void session_recipient_refuse(struct session *s, const struct smtp_reply *reply);
 void session_verify(struct session *s);
+/* On offer to this client, on its connection as it is now. */
+struct str session_mechanisms(const struct session *s);
 void session_authenticate(struct session *s);
 void session_respond(struct session *s);
 /* Finds out who is at the submit socket, then calls back. */

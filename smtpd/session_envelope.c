@@ -134,6 +134,13 @@ sasl_answered(struct sasl_request *request, const struct sasl_answer *answer)
 	session_go_on(s);
 }
 
+struct str
+session_mechanisms(const struct session *s)
+{
+	return sasl_client_mechanisms(s->worker->sasl,
+	    sasl_offers(stream_is_tls(&s->stream), s->is_near, s->worker->conf->scram_without_tls));
+}
+
 void
 session_authenticate(struct session *s)
 {

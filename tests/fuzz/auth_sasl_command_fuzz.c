@@ -21,21 +21,24 @@ printable(const char *text)
 static void
 run_mechanism(struct str name, struct str response)
 {
-	struct str challenge;
+	static const struct mech_facts facts = {.nbindings = 0};
 	struct mech mech;
-	struct buf clear;
+	struct buf clear, challenge;
 
 	buf_init(&clear, SASL_LINE_MAX);
-	if (mech_begin(&mech, name) && base64_decode(&clear, response)) {
+	buf_init(&challenge, SASL_LINE_MAX);
+	if (base64_decode(&clear, response) && mech_begin(&mech, name)) {
 		struct str decoded = buf_str(&clear);
-		enum mech_result result = mech_feed(&mech, &decoded, &challenge);
+		enum mech_result result = mech_feed(&mech, &facts, &decoded, &challenge);
 
 		if (result == MECH_CHALLENGE)
-			result = mech_feed(&mech, &decoded, &challenge);
+			result = mech_feed(&mech, &facts, &decoded, &challenge);
 		if (result == MECH_CREDENTIALS && (mech.login[0] == '\0' || mech.password[0] == '\0'))
 			abort();
+		mech_clear(&mech);
 	}
 	buf_clear(&clear);
+	buf_clear(&challenge);
 }
 
 int
@@ -50,10 +53,13 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		printable(command.service);
 		printable(command.local);
 		printable(command.remote);
+		if (command.facts.nbindings > SASL_BINDINGS_MAX)
+			abort();
 		if (command.response.n > SASL_LINE_MAX || command.number > SASL_ID_MAX)
 			abort();
 		run_mechanism(STR("PLAIN"), command.response);
 		run_mechanism(STR("LOGIN"), command.response);
+		run_mechanism(STR("SCRAM-SHA-256"), command.response);
 	}
 	return 0;
 }

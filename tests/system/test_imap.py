@@ -150,7 +150,7 @@ INNER = MIXED[MIXED.index(b"From: dalam"):MIXED.index(b"\r\n--batas\r\nContent-T
 class ImapCase(Case):
     @classmethod
     def setUpClass(cls):
-        cls.server = Instance("satu.test", "127.0.0.2", settings=cls.settings)
+        cls.server = Instance("satu.test", "127.0.0.2", settings=dict(cls.settings, auth_scram="never"))
         cls.server.__enter__()
         cls.users = 0
 

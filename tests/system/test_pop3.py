@@ -29,7 +29,8 @@ def wire(text):
 class Pop3(Case):
     @classmethod
     def setUpClass(cls):
-        cls.server = Instance("satu.test", "127.0.0.2", settings={"pop3_timeout": "10m", "pop3_linger": "1s"})
+        cls.server = Instance("satu.test", "127.0.0.2", settings={
+            "pop3_timeout": "10m", "pop3_linger": "1s", "auth_scram": "never"})
         cls.server.__enter__()
 
     @classmethod

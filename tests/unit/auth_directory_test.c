@@ -4,6 +4,7 @@
 
 #include "auth/directory.h"
 #include "auth/password.h"
+#include "common/base64.h"
 
 /* A system with a few users of its own. */
 static enum found
@@ -363,6 +364,7 @@ passwords_are_checked_where_the_account_is(void **state)
 	struct scene scene;
 	struct err err;
 
+	static const struct password_method method = {PASSWORD_BLOWFISH, 0};
 	static const struct {
 		const char *login, *password;
 		enum found found;
@@ -385,7 +387,7 @@ passwords_are_checked_where_the_account_is(void **state)
 	};
 
 	(void)state;
-	assert_true(password_make(PASSWORD_BLOWFISH, STR("virtual"), stored, sizeof stored, &err));
+	assert_true(password_make(&method, STR("virtual"), stored, sizeof stored, &err));
 	(void)snprintf(users, sizeof users, "baru@satu.test:%s\nlocked@satu.test:!%s\nsolo:%s\n", stored, stored, stored);
 	scene_open(&scene, MIXED, users, NULL);
 	for (size_t i = 0; i < ROWS(rows); i++) {
@@ -437,6 +439,119 @@ uids_have_names(void **state)
 	scene_close(&scene);
 }
 
+#define KEYS_256 \
+	"{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=," \
+	"wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
+#define VIRTUAL "[domain satu.test]\naccounts = virtual\n"
+
+static void
+scram_is_offered_when_everybody_can_use_it(void **state)
+{
+	static const struct {
+		const char *conf, *users;
+		unsigned offers;
+	} rows[] = {
+	    {VIRTUAL, "baru@satu.test:" KEYS_256 "\nx@satu.test:!\ny@satu.test:\n", CHECK_OFFER(SCRAM_SHA_256)},
+	    {VIRTUAL, "baru@satu.test:" KEYS_256 "\nx@satu.test:$6$abcdefgh$x\n", 0},
+	    {MIXED, "baru@satu.test:" KEYS_256 "\n", 0},
+	    {VIRTUAL, "x@satu.test:!\n", 0},
+	    {VIRTUAL, NULL, 0},
+	    {"auth_scram = always\n" MIXED, NULL, CHECK_OFFER(SCRAM_SHA_256) | CHECK_OFFER(SCRAM_SHA_1)},
+	    {"auth_scram = never\n" VIRTUAL, "baru@satu.test:" KEYS_256 "\n", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct scene scene;
+
+		scene_open(&scene, rows[i].conf, rows[i].users, NULL);
+		directory_refresh(&scene.directory);
+		assert_int_equal(directory_offers(&scene.directory), rows[i].offers);
+		scene_close(&scene);
+	}
+}
+
+/* The whole `iterations,salt`. */
+static struct str
+salt_of(struct scene *scene, const char *login)
+{
+	static struct buf out;
+	struct err err;
+
+	buf_clear(&out);
+	buf_init(&out, 200);
+	assert_int_equal(directory_salt(&scene->directory, str_from(login), SCRAM_SHA_256, &out, &err), FOUND);
+	return buf_str(&out);
+}
+
+static void
+who_does_not_exist_has_a_salt_too_and_always_the_same(void **state)
+{
+	static const char *const unknown[] = {"x@satu.test", "locked@satu.test", "crypt@satu.test", "x@else.test", "root",
+	    "../x", "baru+x@satu.test", "a b"};
+	struct scene scene;
+	char first[100];
+
+	(void)state;
+	scene_open(&scene, VIRTUAL,
+	    "baru@satu.test:" KEYS_256 "\nlocked@satu.test:!" KEYS_256 "\ncrypt@satu.test:$6$abcdefgh$x\n", NULL);
+	assert_str(salt_of(&scene, "baru@satu.test"), STR("4096,W22ZaJ0SNY7soEsUEjb6gQ=="));
+	assert_str(salt_of(&scene, "BARU"), STR("4096,W22ZaJ0SNY7soEsUEjb6gQ=="));
+	for (size_t i = 0; i < ROWS(unknown); i++) {
+		struct str salt = salt_of(&scene, unknown[i]);
+
+		assert_true(str_starts(salt, STR("4096,")));
+		assert_int_equal(salt.n, 5 + 24);
+		assert_false(str_equal(salt, STR("4096,W22ZaJ0SNY7soEsUEjb6gQ==")));
+		(void)str_copy(first, sizeof first, salt);
+		assert_str(salt_of(&scene, unknown[i]), str_from(first));
+		assert_false(str_equal(salt_of(&scene, unknown[(i + 1) % ROWS(unknown)]), str_from(first)));
+	}
+	(void)str_copy(first, sizeof first, salt_of(&scene, "x@satu.test"));
+	assert_str(salt_of(&scene, "X"), str_from(first)); /* the same account, if there were one */
+	scene.directory.secret[0] ^= 1;
+	assert_false(str_equal(salt_of(&scene, "x@satu.test"), str_from(first)));
+	scene_close(&scene);
+}
+
+static void
+proofs_are_checked_where_the_keys_are(void **state)
+{
+	struct check_request request = {.type = CHECK_PROOF, .subject = STR("baru@satu.test"), .hash = SCRAM_SHA_256,
+	    .messages = STR("n=user,r=rOprNGfwEbeRWgbNEkqO,"
+	                    "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,"
+	                    "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0")};
+	unsigned char signature[SCRAM_DIGEST_MAX];
+	struct account account;
+	struct scene scene;
+	struct buf proof;
+	struct err err;
+
+	(void)state;
+	buf_init(&proof, 64);
+	assert_true(base64_decode(&proof, STR("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=")));
+	request.proof = buf_str(&proof);
+	scene_open(&scene, VIRTUAL, "baru@satu.test:" KEYS_256 "\nlocked@satu.test:!" KEYS_256 "\n", NULL);
+	assert_int_equal(directory_proof(&scene.directory, &request, &account, signature, &err), FOUND);
+	assert_string_equal(account.name, "baru@satu.test");
+	assert_int_equal(signature[0], 0xea); /* of v=6rri... */
+	request.subject = STR("locked@satu.test");
+	assert_int_equal(directory_proof(&scene.directory, &request, &account, signature, &err), FOUND_NOT);
+	request.subject = STR("x@satu.test");
+	assert_int_equal(directory_proof(&scene.directory, &request, &account, signature, &err), FOUND_NOT);
+	request.subject = STR("baru@satu.test");
+	request.hash = SCRAM_SHA_1;
+	request.proof.n = 20;
+	assert_int_equal(directory_proof(&scene.directory, &request, &account, signature, &err), FOUND_NOT);
+	request.hash = SCRAM_SHA_256;
+	request.proof.n = 32;
+	proof.p[31] ^= 1;
+	assert_int_equal(directory_proof(&scene.directory, &request, &account, signature, &err), FOUND_NOT);
+	assert_string_equal(err.text, "wrong password");
+	buf_clear(&proof);
+	scene_close(&scene);
+}
+
 int
 main(void)
 {
@@ -450,6 +565,9 @@ main(void)
 	    cmocka_unit_test(a_postmaster_who_leads_to_nobody_else_is_trouble),
 	    cmocka_unit_test(the_postmaster_of_the_configuration_stands_in),
 	    cmocka_unit_test(passwords_are_checked_where_the_account_is),
+	    cmocka_unit_test(scram_is_offered_when_everybody_can_use_it),
+	    cmocka_unit_test(who_does_not_exist_has_a_salt_too_and_always_the_same),
+	    cmocka_unit_test(proofs_are_checked_where_the_keys_are),
 	    cmocka_unit_test(a_changed_file_counts_at_once),
 	    cmocka_unit_test(uids_have_names),
 	};

@@ -294,7 +294,11 @@ requests_keep_their_limits(void **state)
 	    {.type = CHECK_VERIFY, .subject = STR("a"), .password = STR("p\0")},
 	    {.type = CHECK_VERIFY, .subject = STR("a"), .password = STR("p"), .remote = {longer, 64}},
 	    {.type = CHECK_ANSWER, .subject = STR("a")},
-	    {.type = CHECK_UID + 1, .subject = STR("a")},
+	    {.type = CHECK_OFFERS, .subject = STR("a")},
+	    {.type = CHECK_SALT, .subject = STR("a"), .hash = (enum scram_hash)2},
+	    {.type = CHECK_PROOF, .subject = STR("a"), .hash = SCRAM_SHA_256, .proof = {longer, 20}},
+	    {.type = CHECK_PROOF, .subject = STR("a"), .hash = SCRAM_SHA_1, .proof = {longer, 20}, .messages = {longer, 2049}},
+	    {.type = CHECK_PROOF, .subject = STR("a"), .hash = (enum scram_hash)7, .proof = {longer, 32}},
 	};
 
 	(void)state;
@@ -311,6 +315,33 @@ requests_keep_their_limits(void **state)
 	}
 }
 
+static void
+proofs_come_over_as_they_are(void **state)
+{
+	const struct check_request sent = {.type = CHECK_PROOF, .subject = STR("baru"), .hash = SCRAM_SHA_1,
+	    .proof = STR("01234567890123456\0\1\2"), .messages = STR("n=baru,r=a\0b"), .remote = STR("10.0.0.1")};
+	struct check_answer answer = {.found = FOUND, .value = STR("line"), .signature = STR("\0\1")}, got;
+	struct check_request request;
+	struct buf b;
+	struct msg m;
+
+	(void)state;
+	buf_init(&b, 8192);
+	check_request_write(&b, 1, &sent);
+	assert_true(msg_open(&m, buf_str(&b), -1));
+	assert_true(check_request_read(&m, &request));
+	assert_str(request.proof, sent.proof);
+	assert_str(request.messages, sent.messages);
+	assert_str(request.remote, sent.remote);
+	assert_int_equal(request.hash, SCRAM_SHA_1);
+	check_answer_write(&b, 1, &answer);
+	assert_true(msg_open(&m, buf_str(&b), -1));
+	assert_true(check_answer_read(&m, &got));
+	assert_str(got.value, answer.value);
+	assert_str(got.signature, answer.signature);
+	buf_clear(&b);
+}
+
 int
 main(void)
 {
@@ -321,6 +352,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(a_cancelled_request_is_never_answered, setup, teardown),
 	    cmocka_unit_test_setup_teardown(malformed_answers_are_trouble, setup, teardown),
 	    cmocka_unit_test(requests_keep_their_limits),
+	    cmocka_unit_test(proofs_come_over_as_they_are),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

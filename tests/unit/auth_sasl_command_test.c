@@ -70,7 +70,57 @@ what_is_said_of_the_client_is_kept(void **state)
 	assert_true(command.secured);
 }
 
+static void
+channel_bindings_are_read(void **state)
+{
+	static const struct {
+		struct str words;
+		bool good;
+		size_t n;
+	} rows[] = {
+	    {STR("channel_binding=tls-exporter:AAEC"), true, 1},
+	    {STR("channel_binding=tls-exporter:AAEC\tchannel_binding=tls-server-end-point:AAECAw=="), true, 2},
+	    {STR("channel_binding=a:YQ==\tchannel_binding=b:YQ==\tchannel_binding=c:YQ==\tchannel_binding=d:YQ=="), true, 3},
+	    {STR("channel_binding=tls-exporter:"), false, 0},
+	    {STR("channel_binding=tls-exporter"), false, 0},
+	    {STR("channel_binding=:YQ=="), false, 0},
+	    {STR("channel_binding=x:YQ"), false, 0},
+	    {STR("channel_binding=x:"
+		 "MDEyMzQ1Njc4OTAxMDEyMzQ1Njc4OTAxMDEyMzQ1Njc4OTAxMDEyMzQ1Njc4OTAxMDEyMzQ1Njc4OTAxMDEyMzQ1Njc4OTAx"), false, 0},
+	    {STR("channel_binding=a-kind-with-a-name-of-32-bytes--:YQ=="), false, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct sasl_command command;
+		char line[512];
+
+		(void)snprintf(line, sizeof line, "AUTH\t1\tPLAIN\t%.*s\tresp=YQ==", STR_FMT(rows[i].words));
+		assert_int_equal(sasl_command_parse(&command, str_from(line)), rows[i].good);
+		if (!rows[i].good)
+			continue;
+		assert_int_equal(command.facts.nbindings, rows[i].n);
+		if (i == 1) {
+			assert_string_equal(command.facts.bindings[1].type, "tls-server-end-point");
+			assert_int_equal(command.facts.bindings[1].n, 4);
+			assert_memory_equal(command.facts.bindings[1].bytes, "\0\1\2\3", 4);
+		}
+	}
+}
+
 /* --- mechanisms ------------------------------------------------------------------------------------------------------ */
+
+static struct buf challenge;
+
+static enum mech_result
+feed(struct mech *mech, const struct str *response)
+{
+	static const struct mech_facts facts = {.nbindings = 0};
+
+	buf_clear(&challenge);
+	buf_init(&challenge, 100);
+	return mech_feed(mech, &facts, response, &challenge);
+}
 
 static void
 plain_takes_name_and_password(void **state)
@@ -94,11 +144,10 @@ plain_takes_name_and_password(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ROWS(rows); i++) {
-		struct str challenge;
 		struct mech mech;
 
 		assert_true(mech_begin(&mech, STR("plain")));
-		assert_int_equal(mech_feed(&mech, &rows[i].message, &challenge), rows[i].result);
+		assert_int_equal(feed(&mech, &rows[i].message), rows[i].result);
 		if (rows[i].login == NULL)
 			continue;
 		assert_string_equal(mech.login, rows[i].login);
@@ -109,38 +158,38 @@ plain_takes_name_and_password(void **state)
 static void
 plain_without_a_response_asks_for_it(void **state)
 {
-	struct str message = STR("\0a\0b"), challenge;
+	struct str message = STR("\0a\0b");
 	struct mech mech;
 
 	(void)state;
 	assert_true(mech_begin(&mech, STR("PLAIN")));
-	assert_int_equal(mech_feed(&mech, NULL, &challenge), MECH_CHALLENGE);
-	assert_str(challenge, STR(""));
-	assert_int_equal(mech_feed(&mech, &message, &challenge), MECH_CREDENTIALS);
+	assert_int_equal(feed(&mech, NULL), MECH_CHALLENGE);
+	assert_str(buf_str(&challenge), STR(""));
+	assert_int_equal(feed(&mech, &message), MECH_CREDENTIALS);
 }
 
 static void
 login_asks_for_one_after_the_other(void **state)
 {
-	struct str name = STR("baru"), password = STR("rahasia"), empty = STR(""), challenge;
+	struct str name = STR("baru"), password = STR("rahasia"), empty = STR("");
 	struct mech mech;
 
 	(void)state;
 	assert_true(mech_begin(&mech, STR("LOGIN")));
-	assert_int_equal(mech_feed(&mech, NULL, &challenge), MECH_CHALLENGE);
-	assert_str(challenge, STR("Username:"));
-	assert_int_equal(mech_feed(&mech, &name, &challenge), MECH_CHALLENGE);
-	assert_str(challenge, STR("Password:"));
-	assert_int_equal(mech_feed(&mech, &password, &challenge), MECH_CREDENTIALS);
+	assert_int_equal(feed(&mech, NULL), MECH_CHALLENGE);
+	assert_str(buf_str(&challenge), STR("Username:"));
+	assert_int_equal(feed(&mech, &name), MECH_CHALLENGE);
+	assert_str(buf_str(&challenge), STR("Password:"));
+	assert_int_equal(feed(&mech, &password), MECH_CREDENTIALS);
 	assert_string_equal(mech.login, "baru");
 	assert_string_equal(mech.password, "rahasia");
 	mech_clear(&mech);
 	assert_string_equal(mech.password, "");
 	assert_true(mech_begin(&mech, STR("LOGIN")));
-	assert_int_equal(mech_feed(&mech, &name, &challenge), MECH_CHALLENGE);
-	assert_int_equal(mech_feed(&mech, &empty, &challenge), MECH_MALFORMED);
+	assert_int_equal(feed(&mech, &name), MECH_CHALLENGE);
+	assert_int_equal(feed(&mech, &empty), MECH_MALFORMED);
 	assert_true(mech_begin(&mech, STR("LOGIN")));
-	assert_int_equal(mech_feed(&mech, &empty, &challenge), MECH_MALFORMED);
+	assert_int_equal(feed(&mech, &empty), MECH_MALFORMED);
 }
 
 static void
@@ -160,6 +209,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(lines_are_taken_apart),
 	    cmocka_unit_test(what_is_said_of_the_client_is_kept),
+	    cmocka_unit_test(channel_bindings_are_read),
 	    cmocka_unit_test(plain_takes_name_and_password),
 	    cmocka_unit_test(plain_without_a_response_asks_for_it),
 	    cmocka_unit_test(login_asks_for_one_after_the_other),

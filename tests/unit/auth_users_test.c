@@ -72,6 +72,8 @@ a_wrong_line_is_reported_and_left_out(void **state)
 	    {"baru:" HASH ":-5", "users:1: not a uid or gid (1 to 4294967294) \"-5\"\n"},
 	    {"baru:" HASH ":1:4294967295", "users:1: not a uid or gid (1 to 4294967294) \"4294967295\"\n"},
 	    {"baru:" HASH ":1:1::home", "users:1: not an absolute path: \"home\"\n"},
+	    {"baru:" HASH "::::::scram-sha-1=4096,QSXCR+Q6sek8bf92,x,y",
+		"users:1: malformed keys of SCRAM-SHA-1 for \"baru\"\n"},
 	    {"baru:" HASH ":::::: userdb_mail=mbox:~/m", "users:1: not the path of a Maildir \"mbox:~/m\"\n"},
 	};
 
@@ -89,6 +91,36 @@ a_wrong_line_is_reported_and_left_out(void **state)
 		users_clear(&users);
 		buf_clear(&problems);
 	}
+}
+
+#define KEYS_256 \
+	"{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=," \
+	"wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
+#define KEYS_1 "4096,QSXCR+Q6sek8bf92,6dlGYMOdZcOPutkcNY8U2g7vK9Y=,D+CSWLOshSulAsxiupA+qs2/fTE="
+
+static void
+it_is_known_who_can_use_scram(void **state)
+{
+	struct scram_keys keys;
+	struct users users;
+	struct buf problems;
+
+	(void)state;
+	parse(&users,
+	    "a:" KEYS_256 "\nb:" KEYS_256 "::::::scram-sha-1=" KEYS_1 "\nc:{SCRAM-SHA-1}" KEYS_1 "\nd:" HASH "\n"
+	    "e:\nf:!" KEYS_256 "::::::scram-sha-1=" KEYS_1 "\n",
+	    &problems);
+	assert_str(buf_str(&problems), STR(""));
+	assert_int_equal(users.nopen, 4);
+	assert_int_equal(users.nkeys[SCRAM_SHA_256], 2);
+	assert_int_equal(users.nkeys[SCRAM_SHA_1], 2);
+	assert_true(user_keys(users_find(&users, STR("b")), SCRAM_SHA_1, &keys));
+	assert_int_equal(keys.salt_bytes, 12);
+	assert_false(user_keys(users_find(&users, STR("a")), SCRAM_SHA_1, &keys));
+	assert_false(user_keys(users_find(&users, STR("e")), SCRAM_SHA_256, &keys));
+	assert_false(user_keys(users_find(&users, STR("f")), SCRAM_SHA_1, &keys));
+	users_clear(&users);
+	buf_clear(&problems);
 }
 
 static void
@@ -148,6 +180,11 @@ editing_leaves_all_other_lines_as_they_are(void **state)
 	    {STR("a:h\nb:i\n"), USERS_PASSWD, STR("b"), STR("new"), true, STR("a:h\nb:new\n")},
 	    {STR("a:h\n"), USERS_PASSWD, STR("b"), STR("new"), false, STR("")},
 	    {STR("a\n"), USERS_PASSWD, STR("a"), STR("new"), true, STR("a:new\n")},
+	    {STR("a:h\n"), USERS_PASSWD, STR("a"), STR("new scram-sha-1=k"), true, STR("a:new::::::scram-sha-1=k\n")},
+	    {STR("a:h:1:2:x:/h:s:p=1 scram-sha-1=old q=2\n"), USERS_PASSWD, STR("a"), STR("new"), true,
+	        STR("a:new:1:2:x:/h:s:p=1 q=2\n")},
+	    {STR("a:h:1:2:x:/h:s:scram-sha-1=old p=1:2\n"), USERS_PASSWD, STR("a"), STR("new scram-sha-1=k"), true,
+	        STR("a:new:1:2:x:/h:s:p=1:2 scram-sha-1=k\n")},
 	    {STR("x:1\na:h\n# a\ny:2"), USERS_DELETE, STR("a"), STR_NONE, true, STR("x:1\n# a\ny:2\n")},
 	    {STR("x:1\n"), USERS_DELETE, STR("a"), STR_NONE, false, STR("")},
 	};
@@ -174,6 +211,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_line_has_the_fields_of_passwd),
 	    cmocka_unit_test(a_wrong_line_is_reported_and_left_out),
+	    cmocka_unit_test(it_is_known_who_can_use_scram),
 	    cmocka_unit_test(of_two_lines_for_a_name_the_first_holds),
 	    cmocka_unit_test(many_users_are_all_found),
 	    cmocka_unit_test(editing_leaves_all_other_lines_as_they_are),

@@ -128,7 +128,7 @@ a_login_is_asked_and_granted(void **state)
 	assert_true(try(&scene, 0, "AGEAYg=="));
 	settle(scene.loop);
 	(void)snprintf(expected, sizeof expected,
-	    "VERSION\t1\t2\nCPID\t%d\nAUTH\t1\tPLAIN\tservice=imap\tsecured\tlip=10.0.0.1\trip=10.0.0.2\tresp=AGEAYg==\n",
+	    "VERSION\t1\t2\nCPID\t%d\nAUTH\t1\tPLAIN\tservice=imap\tsecured=tls\tlip=10.0.0.1\trip=10.0.0.2\tresp=AGEAYg==\n",
 	    (int)getpid());
 	assert_str(buf_str(&scene.server.in), str_from(expected));
 	said(&scene, HELLO "OK\t1\tuser=ba\001tru\tother\n");
@@ -137,7 +137,7 @@ a_login_is_asked_and_granted(void **state)
 	assert_int_equal(scene.tried[0].id, 1);
 	assert_string_equal(scene.tried[0].user, "ba\tru");
 	assert_str(sasl_client_cookie(scene.client), STR("c0ffee"));
-	assert_str(sasl_client_mechanisms(scene.client), STR("PLAIN X-OWN"));
+	assert_str(sasl_client_mechanisms(scene.client, SASL_OFFER_PLAIN), STR("PLAIN X-OWN"));
 	scene_close(&scene);
 }
 
@@ -192,7 +192,60 @@ what_is_not_base64_is_not_sent(void **state)
 	assert_false(sasl_start(scene.client, &scene.tried[0].request, &peer, STR("PLAIN\tx"), NULL, answered));
 	assert_false(sasl_start(scene.client, &scene.tried[0].request, &peer, STR(""), &response, answered));
 	settle(scene.loop);
-	assert_int_equal(scene.server.accepted, 0);
+	assert_int_equal(str_search(buf_str(&scene.server.in), STR("AUTH")), scene.server.in.n);
+	scene_close(&scene);
+}
+
+static void
+each_peer_is_offered_what_is_safe_for_it(void **state)
+{
+	static const struct {
+		unsigned offers;
+		struct str list;
+	} rows[] = {
+	    {0, STR("")},
+	    {SASL_OFFER_PLAIN, STR("PLAIN OAUTHBEARER")},
+	    {SASL_OFFER_SCRAM, STR("SCRAM-SHA-256")},
+	    {SASL_OFFER_PLAIN | SASL_OFFER_SCRAM, STR("SCRAM-SHA-256 PLAIN OAUTHBEARER")},
+	    {SASL_OFFER_PLAIN | SASL_OFFER_SCRAM | SASL_OFFER_BINDING,
+		STR("SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN OAUTHBEARER")},
+	};
+	struct scene scene;
+	struct str before;
+
+	(void)state;
+	scene_open(&scene);
+	assert_str(sasl_client_mechanisms(scene.client, SASL_OFFER_PLAIN), STR("PLAIN LOGIN"));
+	assert_str(sasl_client_mechanisms(scene.client, SASL_OFFER_SCRAM), STR(""));
+	settle(scene.loop); /* nobody has asked yet */
+	said(&scene, "VERSION\t1\t2\nMECH\tSCRAM-SHA-256-PLUS\tmutual-auth\tchannel-binding\tprivate\n"
+	             "MECH\tSCRAM-SHA-256\tmutual-auth\nMECH\tPLAIN\tplaintext\nMECH\tOAUTHBEARER\n"
+	             "MECH\tAPOP\tprivate\tplaintext\nMECH\tDIGEST-MD5\tdictionary\nDONE\n");
+	for (size_t i = 0; i < ROWS(rows); i++)
+		assert_str(sasl_client_mechanisms(scene.client, rows[i].offers), rows[i].list);
+	before = sasl_client_mechanisms(scene.client, SASL_OFFER_PLAIN);
+	for (int i = 0; i < 100; i++)
+		said(&scene, i % 2 ? "MECH\tPLAIN\tplaintext\nDONE\n" : "MECH\tLOGIN\tplaintext\nDONE\n");
+	assert_str(sasl_client_mechanisms(scene.client, SASL_OFFER_PLAIN), STR("PLAIN"));
+	assert_str(before, STR("PLAIN OAUTHBEARER")); /* connections that were made before still have it */
+	scene_close(&scene);
+}
+
+static void
+the_channel_s_bindings_are_told(void **state)
+{
+	static const struct sasl_binding bindings[] = {{"tls-exporter", "\1\2\3", 3}, {"tls-server-end-point", "\4", 1}};
+	struct sasl_peer bound = peer;
+	struct scene scene;
+
+	(void)state;
+	bound.bindings = bindings;
+	bound.nbindings = 2;
+	scene_open(&scene);
+	assert_true(sasl_start(scene.client, &scene.tried[0].request, &bound, STR("SCRAM-SHA-256-PLUS"), NULL, answered));
+	settle(scene.loop);
+	assert_true(str_ends_nocase(buf_str(&scene.server.in),
+	    STR("\tchannel_binding=tls-exporter:AQID\tchannel_binding=tls-server-end-point:BA==\n")));
 	scene_close(&scene);
 }
 
@@ -292,6 +345,8 @@ main(void)
 	    cmocka_unit_test(failures_are_wrong_or_temporary),
 	    cmocka_unit_test(challenges_go_to_and_fro),
 	    cmocka_unit_test(what_is_not_base64_is_not_sent),
+	    cmocka_unit_test(each_peer_is_offered_what_is_safe_for_it),
+	    cmocka_unit_test(the_channel_s_bindings_are_told),
 	    cmocka_unit_test(when_the_server_goes_away_everybody_is_told_to_come_later),
 	    cmocka_unit_test(a_cancelled_login_is_never_answered),
 	    cmocka_unit_test(lines_that_break_the_protocol_end_the_connection),

@@ -22,8 +22,8 @@ open_core(struct front *f, bool tls, bool plain_text, bool resumed)
 	f->core = calloc(1, preauth_protocol.core_size);
 	assert_non_null(f->core);
 	f->core->protocol = &preauth_protocol;
-	f->core->facts = (struct login_facts){.hostname = STR("h"), .mechanisms = STR("PLAIN LOGIN"), .tls = tls,
-	    .can_start_tls = true, .plain_text = plain_text, .resumed = resumed};
+	f->core->facts = (struct login_facts){.hostname = STR("h"), .tls = tls,
+	    .mechanisms = plain_text ? STR("PLAIN LOGIN") : STR_NONE, .can_start_tls = true, .plain_text = plain_text, .resumed = resumed};
 	buf_init(&f->core->out, 16384);
 	preauth_protocol.open(f->core);
 	take_output(f);

@@ -92,7 +92,7 @@ drive(struct run *r)
 }
 
 static const struct login_facts plain = {
-    .hostname = {"satu.test", 9}, .mechanisms = {"PLAIN LOGIN", 11}, .can_start_tls = true};
+    .hostname = {"satu.test", 9}, .can_start_tls = true};
 static const struct login_facts secure = {
     .hostname = {"satu.test", 9}, .mechanisms = {"PLAIN LOGIN", 11}, .tls = true, .plain_text = true};
 

@@ -1,0 +1,261 @@
+"""SASL as clients of SMTP, IMAP and POP3 see it: SCRAM and what else needs more than a password on the wire."""
+
+import base64
+import imaplib
+import os
+import poplib
+import shutil
+import smtplib
+import statistics
+import subprocess
+import time
+import unittest
+
+import scram
+from suite import PASSWORD, Case, Instance, letter, wait_for
+
+
+def b64(value):
+    return base64.b64encode(value).decode()
+
+
+def offered(client):
+    client.ehlo()
+    return client.esmtp_features.get("auth", "").split()
+
+
+class Sasl(Case):
+    settings = {"auth_failure_delay": "0"}
+    sections = ""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Instance("satu.test", "127.0.0.2", settings=cls.settings, sections=cls.sections)
+        cls.server.__enter__()
+        cls.prepare()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.__exit__(None, None, None)
+
+    @classmethod
+    def prepare(cls):
+        cls.baru = cls.server.add_user("baru")
+        cls.server.merpati("user", "passwd", "--sha1", cls.baru, input=PASSWORD + "\n")
+        cls.wait_offer("SCRAM-SHA-1")
+
+    @classmethod
+    def wait_offer(cls, mechanism, there=True):
+        def look():
+            with cls.server.smtp("submissions") as client:
+                return (mechanism in offered(client)) == there
+        wait_for(look, "%s to be%s on offer" % (mechanism, "" if there else " no longer"))
+
+    def auth(self, mechanism, client, kind="submissions"):
+        with self.server.smtp(kind) as connection:
+            connection.ehlo()
+            return scram.smtp_auth(connection, mechanism, client)
+
+
+class Scram(Sasl):
+    def test_both_hashes_log_in_and_send(self):
+        sent = letter(self.baru, self.baru)
+        for mechanism, hash in (("SCRAM-SHA-256", "sha256"), ("SCRAM-SHA-1", "sha1"), ("scram-sha-256", "sha256")):
+            with self.server.smtp("submissions") as client:
+                client.ehlo()
+                self.assertEqual(scram.smtp_auth(client, mechanism, scram.Client(self.baru, PASSWORD, hash)), 235)
+                client.sendmail(self.baru, [self.baru], sent)
+
+    def test_a_password_on_the_wire_still_does(self):
+        with self.server.smtp("submissions") as client:
+            client.login(self.baru, PASSWORD)
+        with self.server.smtp("submissions") as client, self.assertRaises(smtplib.SMTPAuthenticationError):
+            client.login(self.baru, PASSWORD + "x")
+
+    def test_who_knows_no_password_is_refused(self):
+        for user, password in ((self.baru, "salah"), ("tidak-ada@satu.test", PASSWORD), ("x@else.test", "x"),
+                               ("root", PASSWORD), ("", "x"), ("a" * 300, "x")):
+            with self.subTest(user[:20]):
+                self.assertEqual(self.auth("SCRAM-SHA-256", scram.Client(user, password)), 535)
+        self.server.wait_log(r"SASL SCRAM-SHA-256 authentication failed: .*sasl_username=%s" % self.baru)
+
+    def test_nobody_acts_as_somebody_else(self):
+        self.assertEqual(self.auth("SCRAM-SHA-256", scram.Client(self.baru, PASSWORD, header="n,a=lama@satu.test,")), 535)
+        self.assertEqual(self.auth("SCRAM-SHA-256",
+                                   scram.Client(self.baru, PASSWORD, header="n,a=%s," % self.baru)), 235)
+
+    def server_first(self, user, mechanism="SCRAM-SHA-256"):
+        with self.server.smtp("submissions") as client:
+            client.ehlo()
+            begin = time.monotonic()
+            code, text = client.docmd("AUTH", "%s %s" % (mechanism, b64(scram.Client(user, "x").first())))
+            taken = time.monotonic() - begin
+            self.assertEqual(code, 334)
+            self.assertEqual(client.docmd("*")[0], 501)
+        fields = dict(field.split("=", 1) for field in base64.b64decode(text).decode().split(","))
+        return fields["s"], fields["i"], taken
+
+    def test_unknown_users_have_a_salt_like_anybody_s(self):
+        known, unknown = self.server_first(self.baru), self.server_first("hantu@satu.test")
+        self.assertEqual(known[1], unknown[1])
+        self.assertEqual(len(known[0]), len(unknown[0]))
+        self.assertNotEqual(known[0], unknown[0])
+        self.assertEqual(unknown[0], self.server_first("Hantu@Satu.test")[0])
+        self.assertNotEqual(unknown[0], self.server_first("hantu2@satu.test")[0])
+        self.assertNotEqual(unknown[0], self.server_first("hantu@satu.test", "SCRAM-SHA-1")[0])
+        self.server.restart()
+        self.wait_offer("SCRAM-SHA-256")
+        if os.path.exists("/etc/machine-id"):
+            self.assertEqual(unknown[:2], self.server_first("hantu@satu.test")[:2])
+        self.assertEqual(known[:2], self.server_first(self.baru)[:2])
+
+    def test_refusals_take_the_same_time_whatever_was_wrong(self):
+        for user in (self.baru, "tidak-ada@satu.test", "root"):
+            times = []
+            for _ in range(8):
+                begin = time.monotonic()
+                self.assertEqual(self.auth("SCRAM-SHA-256", scram.Client(user, "salah")), 535)
+                times.append(time.monotonic() - begin)
+            print("%-22s %5.1f ms" % (user, statistics.median(times) * 1000), end="  ", flush=True)
+
+    def test_what_was_heard_once_is_worth_nothing(self):
+        client = scram.Client(self.baru, PASSWORD, nonce="selalu-sama")
+        with self.server.smtp("submissions") as connection:
+            connection.ehlo()
+            _, text = connection.docmd("AUTH", "SCRAM-SHA-256 " + b64(client.first()))
+            final = client.final(base64.b64decode(text))
+            code, text = connection.docmd(b64(final))
+            self.assertTrue(client.is_proved(base64.b64decode(text)))
+            self.assertEqual(connection.docmd("")[0], 235)
+        with self.server.smtp("submissions") as connection:
+            connection.ehlo()
+            self.assertEqual(connection.docmd("AUTH", "SCRAM-SHA-256 " + b64(client.first()))[0], 334)
+            self.assertEqual(connection.docmd(b64(final))[0], 535)
+
+    def test_messages_that_were_changed_on_the_way_are_refused(self):
+        for change in (lambda m: m.replace(b"c=biws", b"c=eSws"), lambda m: m[:-3] + b"A==", lambda m: b"",
+                       lambda m: m.replace(b",p=", b",m=x,p="), lambda m: m + b",x=y", lambda m: b"\0" + m):
+            client = scram.Client(self.baru, PASSWORD)
+            final = client.final
+            client.final = lambda first, final=final, change=change: change(final(first))
+            self.assertEqual(self.auth("SCRAM-SHA-256", client), 535)
+
+    def test_who_gives_up_after_the_proof_is_not_logged_in(self):
+        client = scram.Client(self.baru, PASSWORD)
+        with self.server.smtp("submissions") as connection:
+            connection.ehlo()
+            _, text = connection.docmd("AUTH", "SCRAM-SHA-256 " + b64(client.first()))
+            self.assertEqual(connection.docmd(b64(client.final(base64.b64decode(text))))[0], 334)
+            self.assertEqual(connection.docmd("*")[0], 501)
+            self.assertEqual(connection.docmd("MAIL FROM:<%s>" % self.baru)[0], 530)
+
+    def test_imap_and_pop3_take_it_too(self):
+        for make in (self.imap, self.imap_after_starttls):
+            with self.subTest(make.__name__):
+                client, state = scram.Client(self.baru, PASSWORD), []
+
+                def answer(challenge, client=client, state=state):
+                    state.append(challenge)
+                    if len(state) == 1:
+                        return client.first()
+                    if len(state) == 2:
+                        return client.final(challenge)
+                    self.assertTrue(client.is_proved(challenge))
+                    return b""
+
+                connection = make()
+                self.assertIn("AUTH=SCRAM-SHA-256", connection.capabilities)
+                self.assertEqual(connection.authenticate("SCRAM-SHA-256", answer)[0], "OK")
+                self.assertEqual(connection.select("INBOX")[0], "OK")
+                connection.logout()
+        client = scram.Client(self.baru, PASSWORD)
+        pop = poplib.POP3_SSL(self.server.address, self.server.ports["pop3s"], timeout=20,
+                              context=self.server.tls_context())
+        self.assertIn("SCRAM-SHA-256", pop.capa()["SASL"])
+        challenge = pop._shortcmd("AUTH SCRAM-SHA-256 " + b64(client.first()))
+        challenge = pop._shortcmd(b64(client.final(base64.b64decode(challenge[2:]))))
+        self.assertTrue(client.is_proved(base64.b64decode(challenge[2:])))
+        self.assertTrue(pop._shortcmd("").startswith(b"+OK"))
+        pop.quit()
+
+    def imap(self):
+        return imaplib.IMAP4_SSL(self.server.address, self.server.ports["imaps"], timeout=20,
+                                 ssl_context=self.server.tls_context())
+
+    def imap_after_starttls(self):
+        client = imaplib.IMAP4(self.server.address, self.server.ports["imap"], timeout=20)
+        client.starttls(ssl_context=self.server.tls_context())
+        return client
+
+    # -- clients of others
+
+    def run_client(self, *words, input=b""):
+        if not shutil.which(words[0]):
+            self.skipTest("skipped: there is no " + words[0])
+        done = subprocess.run(words, input=input, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        self.assertEqual(done.returncode, 0, " ".join(words) + "\n" + done.stdout.decode(errors="replace"))
+        return done.stdout
+
+    def test_msmtp_sends(self):
+        for mechanism in ("scram-sha-256", "scram-sha-1", "plain", "login"):
+            with self.subTest(mechanism):
+                self.run_client(
+                    "msmtp", "--host=" + self.server.address, "--port=%d" % self.server.ports["submissions"], "--tls=on",
+                    "--tls-starttls=off", "--tls-trust-file=" + self.server.certificate, "--auth=" + mechanism,
+                    "--user=" + self.baru, "--passwordeval=echo " + PASSWORD, "--from=" + self.baru, self.baru,
+                    input=letter(self.baru, self.baru, mechanism))
+                wait_for(lambda: [m for m in self.server.letters(self.baru) if mechanism.encode() in m], "the letter")
+
+    def test_gsasl_logs_in(self):
+        # its STARTTLS of SMTP comes before EHLO
+        for protocol, kind, tls in (("--smtp", "submission", "--no-starttls"), ("--imap", "imap", "--starttls")):
+            for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-1"):
+                with self.subTest(protocol + " " + mechanism):
+                    said = self.run_client(
+                        "gsasl", protocol, "--connect", "%s:%d" % (self.server.address, self.server.ports[kind]),
+                        tls, "--x509-ca-file=" + self.server.certificate, "--mechanism", mechanism, "--no-cb",
+                        "-a", self.baru, "-z", self.baru, "-p", PASSWORD, "--hostname=satu.test", "--service=smtp")
+                    self.assertIn(b"authentication finished", said.lower())
+
+
+class Offers(Sasl):
+    @classmethod
+    def prepare(cls):
+        cls.baru = cls.server.add_user("baru")
+
+    def test_scram_is_offered_as_long_as_everybody_can_use_it(self):
+        self.wait_offer("SCRAM-SHA-256")
+        with self.server.smtp("submissions") as client:
+            self.assertEqual([name for name in offered(client) if not name.endswith("-PLUS")],
+                             ["SCRAM-SHA-256", "PLAIN", "LOGIN"])
+        self.server.merpati("user", "add", "--scheme", "yescrypt", "lama@satu.test", input=PASSWORD + "\n")
+        self.wait_offer("SCRAM-SHA-256", False)
+        with self.server.smtp("submissions") as client:
+            client.login("lama@satu.test", PASSWORD)
+        # who was told before may still go through with it
+        self.assertEqual(self.auth("SCRAM-SHA-256", scram.Client(self.baru, PASSWORD)), 504)
+        self.server.merpati("user", "passwd", "lama@satu.test", input=PASSWORD + "\n")
+        self.wait_offer("SCRAM-SHA-256")
+        self.assertEqual(self.auth("SCRAM-SHA-256", scram.Client("lama@satu.test", PASSWORD)), 235)
+
+    def test_the_stored_line_is_what_dovecot_reads_too(self):
+        with open(os.path.join(self.server.directory, "users")) as f:
+            self.assertRegex(f.read(), r"(?m)^baru@satu\.test:\{SCRAM-SHA-256\}16384,[A-Za-z0-9+/]{22}==,"
+                                       r"[A-Za-z0-9+/]{43}=,[A-Za-z0-9+/]{43}=::::::$")
+
+    def test_a_new_password_takes_the_old_keys_away(self):
+        name = "tiga@satu.test"
+        self.server.merpati("user", "add", "--sha1", name, input="satu\n")
+        self.server.merpati("user", "passwd", name, input="dua\n")
+        with open(os.path.join(self.server.directory, "users")) as f:
+            self.assertNotIn("scram-sha-1", f.read())
+
+
+class SystemAccounts(Case):
+    def test_scram_is_not_offered_where_the_system_has_the_passwords(self):
+        with Instance("satu.test", "127.0.0.2", accounts="system") as server, server.smtp("submissions") as client:
+            self.assertEqual(offered(client), ["PLAIN", "LOGIN"])
+
+
+if __name__ == "__main__":
+    unittest.main()
