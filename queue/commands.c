@@ -7,6 +7,7 @@
 #include "queue/intake.h"
 #include "queue/outcome.h"
 #include "queue/route.h"
+#include "queue/wake.h"
 
 static enum control_status
 status_of(const struct err *err)
@@ -120,6 +121,7 @@ static const struct {
     [CONTROL_HOLD] = {"hold", hold},
     [CONTROL_RELEASE] = {"release", release},
     [CONTROL_DELETE] = {"delete", delete},
+    [CONTROL_WAKE] = {"wake", NULL},
 };
 
 static const char *const status_texts[CONTROL_STATUSES] = {
@@ -143,6 +145,8 @@ run(struct queue *q, const struct control_request *request)
 	struct queue_id id;
 	enum control_status status;
 
+	if (request->verb == CONTROL_WAKE)
+		return wake_site(q->wake, request->id, false) ? CONTROL_DONE : CONTROL_FAILED;
 	if (request->id.n == 0)
 		return request->verb == CONTROL_RETRY ? retry_all(q) : CONTROL_NOT_SO;
 	if (!queue_id_parse(&id, request->id))

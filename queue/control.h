@@ -1,6 +1,6 @@
 /*
  * The postmaster's commands to queued, over the `queue` socket, as messages of common/msg.h with one answer each. Only
- * root and the queue's own user are heard.
+ * root and the queue's own user are heard. smtpd, which is not, has the `poke` socket: common/poke.h.
  */
 #ifndef QUEUE_CONTROL_H
 #define QUEUE_CONTROL_H
@@ -19,6 +19,7 @@ enum control_verb {
 	CONTROL_HOLD,	 /* not to be tried until released */
 	CONTROL_RELEASE, /* from hold */
 	CONTROL_DELETE,	 /* without notification */
+	CONTROL_WAKE,	 /* what waits for a site, now: .id is the target of queue/wake.h */
 	CONTROL_VERBS,
 };
 

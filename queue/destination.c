@@ -104,6 +104,17 @@ destination_ask(struct destinations *ds, struct destination_query *query, struct
 	return NULL;
 }
 
+struct str
+destination_site(const struct destinations *ds, struct str domain)
+{
+	struct destination probe = {.domain = lower_dup(domain)};
+	struct destination_domains domains = ds->domains; /* the tree's macros know no const */
+	const struct destination *d = RB_FIND(destination_domains, &domains, &probe);
+
+	free(probe.domain);
+	return d != NULL && d->is_answered && d->site != NULL ? str_from(d->site) : STR("");
+}
+
 static void
 forget_oldest(struct destinations *ds, const struct destination *but)
 {

@@ -58,6 +58,8 @@ void destinations_clear(struct destinations *ds);
 /* The answer if it is known; NULL: it is asked for, and query->answered will be called. */
 const struct destination *destination_ask(struct destinations *ds, struct destination_query *query, struct str domain,
     uint64_t now_ms);
+/* The site's key if it is known already, however old the answer; else empty. Borrowed until the next call. */
+struct str destination_site(const struct destinations *ds, struct str domain);
 /* A worker's answer; unknown ids (answered by another meanwhile) are ignored. */
 void destination_answer(struct destinations *ds, uint32_t id, const struct job_site *site, uint64_t now_ms);
 /* Asks again for all that is unanswered: a worker came, or went with our questions. */

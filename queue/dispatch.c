@@ -12,6 +12,7 @@
 #include "queue/control.h"
 #include "queue/outcome.h"
 #include "queue/route.h"
+#include "queue/timing.h"
 
 /* A message with which so many workers died is not tried again at once. */
 #define DEATHS_MAX 3
@@ -222,6 +223,12 @@ start_next(struct dispatch *dispatch)
 		return false;
 	d = container_of(job, struct delivery, job);
 	m = d->message;
+	if (timing_is_late(&m->envelope, queue_now_ms())) {
+		schedule_done(&q->schedule, job, SCHEDULE_UNTOLD, loop_now_ms(q->loop));
+		route_fail(d, STR("5.4.7"), STR("the message was not delivered by the time that was asked for"));
+		outcome_progress(m);
+		return true;
+	}
 	switch (start(dispatch, d, &err)) {
 	case STARTED:
 		return true;

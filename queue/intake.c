@@ -9,9 +9,12 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/poke.h"
 #include "queue/notice.h"
+#include "queue/outcome.h"
 #include "queue/queue_log.h"
 #include "queue/route.h"
+#include "queue/wake.h"
 
 /* How often incoming/ is looked at, for notices that were lost. */
 #define SCAN_INTERVAL_MS 5000
@@ -28,7 +31,6 @@
 /* What is done in one turn of the loop. */
 #define TURN_MESSAGES 32
 #define TURN_BYTES (1024 * 1024)
-#define POKE_BYTES 4096
 /* Messages that wait for their turn keep their files open up to this. */
 #define OPEN_MAX 300
 /* In memory at a time, over all messages. */
@@ -53,6 +55,10 @@ struct intake {
 	bool retry_all;	    /* whatever the time */
 	uint64_t next_scan_ms;
 	struct due_tree due;
+	/* Directories that may lie further ahead than any retry, because something in them is not released before. */
+	struct due_tree releases;
+	bool looks_ahead; /* the directory under way is taken before its time, but for what is not released */
+	bool left_some;	  /* of those */
 	TAILQ_HEAD(, message) loading; /* large ones, of which there is more to read */
 	uint64_t longest_retry_s;
 };
@@ -95,6 +101,15 @@ put_off(struct intake *intake, const struct queue_id *id)
 		log_error("%s: %s", id->text, err.text);
 }
 
+/* A filter wanted it on hold and it was not yet; or it is not to be tried before its time. */
+static bool
+is_not_for_now(struct message *m)
+{
+	if (m->envelope.hold.p != NULL && m->envelope.held_ms == 0)
+		m->wish = MESSAGE_WISH_HOLD;
+	return m->wish == MESSAGE_WISH_HOLD || m->envelope.release_ms > queue_now_ms();
+}
+
 static void
 loaded(struct message *m)
 {
@@ -107,7 +122,10 @@ loaded(struct message *m)
 	queue_log_active(m->id.text, &m->envelope);
 	if (q->nopen > OPEN_MAX)
 		message_close(m);
-	route_message(q->routes, m);
+	if (is_not_for_now(m))
+		outcome_untried(m);
+	else
+		route_message(q->routes, m);
 }
 
 /* Reads on; the message is gone when it turns out to be none. */
@@ -271,14 +289,24 @@ has_room_for_retry(const struct queue *q)
 	return has_room(q) && q->nretries < q->conf->queue.active_limit / 2;
 }
 
+bool
+intake_has_room(const struct intake *intake)
+{
+	return has_room_for_retry(intake->queue);
+}
+
 static void
-poked(struct intake *intake, struct str ids)
+poked(struct intake *intake, struct str lines)
 {
 	struct str token;
 
-	while (str_token(&ids, '\n', &token)) {
+	while (str_token(&lines, '\n', &token)) {
 		struct queue_id id;
 
+		if (str_starts(token, STR(POKE_WAKE))) {
+			(void)wake_site(intake->queue->wake, str_skip(token, sizeof POKE_WAKE - 1), true);
+			continue;
+		}
 		if (token.n == 0 || !queue_id_parse(&id, token))
 			continue;
 		if (has_room(intake->queue))
@@ -292,7 +320,7 @@ static void
 poke_ready(struct loop_io *io, unsigned events)
 {
 	struct intake *intake = container_of(io, struct intake, poke);
-	char bytes[POKE_BYTES];
+	char bytes[POKE_MAX_BYTES];
 
 	(void)events;
 	for (int i = 0; i < TURN_MESSAGES; i++) {
@@ -314,11 +342,36 @@ take_active(struct intake *intake, const struct queue_id *id)
 		take(intake, id, true);
 }
 
+/* Without moving it: what its envelope says. Anything odd about it is found when it is taken. */
+static bool
+is_unreleased(struct intake *intake, const struct queue_id *id, const struct spool_time *time)
+{
+	struct envelope_source source;
+	struct envelope e;
+	struct err err;
+	int fd = spool_open_deferred(&intake->queue->spool, id, time, &err);
+	bool unreleased;
+
+	if (fd < 0)
+		return false;
+	envelope_source_init(&source, fd);
+	source.skips_content = true;
+	envelope_init(&e, MESSAGE_ENVELOPE_MAX_BYTES, MESSAGE_RECIPIENTS_MAX, &intake->queue->hash_key);
+	unreleased = envelope_load(&e, &source, SIZE_MAX - 1, &err) == ENVELOPE_LOADED && e.release_ms > queue_now_ms();
+	envelope_clear(&e);
+	(void)close(fd);
+	return unreleased;
+}
+
 static void
 take_deferred(struct intake *intake, const struct queue_id *id, const struct spool_time *time)
 {
 	struct err err;
 
+	if (intake->looks_ahead && is_unreleased(intake, id, time)) {
+		intake->left_some = true;
+		return;
+	}
 	if (spool_undefer(&intake->queue->spool, id, time, &err))
 		intake_take(intake, id);
 	else
@@ -347,19 +400,19 @@ scan_step(struct intake *intake, struct spool_scan *scan)
 }
 
 static void
-due_remove(struct intake *intake, struct due *due)
+due_remove(struct due_tree *tree, struct due *due)
 {
-	(void)RB_REMOVE(due_tree, &intake->due, due);
+	(void)RB_REMOVE(due_tree, tree, due);
 	free(due);
 }
 
 static struct due *
-due_add(struct intake *intake, const struct spool_time *time, uint64_t time_s)
+due_add(struct due_tree *tree, const struct spool_time *time, uint64_t time_s)
 {
 	struct due probe = {.time_s = time_s}, *due;
 
 	/* Its second may be taken by one that is looked at again: any other near it does as well. */
-	while ((due = RB_FIND(due_tree, &intake->due, &probe)) != NULL && strcmp(due->time.text, time->text) != 0)
+	while ((due = RB_FIND(due_tree, tree, &probe)) != NULL && strcmp(due->time.text, time->text) != 0)
 		probe.time_s++;
 	if (due != NULL)
 		return due;
@@ -367,25 +420,30 @@ due_add(struct intake *intake, const struct spool_time *time, uint64_t time_s)
 	if (due == NULL)
 		fatal("out of memory for the times of the queue");
 	*due = (struct due){.time_s = probe.time_s, .time = *time};
-	(void)RB_INSERT(due_tree, &intake->due, due);
+	(void)RB_INSERT(due_tree, tree, due);
 	return due;
 }
 
 static void
 due_again(struct intake *intake, const struct spool_time *time)
 {
-	due_add(intake, time, queue_now_ms() / 1000 + LOOK_AGAIN_S)->again = true;
+	due_add(&intake->due, time, queue_now_ms() / 1000 + LOOK_AGAIN_S)->again = true;
 }
 
 /*
- * A directory further ahead than any retry is there because the clock was set back since: what is in it is tried now,
- * and gets a sensible time.
+ * A directory further ahead than any retry is there because the clock was set back since, or because something in it is not
+ * released before: what is not that is tried now, and gets a sensible time. *tree: which it is of.
  */
 static struct due *
-due_next(struct intake *intake, uint64_t now_s)
+due_next(struct intake *intake, uint64_t now_s, struct due_tree **tree)
 {
 	struct due *first = RB_MIN(due_tree, &intake->due), *last = RB_MAX(due_tree, &intake->due);
+	struct due *release = RB_MIN(due_tree, &intake->releases);
 
+	*tree = &intake->releases;
+	if (release != NULL && release->time_s <= now_s)
+		return release;
+	*tree = &intake->due;
 	if (first == NULL)
 		return NULL;
 	if (first->time_s <= now_s)
@@ -400,19 +458,23 @@ due_next(struct intake *intake, uint64_t now_s)
 static bool
 scan_due(struct intake *intake)
 {
-	struct due *due = due_next(intake, queue_now_ms() / 1000);
+	uint64_t now_s = queue_now_ms() / 1000;
+	struct due_tree *tree;
+	struct due *due = due_next(intake, now_s, &tree);
 	struct err err;
 
 	if (due == NULL) {
 		intake->retry_all = false;
 		return false;
 	}
+	intake->looks_ahead = due->time_s > now_s;
+	intake->left_some = false;
 	if (!spool_scan_open(&intake->queue->spool, &intake->deferred, SPOOL_DEFERRED, &due->time, &err) &&
 	    err.errnum != ENOENT) {
 		log_error("%s", err.text);
 		due_again(intake, &due->time);
 	}
-	due_remove(intake, due);
+	due_remove(tree, due);
 	return true;
 }
 
@@ -420,7 +482,9 @@ scan_due(struct intake *intake)
 static void
 due_done(struct intake *intake)
 {
-	if (!spool_time_remove(&intake->queue->spool, &intake->deferred.time))
+	if (intake->left_some)
+		intake_release(intake, &intake->deferred.time);
+	else if (!spool_time_remove(&intake->queue->spool, &intake->deferred.time))
 		due_again(intake, &intake->deferred.time);
 	spool_scan_close(&intake->deferred);
 }
@@ -483,16 +547,26 @@ step_loading(struct intake *intake)
 
 static void clock_expired(struct loop_timer *timer);
 
+static uint64_t
+next_due_ms(struct intake *intake)
+{
+	struct due *retry = RB_MIN(due_tree, &intake->due), *release = RB_MIN(due_tree, &intake->releases);
+	uint64_t retry_s = retry != NULL ? retry->time_s : UINT64_MAX / 1000;
+	uint64_t release_s = release != NULL ? release->time_s : UINT64_MAX / 1000;
+
+	return (retry_s < release_s ? retry_s : release_s) * 1000;
+}
+
 static void
 clock_set(struct intake *intake)
 {
 	uint64_t now_ms = queue_now_ms(), after_ms = SCAN_INTERVAL_MS;
-	struct due *first = RB_MIN(due_tree, &intake->due);
+	uint64_t next_ms = next_due_ms(intake);
 
-	if (first != NULL && first->time_s * 1000 <= now_ms)
+	if (next_ms <= now_ms)
 		after_ms = has_room_for_retry(intake->queue) ? 1 : SCAN_INTERVAL_MS;
-	else if (first != NULL && first->time_s * 1000 - now_ms < after_ms)
-		after_ms = first->time_s * 1000 - now_ms;
+	else if (next_ms - now_ms < after_ms)
+		after_ms = next_ms - now_ms;
 	loop_timer_set(intake->queue->loop, &intake->clock, after_ms, clock_expired);
 }
 
@@ -538,21 +612,35 @@ clock_expired(struct loop_timer *timer)
 void
 intake_room(struct intake *intake)
 {
+	struct due_tree *tree;
+
 	if (intake->active.dir != NULL || intake->incoming.dir != NULL || intake->scan_incoming ||
-	    intake->deferred.dir != NULL || due_next(intake, queue_now_ms() / 1000) != NULL)
+	    intake->deferred.dir != NULL || due_next(intake, queue_now_ms() / 1000, &tree) != NULL)
 		intake_wake(intake);
 }
 
-void
-intake_due(struct intake *intake, const struct spool_time *time)
+static void
+due_tell(struct intake *intake, struct due_tree *tree, const struct spool_time *time)
 {
 	struct spool_time parsed;
 	uint64_t time_s;
 
 	if (!spool_time_parse(str_from(time->text), &parsed, &time_s))
 		return;
-	(void)due_add(intake, &parsed, time_s);
+	(void)due_add(tree, &parsed, time_s);
 	clock_set(intake);
+}
+
+void
+intake_due(struct intake *intake, const struct spool_time *time)
+{
+	due_tell(intake, &intake->due, time);
+}
+
+void
+intake_release(struct intake *intake, const struct spool_time *time)
+{
+	due_tell(intake, &intake->releases, time);
 }
 
 void
@@ -577,7 +665,7 @@ list_deferred(struct intake *intake)
 		fatal("%s", err.text);
 	while ((name = spool_scan_next(&scan)) != NULL)
 		if (spool_time_parse(str_from(name), &time, &time_s))
-			(void)due_add(intake, &time, time_s);
+			(void)due_add(&intake->due, &time, time_s);
 		else
 			log_warning("deferred/%s is no time: left alone", name);
 	spool_scan_close(&scan);
@@ -593,6 +681,7 @@ intake_new(struct queue *q, int poke_fd)
 		fatal("out of memory");
 	intake->queue = q;
 	RB_INIT(&intake->due);
+	RB_INIT(&intake->releases);
 	TAILQ_INIT(&intake->loading);
 	for (size_t i = 0; i < q->conf->queue.retry_s.n; i++)
 		if (q->conf->queue.retry_s.list[i] > intake->longest_retry_s)
@@ -621,6 +710,8 @@ intake_free(struct intake *intake)
 	spool_scan_close(&intake->incoming);
 	spool_scan_close(&intake->deferred);
 	RB_FOREACH_SAFE(due, due_tree, &intake->due, next)
-		due_remove(intake, due);
+		due_remove(&intake->due, due);
+	RB_FOREACH_SAFE(due, due_tree, &intake->releases, next)
+		due_remove(&intake->releases, due);
 	free(intake);
 }

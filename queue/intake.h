@@ -13,11 +13,15 @@
 /* poke_fd: -1 without. */
 struct intake *intake_new(struct queue *q, int poke_fd);
 void intake_free(struct intake *intake);
+/* Another message may be taken by other ways than its own. */
+bool intake_has_room(const struct intake *intake);
 /* A message has left: there may be room for another. */
 void intake_room(struct intake *intake);
 /* Another message is in this directory of deferred/ now. */
 void intake_due(struct intake *intake, const struct spool_time *time);
-/* All that is deferred is due now. */
+/* The same, of one that is not released before: it may be further ahead than any retry. */
+void intake_release(struct intake *intake, const struct spool_time *time);
+/* All that is deferred is due now, but for what is not released. */
 void intake_retry_all(struct intake *intake);
 /*
  * Takes a file that is in active/ already: a notification, or one that a command has put there. The message may be gone

@@ -22,6 +22,7 @@ struct options {
 	const char *conf_path;
 	struct conf *conf;
 	enum listing_format format;
+	char *site; /* retry: of that site instead of IDs */
 };
 
 static int
@@ -238,7 +239,7 @@ command_to_queued(const struct options *options, enum control_verb verb, char **
 	struct err err;
 	int status = EX_OK, fd;
 
-	if (strcmp(ids[0], "all") == 0 && ids[1] == NULL && verb != CONTROL_RETRY) {
+	if (strcmp(ids[0], "all") == 0 && ids[1] == NULL && verb != CONTROL_RETRY && verb != CONTROL_WAKE) {
 		listed = ids = all_ids(options, &err);
 		if (ids == NULL)
 			return fail(&err);
@@ -251,7 +252,9 @@ command_to_queued(const struct options *options, enum control_verb verb, char **
 	buf_init(&packet, MSG_MAX_BYTES);
 	for (; *ids != NULL; ids++) {
 		/* Only for a retry does queued know `all`: its deferred directories become due. */
-		if (!ask(fd, verb, strcmp(*ids, "all") == 0 ? "" : *ids, &reply, &packet, &err)) {
+		const char *what = verb == CONTROL_RETRY && strcmp(*ids, "all") == 0 ? "" : *ids;
+
+		if (!ask(fd, verb, what, &reply, &packet, &err)) {
 			status = fail(&err);
 			break;
 		}
@@ -268,6 +271,10 @@ command_to_queued(const struct options *options, enum control_verb verb, char **
 static int
 command_retry(const struct options *options, char **ids)
 {
+	char *sites[] = {options->site, NULL};
+
+	if (options->site != NULL)
+		return command_to_queued(options, CONTROL_WAKE, sites);
 	return command_to_queued(options, CONTROL_RETRY, ids);
 }
 
@@ -299,7 +306,7 @@ static const struct {
 } commands[] = {
     {"list", command_list, false, "list [--json | --format text|json|mailq|postfix]"},
     {"show", command_show, true, "show [--json] ID ..."},
-    {"retry", command_retry, true, "retry [--json] ID ...|all"},
+    {"retry", command_retry, true, "retry [--json] ID ...|all|--site DOMAIN|@DOMAIN|EXCHANGER"},
     {"hold", command_hold, true, "hold [--json] ID ...|all"},
     {"release", command_release, true, "release [--json] ID ...|all"},
     {"delete", command_delete, true, "delete [--json] ID ...|all"},
@@ -336,6 +343,7 @@ options_parse(struct options *options, int argc, char **argv)
 	static const struct option longs[] = {
 	    {"json", no_argument, NULL, 'j'},
 	    {"format", required_argument, NULL, 'f'},
+	    {"site", required_argument, NULL, 's'},
 	    {NULL, 0, NULL, 0},
 	};
 	int option;
@@ -345,6 +353,8 @@ options_parse(struct options *options, int argc, char **argv)
 			options->conf_path = optarg;
 		else if (option == 'j')
 			options->format = LISTING_JSON;
+		else if (option == 's')
+			options->site = optarg;
 		else if (option != 'f' || !format_parse(optarg, &options->format))
 			return false;
 	}
@@ -361,7 +371,9 @@ run(struct options *options, char **words)
 
 		if (strcmp(words[0], commands[i].name) != 0)
 			continue;
-		if (commands[i].takes_ids != (words[1] != NULL))
+		if (commands[i].takes_ids != (words[1] != NULL || options->site != NULL))
+			return usage();
+		if (options->site != NULL && (commands[i].run != command_retry || words[1] != NULL))
 			return usage();
 		if (!conf_load(options->conf_path, &options->conf, &err)) {
 			(void)fprintf(stderr, "merpati queue: %s\n", err.text);

@@ -30,6 +30,7 @@ struct message {
 	int fd;			    /* for reading; -1: not open */
 	bool loaded;
 	bool is_retry;
+	bool is_untried; /* nothing of it is tried this time */
 	bool again_soon; /* it failed because of us: authd or deliver were away */
 	uint64_t active_ms;
 	size_t routed;	  /* the recipients before this one have been asked about */

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "queue/intake.h"
 #include "queue/notice.h"
+#include "queue/timing.h"
 
 /* Results that do not finish their message are written together after this. */
 #define RECORD_MS 500
@@ -177,7 +178,10 @@ move_to_hold(struct message *m, struct err *err)
 {
 	if (!spool_move(&m->queue->spool, &m->id, SPOOL_ACTIVE, SPOOL_HOLD, err))
 		return false;
-	log_info("%s: hold", m->id.text);
+	if (m->is_untried)
+		log_info("%s: hold: %.*s", m->id.text, STR_FMT(m->envelope.hold));
+	else
+		log_info("%s: hold", m->id.text);
 	return true;
 }
 
@@ -189,7 +193,10 @@ move_to_deferred(struct message *m, struct err *err)
 	spool_time_round(&time, m->due_ms, queue_now_ms());
 	if (!spool_defer(&m->queue->spool, &m->id, &time, err))
 		return false;
-	intake_due(m->queue->intake, &time);
+	if (m->is_untried)
+		intake_release(m->queue->intake, &time);
+	else
+		intake_due(m->queue->intake, &time);
 	return true;
 }
 
@@ -211,19 +218,12 @@ move_away(struct message *m)
 	stuck(m);
 }
 
-/* The next try: by the list; soon when the fault was ours; not past the expiry, which is then punctual. */
 static uint64_t
 next_try_ms(const struct message *m, uint64_t now_ms)
 {
-	const struct conf_queue *conf = &m->queue->conf->queue;
-	uint64_t expires_ms = m->envelope.time_ms + conf->expire_s * 1000;
-	uint64_t wait_ms = schedule_retry_ms(conf->retry_s.list, conf->retry_s.n, m->envelope.deferrals, arc4random());
-	uint64_t due_ms;
+	uint64_t soon_ms = m->again_soon ? SOON_S * 1000 + arc4random_uniform(SOON_S * 100) : 0;
 
-	if (m->again_soon && wait_ms > SOON_S * 1000)
-		wait_ms = SOON_S * 1000 + arc4random_uniform(SOON_S * 100);
-	due_ms = now_ms + wait_ms;
-	return expires_ms > now_ms && due_ms > expires_ms ? expires_ms : due_ms;
+	return timing_next_ms(&m->envelope, &m->queue->conf->queue, soon_ms, now_ms, arc4random());
 }
 
 static void add_record(struct buf *b, enum queue_key key, const char *format, ...)
@@ -267,7 +267,7 @@ put_off(struct message *m)
 
 	buf_init(&more, 4096);
 	if (m->wish == MESSAGE_WISH_HOLD) {
-		add_record(&more, QUEUE_HELD, "%llu", (unsigned long long)now_ms);
+		add_record(&more, QUEUE_HELD, "%llu%s", (unsigned long long)now_ms, m->is_untried ? " filter" : "");
 	} else {
 		m->due_ms = next_try_ms(m, now_ms);
 		add_record(&more, QUEUE_DEFERRED, "%llu %llu %llu", (unsigned long long)now_ms,
@@ -357,9 +357,8 @@ static bool
 notify_delay(struct message *m, uint64_t now_ms)
 {
 	struct envelope *e = &m->envelope;
-	uint64_t after_ms = m->queue->conf->queue.delay_warning_s * 1000;
 
-	if (after_ms == 0 || e->warned_ms != 0 || now_ms < e->time_ms + after_ms)
+	if (now_ms < timing_warn_ms(e, &m->queue->conf->queue))
 		return false;
 	for (size_t i = 0; i < e->nrecipients; i++) {
 		struct recipient *r = &e->recipients[i];
@@ -400,9 +399,9 @@ static void
 expire(struct message *m, uint64_t now_ms)
 {
 	struct envelope *e = &m->envelope;
-	bool any = false;
+	bool any = false, is_late = timing_is_late(e, now_ms);
 
-	if (now_ms < e->time_ms + m->queue->conf->queue.expire_s * 1000)
+	if (now_ms < timing_end_ms(e, &m->queue->conf->queue))
 		return;
 	for (size_t i = 0; i < e->nrecipients; i++) {
 		struct recipient *r = &e->recipients[i];
@@ -413,12 +412,22 @@ expire(struct message *m, uint64_t now_ms)
 		r->state = QUEUE_FAILED;
 		r->recorded = r->told = false;
 		r->tried_ms = r->tried_ms != 0 ? r->tried_ms : now_ms;
-		r->code = STR("4.4.7");
+		r->code = is_late ? STR("5.4.7") : STR("4.4.7");
 		if (r->reply.p == NULL)
-			r->reply = STR("the message waited too long");
+			r->reply = is_late ? STR("the message was not delivered by the time that was asked for")
+					   : STR("the message waited too long");
 	}
 	if (any)
 		log_info("%s: from=<%.*s>, status=expired, returned to sender", m->id.text, STR_FMT(e->sender));
+}
+
+/* Until its time comes (RFC 4865) it waits as what is deferred does; the file tells all that there is to be known. */
+static void
+wait_for_release(struct message *m)
+{
+	m->due_ms = m->envelope.release_ms;
+	m->ending = true;
+	move_away(m);
 }
 
 static void
@@ -434,6 +443,10 @@ end_round(struct message *m)
 		put_off(m);
 		return;
 	}
+	if (m->is_untried) {
+		wait_for_release(m);
+		return;
+	}
 	expire(m, now_ms);
 	if (notify_failures(m))
 		return;
@@ -446,7 +459,7 @@ end_round(struct message *m)
 static bool
 round_is_over(const struct message *m)
 {
-	return m->loaded && m->routed == m->envelope.nrecipients && m->questions == 0 && m->ndeliveries == 0;
+	return m->loaded && (m->routed == m->envelope.nrecipients || m->is_untried) && m->questions == 0 && m->ndeliveries == 0;
 }
 
 void
@@ -454,6 +467,13 @@ outcome_progress(struct message *m)
 {
 	if (round_is_over(m) && !m->recording && !m->noticing && !m->ending && !m->is_stuck)
 		end_round(m);
+}
+
+void
+outcome_untried(struct message *m)
+{
+	m->is_untried = true;
+	outcome_progress(m);
 }
 
 struct outcome *

@@ -7,6 +7,7 @@
  *     outcome   the end of a round: record, notify, defer, remove
  *     notice    has notifications written by the bounce process
  *     commands  the postmaster's: retry, hold, release, delete
+ *     wake      goes through what is deferred for one site
  */
 #ifndef QUEUE_QUEUE_H
 #define QUEUE_QUEUE_H
@@ -25,6 +26,7 @@ struct intake;
 struct notices;
 struct outcome;
 struct routes;
+struct wake;
 
 RB_HEAD(message_tree, message);
 
@@ -47,6 +49,7 @@ struct queue {
 	struct dispatch *dispatch;
 	struct outcome *outcome;
 	struct notices *notices;
+	struct wake *wake;
 };
 
 /* Milliseconds since 1970, by the clock of the wall. */

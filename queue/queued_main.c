@@ -14,6 +14,7 @@
 #include "queue/outcome.h"
 #include "queue/queue.h"
 #include "queue/route.h"
+#include "queue/wake.h"
 
 #define COMMIT_THREADS 2
 #define WINDOW_INITIAL 5
@@ -96,6 +97,7 @@ parts_make(struct queue *q, const struct daemon_self *self, uid_t remote_uid)
 	q->outcome = outcome_new(q);
 	q->routes = routes_new(q);
 	q->notices = notices_new(q, self->npeers > 0 ? self->peers[0] : -1);
+	q->wake = wake_new(q);
 	q->dispatch = dispatch_new(q, listener_of(self, LISTENER_QUEUE), remote_uid);
 	q->intake = intake_new(q, listener_of(self, LISTENER_POKE));
 }

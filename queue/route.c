@@ -61,20 +61,33 @@ refuse(struct message *m, size_t index, enum queue_state outcome, const char *co
 	message_attempt(m, index, &attempt, NULL);
 }
 
-void
-route_defer(struct delivery *d, struct str code, struct str reply)
+/* All of its recipients that have no result yet get this one. */
+static void
+settle(struct delivery *d, enum queue_state outcome, struct str code, struct str reply)
 {
 	struct message *m = d->message;
 
-	if (d->transport == JOB_LMTP && d->nrecipients > 0)
-		m->again_soon = true;
 	for (size_t i = 0; i < d->nrecipients; i++) {
 		struct queue_attempt attempt = {.time_ms = queue_now_ms(), .recipient = d->recipients[i],
-		    .outcome = QUEUE_WAITING, .code = code, .relay = STR("none"), .reply = reply};
+		    .outcome = outcome, .code = code, .relay = STR("none"), .reply = reply};
 
 		message_attempt(m, d->recipients[i], &attempt, NULL);
 	}
 	delivery_free(d);
+}
+
+void
+route_defer(struct delivery *d, struct str code, struct str reply)
+{
+	if (d->transport == JOB_LMTP && d->nrecipients > 0)
+		d->message->again_soon = true;
+	settle(d, QUEUE_WAITING, code, reply);
+}
+
+void
+route_fail(struct delivery *d, struct str code, struct str reply)
+{
+	settle(d, QUEUE_FAILED, code, reply);
 }
 
 void
@@ -100,6 +113,7 @@ route_schedule(struct routes *routes, struct delivery *d)
 							: SCHEDULE_NEW;
 	uint64_t flow = siphash(&q->hash_key, m->envelope.sender);
 
+	d->job.priority = m->envelope.priority;
 	delivery_close(d);
 	if (m->wish != MESSAGE_WISH_NONE)
 		delivery_free(d); /* the postmaster does not want it to be begun */

@@ -19,6 +19,8 @@ void route_message(struct routes *routes, struct message *m);
 void route_schedule(struct routes *routes, struct delivery *d);
 /* All of the delivery's recipients that have no result yet get this one; then it is freed. */
 void route_defer(struct delivery *d, struct str code, struct str reply);
+/* The same, and they will not be tried again. */
+void route_fail(struct delivery *d, struct str code, struct str reply);
 
 /* The same, because the site is dead. */
 void route_suspend(struct delivery *d);

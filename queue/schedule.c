@@ -9,7 +9,17 @@ flow_compare(struct schedule_flow *a, struct schedule_flow *b)
 {
 	if (a->class != b->class)
 		return a->class < b->class ? -1 : 1;
+	if (a->priority != b->priority)
+		return a->priority < b->priority ? -1 : 1;
 	return a->key < b->key ? -1 : a->key > b->key;
+}
+
+static int
+turn_compare(struct schedule_flow *a, struct schedule_flow *b)
+{
+	if (a->turn != b->turn)
+		return a->turn < b->turn ? -1 : 1;
+	return a->order < b->order ? -1 : a->order > b->order;
 }
 
 static int
@@ -19,6 +29,7 @@ site_compare(struct schedule_site *a, struct schedule_site *b)
 }
 
 TREE_GENERATE(schedule_flow_tree, schedule_flow, by_key, flow_compare)
+TREE_GENERATE(schedule_turn_tree, schedule_flow, by_turn, turn_compare)
 TREE_GENERATE(schedule_site_tree, schedule_site, by_key, site_compare)
 
 static void *
@@ -103,7 +114,7 @@ schedule_site(struct schedule *s, struct str key, const struct schedule_site_lim
 		site->window = s->limits.window_initial;
 		RB_INIT(&site->flows);
 		for (int c = 0; c < SCHEDULE_CLASSES; c++)
-			TAILQ_INIT(&site->class[c].flows);
+			RB_INIT(&site->class[c].flows);
 		(void)RB_INSERT(schedule_site_tree, &s->sites, site);
 		idle_insert(s, site);
 	}
@@ -132,7 +143,7 @@ rings_update(struct schedule *s, struct schedule_site *site)
 	bool room = site_has_room(site);
 
 	for (int c = 0; c < SCHEDULE_CLASSES; c++) {
-		bool wanted = room && !TAILQ_EMPTY(&site->class[c].flows);
+		bool wanted = room && !RB_EMPTY(&site->class[c].flows);
 
 		if (wanted && !site->class[c].in_ring)
 			TAILQ_INSERT_TAIL(&s->rings[c], site, class[c].link);
@@ -144,20 +155,48 @@ rings_update(struct schedule *s, struct schedule_site *site)
 
 /* ---- flows ----------------------------------------------------------------------------------------------------- */
 
-static struct schedule_flow *
-flow_get(struct schedule_site *site, enum schedule_class class, uint64_t key)
+/* From one turn of a flow to its next; of priority 0: */
+#define STRIDE (1ULL << SCHEDULE_PRIORITY_MAX)
+
+static uint64_t
+stride(const struct schedule_flow *flow)
 {
-	struct schedule_flow probe = {.class = class, .key = key};
+	return 1ULL << (SCHEDULE_PRIORITY_MAX - flow->priority);
+}
+
+/* Behind all that have the same turn. */
+static void
+flow_turn(struct schedule_site *site, struct schedule_flow *flow, uint64_t turn)
+{
+	flow->turn = turn;
+	flow->order = site->next_order++;
+	(void)RB_INSERT(schedule_turn_tree, &site->class[flow->class].flows, flow);
+}
+
+/* The first turn of a flow. The clock begins late enough for any credit. */
+static uint64_t
+first_turn(const struct schedule_site *site, const struct schedule_flow *flow)
+{
+	uint64_t credit = flow->priority > 0 ? STRIDE - stride(flow) : 0;
+
+	return STRIDE + site->class[flow->class].turn + stride(flow) - credit;
+}
+
+static struct schedule_flow *
+flow_get(struct schedule_site *site, enum schedule_class class, int priority, uint64_t key)
+{
+	struct schedule_flow probe = {.class = class, .priority = priority, .key = key};
 	struct schedule_flow *flow = RB_FIND(schedule_flow_tree, &site->flows, &probe);
 
 	if (flow != NULL)
 		return flow;
 	flow = allocate(sizeof *flow);
 	flow->class = class;
+	flow->priority = priority;
 	flow->key = key;
 	TAILQ_INIT(&flow->jobs);
 	(void)RB_INSERT(schedule_flow_tree, &site->flows, flow);
-	TAILQ_INSERT_TAIL(&site->class[class].flows, flow, link);
+	flow_turn(site, flow, first_turn(site, flow));
 	return flow;
 }
 
@@ -172,7 +211,7 @@ flow_take(struct schedule_site *site, struct schedule_job *job)
 	site->waiting--;
 	if (!TAILQ_EMPTY(&flow->jobs))
 		return;
-	TAILQ_REMOVE(&site->class[flow->class].flows, flow, link);
+	(void)RB_REMOVE(schedule_turn_tree, &site->class[flow->class].flows, flow);
 	(void)RB_REMOVE(schedule_flow_tree, &site->flows, flow);
 	free(flow);
 }
@@ -183,8 +222,8 @@ flows_clear(struct schedule_site *site)
 	for (int c = 0; c < SCHEDULE_CLASSES; c++) {
 		struct schedule_flow *flow;
 
-		while ((flow = TAILQ_FIRST(&site->class[c].flows)) != NULL) {
-			TAILQ_REMOVE(&site->class[c].flows, flow, link);
+		while ((flow = RB_ROOT(&site->class[c].flows)) != NULL) {
+			(void)RB_REMOVE(schedule_turn_tree, &site->class[c].flows, flow);
 			free(flow);
 		}
 	}
@@ -225,7 +264,7 @@ schedule_add(struct schedule *s, struct schedule_site *site, struct schedule_job
 	if (is_idle(site))
 		idle_remove(s, site);
 	job->site = site;
-	job->flow = flow_get(site, class, flow);
+	job->flow = flow_get(site, class, job->priority, flow);
 	TAILQ_INSERT_TAIL(&job->flow->jobs, job, link);
 	site->waiting++;
 	rings_update(s, site);
@@ -249,12 +288,16 @@ schedule_remove(struct schedule *s, struct schedule_job *job)
 static struct schedule_job *
 site_start(struct schedule *s, struct schedule_site *site, unsigned class)
 {
-	struct schedule_flow *flow = TAILQ_FIRST(&site->class[class].flows);
+	struct schedule_flow *flow = RB_MIN(schedule_turn_tree, &site->class[class].flows);
 	struct schedule_job *job = TAILQ_FIRST(&flow->jobs);
 
-	/* Whoever was served goes to the end: the flow in its site, the site in its class. */
-	TAILQ_REMOVE(&site->class[class].flows, flow, link);
-	TAILQ_INSERT_TAIL(&site->class[class].flows, flow, link);
+	/* Whoever was served is put back: the flow in its site, the site in its class. */
+	if (flow->turn > STRIDE + site->class[class].turn)
+		site->class[class].turn = flow->turn - STRIDE;
+	else
+		site->class[class].turn++;
+	(void)RB_REMOVE(schedule_turn_tree, &site->class[class].flows, flow);
+	flow_turn(site, flow, flow->turn + stride(flow));
 	TAILQ_REMOVE(&s->rings[class], site, class[class].link);
 	TAILQ_INSERT_TAIL(&s->rings[class], site, class[class].link);
 	flow_take(site, job);
@@ -305,7 +348,7 @@ site_die(struct schedule *s, struct schedule_site *site, uint64_t now_ms)
 	for (int c = 0; c < SCHEDULE_CLASSES; c++) {
 		struct schedule_flow *flow;
 
-		while ((flow = TAILQ_FIRST(&site->class[c].flows)) != NULL) {
+		while ((flow = RB_MIN(schedule_turn_tree, &site->class[c].flows)) != NULL) {
 			struct schedule_job *job = TAILQ_FIRST(&flow->jobs);
 
 			flow_take(site, job);
@@ -380,6 +423,17 @@ schedule_revive_all(struct schedule *s)
 
 	RB_FOREACH(site, schedule_site_tree, &s->sites)
 		if (site->dead_until_ms != 0)
+			site_probe(site);
+}
+
+void
+schedule_revive(struct schedule *s, struct str words)
+{
+	struct schedule_site *site;
+
+	RB_FOREACH(site, schedule_site_tree, &s->sites)
+		if (site->dead_until_ms != 0 &&
+		    (str_equal_nocase(str_from(site->key), words) || str_has_word_nocase(str_from(site->key), words)))
 			site_probe(site);
 }
 

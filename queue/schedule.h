@@ -9,7 +9,8 @@
  *
  * Fairness: there are three classes, served in turn as long as they have work: new mail, mass mail (messages of many
  * recipients) and retries, so that neither a list of 100,000 recipients nor a heap of retries holds up a new letter.
- * Inside a class sites take turns, inside a site flows (senders), inside a flow the first come is first served.
+ * Inside a class sites take turns, inside a site flows (senders), more often those of a higher priority (RFC 6710), inside
+ * a flow the first come is first served.
  *
  * Every call is of constant or logarithmic cost. Allocates sites and flows; fatal when memory is out.
  */
@@ -36,26 +37,38 @@ struct schedule_site_limits {
 	uint64_t dead_ms; /* how long a dead site is left alone */
 };
 
+/* RFC 6710 4.1. */
+#define SCHEDULE_PRIORITY_MAX 9
+
 struct schedule_job {
+	int priority;		    /* the caller's, before it adds the job: -9 to 9 */
 	struct schedule_site *site; /* NULL when neither waiting nor running */
 	struct schedule_flow *flow; /* NULL when not waiting */
 	TAILQ_ENTRY(schedule_job) link;
 };
 
 TAILQ_HEAD(schedule_jobs, schedule_job);
-TAILQ_HEAD(schedule_flows, schedule_flow);
 TAILQ_HEAD(schedule_ring, schedule_site);
 
-/* Jobs of one sender in one class at one site. */
+/*
+ * Jobs of one sender and priority in one class at one site. The flow whose turn is the earliest is served next, and its turn
+ * then moves on by its stride: a step of priority halves that, so that it is served twice as often as one a step below,
+ * which still has its turn. What is more urgent than usual begins with a credit, so that it goes before what waits
+ * already; time moves on with every job, so that no stream of such flows holds up the others for long.
+ */
 struct schedule_flow {
 	uint64_t key;
 	enum schedule_class class;
+	int priority;
 	RB_ENTRY(schedule_flow) by_key;
-	TAILQ_ENTRY(schedule_flow) link; /* in its class's ring of the site */
+	RB_ENTRY(schedule_flow) by_turn; /* in its class of the site */
+	uint64_t turn;
+	uint64_t order; /* among equal turns: the longest not served is first */
 	struct schedule_jobs jobs;
 };
 
 RB_HEAD(schedule_flow_tree, schedule_flow);
+RB_HEAD(schedule_turn_tree, schedule_flow);
 
 struct schedule_site {
 	char *key;
@@ -69,8 +82,10 @@ struct schedule_site {
 	bool probing;		/* was dead; one job at a time until one ends well */
 	char *last_trouble;	/* in words, for those that are told to wait; may be NULL */
 	struct schedule_flow_tree flows;
+	uint64_t next_order;
 	struct {
-		struct schedule_flows flows;	 /* those with jobs, in turn */
+		struct schedule_turn_tree flows; /* those with jobs */
+		uint64_t turn;			 /* the present one */
 		TAILQ_ENTRY(schedule_site) link; /* in the ring of sites that can start a job of this class */
 		bool in_ring;
 	} class[SCHEDULE_CLASSES];
@@ -109,6 +124,8 @@ bool schedule_site_is_dead(const struct schedule_site *site, uint64_t now_ms);
 void schedule_site_blame(struct schedule_site *site, struct str words);
 /* Somebody said that all works again (retry by hand): dead sites are probed by the next job. */
 void schedule_revive_all(struct schedule *s);
+/* The same of one: the site of that key, or those of which that is one of the words of the key. */
+void schedule_revive(struct schedule *s, struct str words);
 
 /* flow: what shares a turn, such as a hash of the sender. False when the site is dead: the job is to be deferred. */
 bool schedule_add(struct schedule *s, struct schedule_site *site, struct schedule_job *job, enum schedule_class class,

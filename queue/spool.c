@@ -113,6 +113,17 @@ deferred_path(const struct spool_time *time, const struct queue_id *id)
 	return path;
 }
 
+int
+spool_open_deferred(const struct spool *spool, const struct queue_id *id, const struct spool_time *time, struct err *err)
+{
+	struct deferred_path path = deferred_path(time, id);
+	int fd = openat(spool->fds[SPOOL_DEFERRED], path.text, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		(void)err_sys(err, "cannot open deferred/%s", path.text);
+	return fd;
+}
+
 bool
 spool_defer(const struct spool *spool, const struct queue_id *id, const struct spool_time *time, struct err *err)
 {

@@ -41,6 +41,9 @@ void spool_close(struct spool *spool);
 /* -1 fills err; err->errnum tells (ENOENT: it is not there any more). Never follows a link, never blocks. */
 int spool_open_file(const struct spool *spool, enum spool_place place, const struct queue_id *id, int flags,
     struct err *err);
+/* The same for reading one of deferred/. */
+int spool_open_deferred(const struct spool *spool, const struct queue_id *id, const struct spool_time *time,
+    struct err *err);
 /* A new file in active/, for a notification; EEXIST when the ID is taken. */
 int spool_create_file(const struct spool *spool, const struct queue_id *id, struct err *err);
 

@@ -66,18 +66,19 @@ def record(key, value, state=b""):
     return line + b" %08x\n" % crc32c(line)
 
 
-def queue_file(sender, recipients, content=b"Subject: Halo\r\n\r\nHalo!\r\n", time_ms=None, extra=()):
-    """A file as smtpd writes it."""
+def queue_file(sender, recipients, content=b"Subject: Halo\r\n\r\nHalo!\r\n", time_ms=None, extra=(), closing=(),
+               of_recipient=()):
+    """A file as smtpd writes it; of_recipient: (key, value) pairs behind each recipient's record."""
     time_ms = time_ms if time_ms is not None else time.time_ns() // 1000000
     envelope = record("time", b"%013d" % time_ms) + record("sender", sender.encode())
     for key, value in extra:
         envelope += record(key, value)
     for r in recipients:
-        envelope += record("recipient", r.encode(), b"w ")
+        envelope += record("recipient", r.encode(), b"w ") + b"".join(record(*pair) for pair in of_recipient)
     offset = 80 + len(envelope)
     head = b"merpati-queue 01 %010d %016d %016d %08d " % (offset, offset + len(content), len(content), len(recipients))
     head += b"%08x\n" % crc32c(head)
-    return head + envelope + content + record("end", b"%016d %08x" % (len(content), crc32c(content)))
+    return head + envelope + content + b"".join(record(*pair) for pair in closing) + record("end", b"%016d %08x" % (len(content), crc32c(content)))
 
 
 def reader(packet):
@@ -116,6 +117,8 @@ class Worker(threading.Thread):
         self.site = site or (lambda domain: (DELIVERED, "mx." + domain, 60, "", ""))
         self.jobs = []
         self.content = {}
+        self.wishes = []  # of each job, what its sender asked for
+        self.passes_dsn = False
         self.resolved = []
         self.delay = 0
         self.closing = threading.Event()
@@ -148,11 +151,16 @@ class Worker(threading.Thread):
     def job(self, number, packet, fd):
         n, s, more = reader(packet)
         _, next_hop, _, queue_id, sender = n(), s(), s(), s(), s()
-        n(), n()
+        wishes = {"flags": n(), "size": n(), "priority": n() - 9, "by_left_ms": n()}
+        wishes["by_left_ms"] -= (wishes["by_left_ms"] >> 63) << 64
+        wishes.update(ret=s(), envid=s())
         pieces = [(n(), n()) for _ in range(n())]
         recipients = []
         while more():
             recipients.append((n(), s()))
+            wishes.setdefault("orcpt", []).append(s())
+            wishes.setdefault("notify", []).append(s())
+        self.wishes.append(wishes)
         self.content[queue_id] = b"".join(os.pread(fd, length, offset) for offset, length in pieces)
         os.close(fd)
         self.jobs.append((queue_id, sender, next_hop, [address for _, address in recipients]))
@@ -160,7 +168,9 @@ class Worker(threading.Thread):
         health = self.health
         for index, address in recipients:
             status, code, reply = self.answer(address)[:3]
-            self.socket.send(message(RESULT, number, index, status, code, reply, "%s[127.0.0.9]:25" % next_hop, "", 10, 20))
+            self.socket.send(message(RESULT, number, index, status, code, reply, 
+                                     "lmtp" if next_hop == "lmtp" else "%s[127.0.0.9]:25" % next_hop, "",
+                                     int(self.passes_dsn), 10, 20))
         self.socket.send(message(DONE, number, health, 0))
 
     def close(self):
@@ -346,12 +356,14 @@ class Queue:
         return done.stdout
 
 
-class Queued(unittest.TestCase):
+class QueueCase(unittest.TestCase):
     def queue(self, *arguments, **words):
         queue = Queue(*arguments, **words)
         self.addCleanup(queue.close)
         return queue
 
+
+class Queued(QueueCase):
     def test_a_letter_goes_to_its_site_and_is_removed(self):
         q = self.queue()
         worker = q.worker()

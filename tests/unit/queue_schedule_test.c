@@ -116,6 +116,14 @@ world_run(struct world *w, uint64_t ms)
 		world_step(w, 10);
 }
 
+/* Adds it with that priority. */
+static struct world_job *
+world_add_priority(struct world *w, unsigned site, uint64_t flow, int priority)
+{
+	w->jobs[w->n].job.priority = priority;
+	return world_add(w, site, SCHEDULE_NEW, flow);
+}
+
 /* ---- tests ----------------------------------------------------------------------------------------------------- */
 
 static void
@@ -388,6 +396,87 @@ a_wave_is_gone_after_a_few_rounds(void **state)
 	assert_true(most < 900);
 }
 
+static void
+what_is_urgent_goes_before_what_waits_longer(void **state)
+{
+	struct world w;
+	struct world_job *urgent;
+	size_t before = 0;
+
+	(void)state;
+	world_init(&w, 100);
+	for (unsigned i = 0; i < 1000; i++)
+		(void)world_add(&w, 1, SCHEDULE_NEW, i % 100);
+	world_run(&w, 200);
+	urgent = world_add_priority(&w, 1, 7, 4);
+	world_run(&w, 2000);
+	assert_true(urgent->starts_ms > 0);
+	for (size_t i = 0; i + 1 < w.n; i++)
+		before += w.jobs[i].starts_ms > 0 && w.jobs[i].starts_ms < urgent->starts_ms;
+	/* What ran when it came, and at most a windowful more. */
+	assert_true(before < 40);
+	world_clear(&w);
+}
+
+static void
+what_can_wait_is_not_starved(void **state)
+{
+	struct world w;
+	struct world_job *patient;
+
+	(void)state;
+	world_init(&w, 100);
+	for (unsigned i = 0; i < 2000; i++)
+		(void)world_add_priority(&w, 1, 1, 0);
+	patient = world_add_priority(&w, 1, 2, -4);
+	world_run(&w, 4000);
+	/* One of its turns is sixteen of the others'. */
+	assert_true(patient->starts_ms > 1000 && patient->starts_ms < 2000);
+	world_clear(&w);
+}
+
+static void
+shares_follow_priority(void **state)
+{
+	struct world w;
+	size_t started[2] = {0, 0};
+
+	(void)state;
+	world_init(&w, 100);
+	for (unsigned i = 0; i < 4000; i++)
+		(void)world_add_priority(&w, 1, 1 + i % 2, i % 2 == 0 ? 0 : 1);
+	world_run(&w, 5000);
+	for (size_t i = 0; i < w.n; i++)
+		started[i % 2] += w.jobs[i].starts_ms > 0;
+	assert_true(started[0] > 100);
+	assert_in_range(started[1] * 100 / started[0], 195, 205);
+	world_clear(&w);
+}
+
+/* Each from another sender, so that each has its credit. */
+static void
+a_stream_of_urgent_mail_does_not_starve_the_rest(void **state)
+{
+	struct world w;
+	struct world_job *usual;
+	uint64_t flow = 10;
+
+	(void)state;
+	world_init(&w, 100);
+	usual = NULL;
+	for (unsigned i = 0; i < 3000; i++) {
+		(void)world_add_priority(&w, 1, flow++, 9);
+		(void)world_add_priority(&w, 1, flow++, 9);
+		(void)world_add_priority(&w, 1, flow++, 9);
+		if (i == 10)
+			usual = world_add_priority(&w, 1, 1, 0);
+		world_run(&w, 10);
+	}
+	assert_non_null(usual);
+	assert_true(usual->starts_ms > 0 && usual->starts_ms < 20000);
+	world_clear(&w);
+}
+
 int
 main(void)
 {
@@ -405,6 +494,10 @@ main(void)
 	    cmocka_unit_test(what_is_known_of_idle_sites_is_bounded),
 	    cmocka_unit_test(retries_follow_the_list_with_jitter),
 	    cmocka_unit_test(a_wave_is_gone_after_a_few_rounds),
+	    cmocka_unit_test(what_is_urgent_goes_before_what_waits_longer),
+	    cmocka_unit_test(what_can_wait_is_not_starved),
+	    cmocka_unit_test(shares_follow_priority),
+	    cmocka_unit_test(a_stream_of_urgent_mail_does_not_starve_the_rest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

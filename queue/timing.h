@@ -1,0 +1,26 @@
+/*
+ * When a message is to be tried, warned of and given up: what the configuration says, and what its sender asked for with
+ * FUTURERELEASE (RFC 4865) and DELIVERBY (RFC 2852). Pure: times are milliseconds since 1970.
+ */
+#ifndef QUEUE_TIMING_H
+#define QUEUE_TIMING_H
+
+#include "common/conf.h"
+#include "queue/envelope.h"
+
+/* Before that nothing is tried; from then on its age counts. */
+uint64_t timing_begin_ms(const struct envelope *e);
+/* It was to be delivered by now, and is to be returned instead. */
+bool timing_is_late(const struct envelope *e, uint64_t now_ms);
+/* When what is left of it goes back: it waited too long, or is late. */
+uint64_t timing_end_ms(const struct envelope *e, const struct conf_queue *conf);
+/* When the sender is to be told (again) that it waits; UINT64_MAX: never. */
+uint64_t timing_warn_ms(const struct envelope *e, const struct conf_queue *conf);
+/*
+ * The next try of one that was deferred so often as it says: by the list, at most after soon_ms when the fault was ours
+ * (0: it was not), and not past the times above, which are then punctual. random: 32 bits.
+ */
+uint64_t timing_next_ms(const struct envelope *e, const struct conf_queue *conf, uint64_t soon_ms, uint64_t now_ms,
+    uint32_t random);
+
+#endif
