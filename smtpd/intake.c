@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/poke.h"
 
 #define WRITE_FROM 65536 /* bytes that gather before they are written */
 #define OUT_MAX (WRITE_FROM + QUEUE_RECORD_MAX + 2 * 65536)
@@ -60,6 +61,19 @@ notice_add(struct intake *intake, const struct queue_id *id)
 	if (intake->notice.n + QUEUE_ID_LENGTH + 1 > INTAKE_NOTICE_MAX)
 		intake_flush_notice(intake);
 	buf_add(&intake->notice, queue_id_str(id));
+	buf_addc(&intake->notice, '\n');
+	loop_defer(intake->loop, &intake->notice_due, notice_due);
+}
+
+void
+intake_wake(struct intake *intake, struct str target)
+{
+	if (target.n > POKE_TARGET_MAX)
+		return;
+	if (intake->notice.n + sizeof POKE_WAKE + target.n > INTAKE_NOTICE_MAX)
+		intake_flush_notice(intake);
+	buf_adds(&intake->notice, POKE_WAKE);
+	buf_add(&intake->notice, target);
 	buf_addc(&intake->notice, '\n');
 	loop_defer(intake->loop, &intake->notice_due, notice_due);
 }

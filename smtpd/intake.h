@@ -42,6 +42,9 @@ void intake_init(struct intake *intake, struct loop *loop, struct commit *commit
 /* Sends what notice is due; for the end of the process. */
 void intake_flush_notice(struct intake *intake);
 
+/* Asks queued for what waits for this target (common/poke.h), for ETRN; with the next notice. */
+void intake_wake(struct intake *intake, struct str target);
+
 /* A new message with a fresh ID; writes nothing yet. time_us: since 1970. */
 void intake_begin(struct intake_message *m, struct intake *intake, uint64_t time_us);
 /* To be called now and then while m->writer is filled: writes out what has gathered once it is much. False and err when

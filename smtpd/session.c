@@ -37,8 +37,11 @@ event_take(struct session *s, enum smtp_event event)
 	case SMTP_VRFY:
 		session_verify(s);
 		return true;
-	case SMTP_HELLO:
 	case SMTP_ETRN:
+		intake_wake(&s->worker->intake, s->smtp.argument);
+		smtp_server_accept(&s->smtp);
+		return true;
+	case SMTP_HELLO:
 	case SMTP_XCLIENT:
 		smtp_server_accept(&s->smtp);
 		return true;
