@@ -1,5 +1,8 @@
 """Real clients of SMTP and LMTP with their options; of each what arrived is compared with what was sent."""
 
+import asyncio
+import email
+import glob
 import os
 import re
 import shutil
@@ -7,9 +10,10 @@ import smtplib
 import socket
 import subprocess
 import tempfile
+import threading
 import unittest
 
-from suite import Case, Instance, letter, wait_for, without_trace
+from suite import PASSWORD, Case, Instance, letter, wait_for, without_trace
 
 
 def run(*words, input=None, env=None, ok=(0,)):
@@ -44,13 +48,222 @@ class ClientCase(Case):
         with open(self.file, "wb") as f:
             f.write(self.sent)
 
+    def mailbox(self):
+        """What is in the Maildir, oldest first: without logging in, which slows down after a wrong password."""
+        folder = os.path.join(self.server.directory, "mail/satu.test", self.user.split("@")[0], "Maildir/new")
+        letters = []
+        for path in sorted(glob.glob(folder + "/*"), key=lambda path: int(re.search(r",u=(\d+)", path).group(1))):
+            with open(path, "rb") as f:
+                letters.append(f.read().replace(b"\n", b"\r\n"))
+        return letters
+
     def arrived(self, count=1):
         """The letters of this test, each the one that was sent (some clients cut or add empty lines at the end)."""
-        found = self.server.wait_letters(self.user, count)
+        wait_for(lambda: len(self.mailbox()) >= count, "%d letters for %s" % (count, self.user), 60)
+        found = self.mailbox()
         self.assertEqual(len(found), count)
         for m in found:
             self.assertEqual(self.sent.rstrip(), without_trace(m).rstrip())
         return found
+
+
+class Swaks(ClientCase):
+    def swaks(self, kind, *words, ok=(0,), data=True):
+        return run("swaks", "--server", self.server.address, "--port", self.server.ports[kind], "--to", self.user, "--from",
+                   self.user, *(["--data", "@" + self.file] if data else []), *words, ok=ok)
+
+    def login(self):
+        return ["--auth-user", self.user, "--auth-password", PASSWORD]
+
+    def test_greetings_and_protocols(self):
+        rows = (("mx", ["--protocol", "SMTP", "--helo", "klien.test"], "SMTP"),
+                ("mx", ["--protocol", "ESMTP", "--ehlo", "klien.test"], "ESMTP"), ("mx", ["--ehlo", "[127.0.0.1]"], "ESMTP"),
+                ("mx", ["--protocol", "ESMTPS", "--helo", "klien.test"], "ESMTPS"), ("mx", ["--tls-optional"], "ESMTPS"),
+                ("mx", ["--tls-optional-strict"], "ESMTPS"),
+                ("submission", ["--protocol", "ESMTPSA"] + self.login(), "ESMTPSA"),
+                ("submissions", ["--protocol", "SSMTPA"] + self.login(), "ESMTPSA"))
+        count = 0
+        for kind, words, protocol in rows:
+            self.swaks(kind, *words)
+            count += 1
+            self.assertRegex(self.arrived(count)[-1].decode(), r"\r\n\t.*with %s( |;|\r\n)" % protocol, words)
+
+    def test_tls_versions_verification_and_names(self):
+        for words in ([], ["--tls-protocol", "tlsv1_2"], ["--tls-protocol", "tlsv1_3"], ["--tls-sni", "satu.test"],
+                      ["--tls-sni", "lain.test"]):
+            self.swaks("submission", "--tls", *words, *self.login())
+            self.swaks("submissions", "--tlsc", *words, *self.login())
+        out = self.swaks("submission", "--tls", "--tls-verify", "--tls-ca-path", self.server.certificate, *self.login(), ok=(0, 29))
+        self.assertIn("TLS started", out)
+        self.arrived(11 if "250 2.0.0 Ok: queued" in out else 10)
+
+    def test_authentication(self):
+        for mechanism in ("PLAIN", "LOGIN"):
+            self.swaks("submission", "--tls", "--auth", mechanism, *self.login())
+        self.arrived(2)
+        out = self.swaks("submission", "--tls", "--auth", "PLAIN", "--auth-user", self.user, "--auth-password", "salah", ok=(28,))
+        self.assertIn("535 5.7.8", out)
+        out = self.swaks("submission", "--tls", "--auth-optional", "CRAM-MD5", *self.login(), ok=(23,))
+        self.assertIn("530 5.7.0", out)
+
+    def test_pipelining_with_a_refused_recipient(self):
+        out = run("swaks", "--server", self.server.address, "--port", self.server.ports["mx"], "--pipeline", "--from",
+                  "x@y.test", "--to", "tiada@satu.test,%s" % self.user, "--data", "@" + self.file)
+        self.assertIn("550 5.1.1", out)
+        self.arrived()
+
+    def test_a_client_that_leaves_in_the_middle_leaves_nothing(self):
+        for stage in ("connect", "first-helo", "mail", "rcpt"):
+            self.swaks("mx", "--quit-after", stage)
+            self.swaks("mx", "--drop-after", stage, ok=(0, 21, 22, 23, 24, 25, 26, 27))
+        self.swaks("mx", "--drop-after-send", "rcpt", ok=range(256))
+        self.swaks("mx")
+        self.arrived()
+        wait_for(lambda: not os.listdir(os.path.join(self.server.directory, "spool", "incoming")), "an empty incoming/")
+
+    def test_a_large_attachment_and_eight_bits(self):
+        name = os.path.join(self.work, "lampiran")
+        content = os.urandom(3000000)
+        with open(name, "wb") as f:
+            f.write(content)
+        self.swaks("mx", "--attach", "@" + name, "--body", "salam — é", "--header", "Subject: lampiran", data=False)
+        message = email.message_from_bytes(wait_for(self.mailbox, "the letter")[0])
+        self.assertEqual(message["Subject"], "lampiran")
+        parts = [p.get_payload(decode=True) for p in message.walk() if not p.is_multipart()]
+        self.assertEqual(parts[0].strip(), "salam — é".encode())
+        self.assertEqual(parts[1], content)
+
+
+class Curl(ClientCase):
+    def curl(self, scheme, kind, *words, ok=(0,)):
+        return run("curl", "-sS", "--max-time", "30", "--cacert", self.server.certificate, "--mail-from", self.user, "--mail-rcpt",
+                   self.user, "-T", self.file, *words, "%s://%s:%d/klien.test" % (scheme, self.server.address, self.server.ports[kind]),
+                   ok=ok)
+
+    def test_tls_and_authentication(self):
+        login = ["-u", "%s:%s" % (self.user, PASSWORD)]
+        self.curl("smtp", "mx")
+        self.curl("smtp", "mx", "--ssl-reqd")
+        for mechanism in ("PLAIN", "LOGIN"):
+            self.curl("smtp", "submission", "--ssl-reqd", *login, "--login-options", "AUTH=" + mechanism)
+            self.curl("smtps", "submissions", *login, "--login-options", "AUTH=" + mechanism)
+        self.curl("smtps", "submissions", *login, "--sasl-ir")
+        self.curl("smtps", "submissions", *login, "--tls-max", "1.2")
+        for m in self.arrived(8):
+            self.assertIn(b"klien.test", m)
+        self.curl("smtps", "submissions", "-u", "%s:salah" % self.user, ok=(67,))
+        self.curl("smtp", "submission", "--ssl-reqd", ok=(55,))
+
+    def test_one_of_two_recipients(self):
+        self.curl("smtp", "mx", "--mail-rcpt", "tiada@satu.test", ok=(55,))
+        self.curl("smtp", "mx", "--mail-rcpt", "tiada@satu.test", "--mail-rcpt-allowfails")
+        self.arrived()
+
+
+class Msmtp(ClientCase):
+    def msmtp(self, kind, *words, ok=(0,), **settings):
+        settings = dict({"host": self.server.address, "port": self.server.ports.get(kind, 25), "from": self.user, "auth": "off",
+                         "domain": "klien.test", "tls_trust_file": self.server.certificate, "tls_host_override": "satu.test"},
+                        **settings)
+        rc = os.path.join(self.work, "msmtprc")
+        with open(rc, "w") as f:
+            f.write("account default\n" + "".join("%s %s\n" % (k, v) for k, v in settings.items() if v is not None))
+        os.chmod(rc, 0o600)
+        return run("msmtp", "-C", rc, *words, input=self.sent.replace(b"\r\n", b"\n"), ok=ok)
+
+    def login(self, mechanism):
+        return {"auth": mechanism, "user": self.user, "password": PASSWORD}
+
+    def test_plain_starttls_and_tls(self):
+        self.msmtp("mx", self.user)
+        self.msmtp("mx", self.user, tls="on")
+        for mechanism in ("on", "plain", "login"):
+            self.msmtp("submission", self.user, tls="on", **self.login(mechanism))
+            self.msmtp("submissions", self.user, tls="on", tls_starttls="off", **self.login(mechanism))
+        self.arrived(8)
+
+    def test_recipients_from_the_header(self):
+        self.msmtp("submissions", "-t", "--read-envelope-from", tls="on", tls_starttls="off", auto_from=None, **self.login("plain"))
+        self.arrived()
+
+    def test_a_wrong_password_and_a_stranger(self):
+        self.assertIn("535", self.msmtp("submission", self.user, tls="on", ok=(77,), auth="plain", user=self.user, password="salah"))
+        self.assertIn("550", self.msmtp("mx", "tiada@satu.test", ok=(65,)))
+
+    def test_server_information(self):
+        out = self.msmtp("submission", "--serverinfo", tls="on")
+        for word in ("SIZE", "PIPELINING", "AUTH"):
+            self.assertIn(word, out)
+
+
+class Python(ClientCase):
+    def test_smtplib_in_threads(self):
+        failures = []
+
+        def send(i):
+            try:
+                kind = ("mx", "submission", "submissions")[i % 3]
+                with self.server.smtp(kind) as client:
+                    if kind == "submission":
+                        client.starttls(context=self.server.tls_context())
+                    if kind != "mx":
+                        client.login(self.user, PASSWORD)
+                    for _ in range(5):
+                        client.sendmail(self.user, [self.user], self.sent)
+            except Exception as e:
+                failures.append(e)
+        threads = [threading.Thread(target=send, args=(i,)) for i in range(12)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(failures, [])
+        self.arrived(60)
+
+    def test_many_at_once_with_asyncio(self):
+        count, each = 200, 3
+
+        async def dialogue():
+            reader, writer = await asyncio.open_connection(self.server.address, self.server.ports["mx"])
+
+            async def reply(code):
+                while True:
+                    line = await reader.readline()
+                    if line[3:4] == b" ":
+                        self.assertEqual(line[:3], code, line)
+                        return
+            await reply(b"220")
+            writer.write(b"EHLO klien.test\r\n")
+            await reply(b"250")
+            for _ in range(each):
+                writer.write(b"MAIL FROM:<baru@satu.test>\r\nRCPT TO:<%s>\r\nDATA\r\n" % self.user.encode())
+                for code in (b"250", b"250", b"354"):
+                    await reply(code)
+                writer.write(self.sent.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+                await reply(b"250")
+            writer.write(b"QUIT\r\n")
+            await reply(b"221")
+            writer.close()
+
+        async def all_of_them():
+            await asyncio.gather(*(dialogue() for _ in range(count)))
+        asyncio.run(all_of_them())
+        self.arrived(count * each)
+
+    def test_smtplib_through_sendmail_bs(self):
+        class Through(smtplib.SMTP):
+            """smtplib on the standard input and output of a program."""
+
+            def _get_socket(client, host, port, timeout):
+                ours, theirs = socket.socketpair()
+                client.program = subprocess.Popen([self.server.program("sendmail"), "-bs"], stdin=theirs, stdout=theirs,
+                                                  env=dict(os.environ, MERPATI_CONF=self.server.conf))
+                theirs.close()
+                return ours
+        with Through("sendmail", 25) as client:
+            self.assertEqual(client.sendmail("baru@satu.test", [self.user], self.sent), {})
+        self.assertEqual(client.program.wait(10), 0)
+        self.arrived()
 
 
 class Lmtp(ClientCase):
