@@ -137,6 +137,16 @@ date_format_imap(char out[DATE_IMAP_SIZE], struct date date)
 	return out;
 }
 
+const char *
+date_format_rfc3339(char out[DATE_RFC3339_SIZE], struct date date)
+{
+	struct civil c = civil_of((struct date){.seconds = date.seconds});
+
+	(void)snprintf(out, DATE_RFC3339_SIZE, "%04u-%02u-%02uT%02u:%02u:%02uZ", digits(c.year, 10000), digits(c.month, 100),
+	    digits(c.day, 100), digits(c.hour, 100), digits(c.minute, 100), digits(c.second, 100));
+	return out;
+}
+
 static bool
 is_leap(int year)
 {
@@ -371,4 +381,40 @@ date_parse_imap(struct str text, struct date *date)
 	if (text.n != 5 || (text.p[0] != '+' && text.p[0] != '-'))
 		return false;
 	return take_signed_zone(&text, &c.zone_minutes) && civil_to_date(&c, date);
+}
+
+/* time-offset = "Z" / time-numoffset */
+static bool
+take_offset(struct str *rest, int *minutes)
+{
+	bool west = rest->n > 0 && rest->p[0] == '-';
+	int hour, minute;
+
+	if (take_char(rest, 'Z') || take_char(rest, 'z'))
+		return true;
+	if ((!take_char(rest, '-') && !take_char(rest, '+')) || !take_number(rest, 2, 2, &hour, NULL) || !take_char(rest, ':') ||
+	    !take_number(rest, 2, 2, &minute, NULL) || hour > 23 || minute > 59)
+		return false;
+	*minutes = west ? -(hour * 60 + minute) : hour * 60 + minute;
+	return true;
+}
+
+bool
+date_parse_rfc3339(struct str text, struct date *date)
+{
+	struct civil c = {0};
+
+	if (!take_number(&text, 4, 4, &c.year, NULL) || !take_char(&text, '-') || !take_number(&text, 2, 2, &c.month, NULL) ||
+	    !take_char(&text, '-') || !take_number(&text, 2, 2, &c.day, NULL) || (!take_char(&text, 'T') && !take_char(&text, 't')))
+		return false;
+	if (!take_number(&text, 2, 2, &c.hour, NULL) || !take_char(&text, ':') || !take_number(&text, 2, 2, &c.minute, NULL) ||
+	    !take_char(&text, ':') || !take_number(&text, 2, 2, &c.second, NULL))
+		return false;
+	if (take_char(&text, '.')) {
+		if (text.n == 0 || !ascii_is_digit(text.p[0]))
+			return false;
+		while (text.n > 0 && ascii_is_digit(text.p[0]))
+			text = str_skip(text, 1);
+	}
+	return take_offset(&text, &c.zone_minutes) && text.n == 0 && civil_to_date(&c, date);
 }

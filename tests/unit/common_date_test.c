@@ -150,6 +150,44 @@ the_day_is_that_of_the_date_s_own_zone(void **state)
 	assert_int_equal(date_day((struct date){0, -1}), -1);
 }
 
+static void
+rfc3339_is_read_and_written(void **state)
+{
+	static const struct {
+		struct str in;
+		bool good;
+		int64_t seconds;
+		const char *out;
+	} rows[] = {
+	    {STR("1970-01-01T00:00:00Z"), true, 0, "1970-01-01T00:00:00Z"},
+	    {STR("2026-11-24T10:00:00+07:00"), true, 1795489200, "2026-11-24T03:00:00Z"},
+	    {STR("2026-11-24t03:00:00.125z"), true, 1795489200, "2026-11-24T03:00:00Z"},
+	    {STR("2026-11-23T23:30:00-03:30"), true, 1795489200, "2026-11-24T03:00:00Z"},
+	    {STR("2026-02-29T00:00:00Z"), false, 0, NULL},
+	    {STR("2026-11-24 03:00:00Z"), false, 0, NULL},
+	    {STR("2026-11-24T03:00:00"), false, 0, NULL},
+	    {STR("2026-11-24T03:00:00.Z"), false, 0, NULL},
+	    {STR("2026-11-24T03:00:00Z "), false, 0, NULL},
+	    {STR("2026-11-24T03:00:00+24:00"), false, 0, NULL},
+	    {STR("2026-11-24T24:00:00Z"), false, 0, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct date date = {0};
+		char text[DATE_RFC3339_SIZE];
+
+		if (date_parse_rfc3339(rows[i].in, &date) != rows[i].good)
+			fail_msg("%.*s", STR_FMT(rows[i].in));
+		if (!rows[i].good)
+			continue;
+		for (size_t cut = 0; cut < rows[i].in.n; cut++)
+			assert_false(date_parse_rfc3339(str_sub(rows[i].in, 0, cut), &(struct date){0}));
+		assert_int_equal(date.seconds, rows[i].seconds);
+		assert_string_equal(date_format_rfc3339(text, date), rows[i].out);
+	}
+}
+
 int
 main(void)
 {
@@ -159,6 +197,7 @@ main(void)
 	    cmocka_unit_test(dates_of_messages_are_read_as_they_are_met),
 	    cmocka_unit_test(internal_dates_have_one_form),
 	    cmocka_unit_test(the_day_is_that_of_the_date_s_own_zone),
+	    cmocka_unit_test(rfc3339_is_read_and_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
