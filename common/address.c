@@ -321,6 +321,15 @@ address_parse(struct arena *a, struct str text, unsigned may, struct address *ad
 	return take_mailbox(a, &text, may, address) && text.n == 0;
 }
 
+bool
+address_has_utf8(const struct address *address)
+{
+	for (size_t i = 0; i < address->text.n; i++)
+		if (is_utf8_byte(address->text.p[i]))
+			return true;
+	return false;
+}
+
 /* --- sub-addresses ------------------------------------------------------------------------------------------------------- */
 
 static size_t

@@ -61,6 +61,8 @@ struct str address_detail(const struct address *address, char delimiter); /* .p 
 bool address_is_domain(struct str s);
 /* "[127.0.0.1]", "[IPv6:...]". */
 bool address_is_literal(struct str s);
+/* Is anything of it not ASCII (RFC 6531)? */
+bool address_has_utf8(const struct address *address);
 /* Whether the local part must be quoted. */
 bool address_local_is_atom(struct str local);
 

@@ -1,6 +1,6 @@
 /*
- * Original recipients (RFC 3461 4.2): type ";" address. As the queue keeps them the address is decoded; as a parameter it
- * is in xtext, and one of type utf-8 (RFC 6533 3) in UTF-8 or with \x{HEX} for what is not ASCII.
+ * Original recipients (RFC 3461 4.2) as they are read: type ";" address. As the queue keeps them the address is decoded; as
+ * a parameter it is in xtext, and one of type utf-8 (RFC 6533 3) in UTF-8 or with \x{HEX} for what is not ASCII.
  */
 #ifndef COMMON_ORCPT_H
 #define COMMON_ORCPT_H
@@ -14,7 +14,5 @@
  * characters, and non-ASCII (valid UTF-8) only for the type utf-8.
  */
 bool orcpt_decode(struct buf *out, struct str value);
-/* Appends the parameter's value. smtputf8: UTF-8 may stand as it is. */
-void orcpt_encode(struct buf *out, struct str decoded, bool smtputf8);
 
 #endif

@@ -60,6 +60,11 @@ struct smtp_server_facts {
 	bool offers_etrn;
 	bool may_xclient;  /* this client speaks for others: a proxy */
 	bool may_xforward; /* and tells of others, for the log */
+	bool offers_dsn;
+	bool offers_requiretls; /* where the connection is encrypted */
+	bool offers_deliverby;
+	bool offers_priority;
+	uint64_t hold_max_s; /* FUTURERELEASE: for how long a message may be held; 0: not on offer */
 	uint64_t size_max;	/* bytes of a message */
 	size_t recipients_max;	/* of a message */
 	size_t errors_max;	/* refused commands between two messages */
@@ -103,11 +108,21 @@ struct smtp_attributes {
 
 /* --- the transaction: one object on one arena, dropped by one function ---------------------------------------------------- */
 
+/* RFC 3461 4.1 */
+enum smtp_notify {
+	SMTP_NOTIFY_NEVER = 1, /* alone */
+	SMTP_NOTIFY_SUCCESS = 2,
+	SMTP_NOTIFY_FAILURE = 4,
+	SMTP_NOTIFY_DELAY = 8,
+};
+
 struct smtp_recipient {
 	struct smtp_recipient *next;
 	struct address address; /* of kind LOCAL, DOMAIN or a literal */
 	size_t index;		/* 0 for the first that was accepted */
 	RB_ENTRY(smtp_recipient) by_address;
+	unsigned notify;	/* bits of enum smtp_notify; 0: not said */
+	struct str orcpt;	/* type;address, decoded (common/orcpt.h); .p NULL: not said */
 	/* LMTP: what its reply will be. */
 	bool answered;
 	struct smtp_reply reply;
@@ -121,11 +136,28 @@ enum smtp_body {
 	SMTP_BODY_BINARYMIME, /* RFC 3030 3: any bytes, to be kept as they are */
 };
 
+/* RFC 3461 4.3: what of the message a notification holds. */
+enum smtp_ret {
+	SMTP_RET_UNSAID,
+	SMTP_RET_FULL,
+	SMTP_RET_HDRS,
+};
+
 struct smtp_transaction {
 	struct arena arena; /* everything below lives there */
 	struct address sender;
 	enum smtp_body body;
 	uint64_t size; /* as declared with SIZE=; 0: not */
+	bool smtputf8;
+	bool requiretls;
+	enum smtp_ret ret;
+	struct str envid;    /* decoded; .p NULL: not said */
+	int priority;	     /* RFC 6710: -9 to 9 */
+	uint64_t release_ms; /* RFC 4865: since 1970; 0: at once */
+	/* RFC 2852: */
+	uint64_t deliver_by_ms; /* since 1970; 0: not said */
+	bool returns_late;	/* when it cannot be delivered by then (R); else its sender is told (N) */
+	bool traces_relays;	/* T */
 	/* In the order in which they came. Over SMTP each address is there once, however often the client names it; over
 	 * LMTP, where each has a reply of its own, as often as it was named. */
 	struct smtp_recipient *recipients;
@@ -186,6 +218,8 @@ struct smtp_server {
 	char helo[SMTP_HELO_MAX + 1]; /* as the client wrote it; empty before */
 	bool extended;		      /* EHLO or LHLO, not HELO */
 	char user[SMTP_USER_MAX + 1]; /* authenticated; empty: not */
+	/* Now, in milliseconds since 1970: the owner's to set before a step where DELIVERBY or FUTURERELEASE are on offer. */
+	uint64_t time_ms;
 
 	/* What belongs to the event at hand. Borrowed from the input or the transaction until the next step. */
 	struct smtp_recipient *recipient;
@@ -274,7 +308,7 @@ void smtp_server_goodbye(struct smtp_server *s, const struct smtp_reply *reply);
 
 /* Is a question open? */
 bool smtp_server_is_waiting(const struct smtp_server *s);
-/* For the with clause of Received (RFC 3848): SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA, LMTP ... */
+/* For the with clause of Received (RFC 3848, 6531 4.3): SMTP, ESMTP, ESMTPS, ESMTPSA, LMTP, UTF8SMTPS ... */
 const char *smtp_server_protocol_name(const struct smtp_server *s);
 /* Where the session stands, in the words of Postfix's log: "CONNECT", "EHLO", "DATA", "END-OF-MESSAGE", "UNKNOWN" ... */
 const char *smtp_server_place(const struct smtp_server *s);
@@ -312,6 +346,13 @@ enum smtp_extension {
 	SMTP_EXT_AUTH,
 	SMTP_EXT_CHUNKING,
 	SMTP_EXT_BINARYMIME,
+	SMTP_EXT_SMTPUTF8,
+	SMTP_EXT_DSN,
+	SMTP_EXT_REQUIRETLS,
+	SMTP_EXT_LIMITS,
+	SMTP_EXT_MT_PRIORITY,
+	SMTP_EXT_DELIVERBY,
+	SMTP_EXT_FUTURERELEASE,
 	SMTP_EXT_ETRN,
 	SMTP_EXT_XCLIENT,
 	SMTP_EXT_XFORWARD,
@@ -319,6 +360,19 @@ enum smtp_extension {
 };
 
 const struct smtp_command *smtp_server_commands(size_t *n);
+
+/* A parameter of MAIL or RCPT. */
+struct smtp_parameter {
+	struct str keyword;
+	struct str verb;    /* of which command */
+	unsigned extension; /* must be on offer: enum smtp_extension */
+	bool has_value;
+	/* False: the refusal was written. */
+	bool (*handler)(struct smtp_server *s, struct str value);
+	const char *reference;
+};
+
+const struct smtp_parameter *smtp_server_parameters(size_t *n);
 /* Is the extension on offer on this connection now? */
 bool smtp_server_offers(const struct smtp_server *s, enum smtp_extension extension);
 

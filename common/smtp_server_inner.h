@@ -69,6 +69,11 @@ void smtp_command_xforward(struct smtp_server *s, struct str argument);
 /* Yes to XCLIENT. */
 void smtp_xclient_accepted(struct smtp_server *s);
 
+/* --- smtp_server_parameters.c */
+
+/* What follows a path. False: the refusal was written. */
+bool smtp_parameters_take(struct smtp_server *s, struct str rest);
+
 /* --- smtp_server_mail.c */
 
 void smtp_out_of_memory(struct smtp_server *s);

@@ -1,115 +1,14 @@
 /*
- * The mail transaction: MAIL and RCPT with their parameters, and the owner's answers.
+ * The mail transaction: MAIL and RCPT, and the owner's answers.
  */
 #include <assert.h>
 
 #include "common/smtp_server_inner.h"
 
-/* RFC 5321 4.1.1.11: no parameter's value is longer than this makes sense of. */
-#define SIZE_DIGITS_MAX 20
-
 void
 smtp_out_of_memory(struct smtp_server *s)
 {
 	smtp_reply_own(s, 452, "4.3.1", STR("Envelope too large"));
-}
-
-/* --- parameters --------------------------------------------------------------------------------------------------------- */
-
-/* RFC 1870 6.1 */
-static bool
-parameter_size(struct smtp_server *s, struct str value)
-{
-	uint64_t size;
-
-	if (value.n > SIZE_DIGITS_MAX || !str_to_u64(value, UINT64_MAX, &size)) {
-		smtp_reply_own(s, 501, "5.5.4", STR("SIZE must be a number"));
-		return false;
-	}
-	if (size > s->facts.size_max) {
-		smtp_reply_own(s, 552, "5.3.4", STR("Message size exceeds fixed limit"));
-		return false;
-	}
-	s->transaction.size = size;
-	return true;
-}
-
-/* RFC 6152 2, RFC 3030 3 */
-static bool
-parameter_body(struct smtp_server *s, struct str value)
-{
-	if (str_equal_nocase(value, STR("7BIT"))) {
-		s->transaction.body = SMTP_BODY_7BIT;
-	} else if (str_equal_nocase(value, STR("8BITMIME"))) {
-		s->transaction.body = SMTP_BODY_8BITMIME;
-	} else if (str_equal_nocase(value, STR("BINARYMIME"))) {
-		s->transaction.body = SMTP_BODY_BINARYMIME;
-	} else {
-		smtp_reply_own(s, 501, "5.5.4", STR("BODY must be 7BIT, 8BITMIME or BINARYMIME"));
-		return false;
-	}
-	return true;
-}
-
-/* RFC 4954 5: somebody else's word for who submitted the message. We give nobody's name on, and believe none. */
-static bool
-parameter_auth(struct smtp_server *s, struct str value)
-{
-	if (value.n > 0)
-		return true;
-	smtp_reply_own(s, 501, "5.5.4", STR("AUTH needs a value"));
-	return false;
-}
-
-static const struct parameter {
-	struct str keyword;
-	struct str verb; /* of which command */
-	enum smtp_extension extension;
-	/* False: the refusal was written. */
-	bool (*handler)(struct smtp_server *s, struct str value);
-	const char *reference;
-} parameters[] = {
-    {STR("SIZE"), STR("MAIL"), SMTP_EXT_SIZE, parameter_size, "RFC 1870 6.1"},
-    {STR("BODY"), STR("MAIL"), SMTP_EXT_8BITMIME, parameter_body, "RFC 6152 2"},
-    {STR("AUTH"), STR("MAIL"), SMTP_EXT_AUTH, parameter_auth, "RFC 4954 5"},
-};
-
-static bool
-take_parameter(struct smtp_server *s, struct str word)
-{
-	size_t equals = str_find(word, '=');
-	struct str keyword = str_sub(word, 0, equals);
-
-	for (unsigned i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
-		const struct parameter *p = &parameters[i];
-
-		if (!str_equal_nocase(keyword, p->keyword) || !str_equal(s->command->verb, p->verb) ||
-		    !smtp_server_offers(s, p->extension))
-			continue;
-		if (s->parameters & 1U << i) {
-			smtp_reply_own(s, 501, "5.5.4", STR("Parameter given twice"));
-			return false;
-		}
-		s->parameters |= 1U << i;
-		return p->handler(s, str_skip(word, equals + 1));
-	}
-	smtp_reply_own(s, 555, "5.5.4", STR("Parameter not recognised"));
-	return false;
-}
-
-static bool
-take_parameters(struct smtp_server *s, struct str rest)
-{
-	struct str word;
-
-	if (rest.n > 0 && !ascii_is_blank(rest.p[0])) {
-		smtp_reply_own(s, 501, "5.5.4", STR("Malformed argument"));
-		return false;
-	}
-	while (str_word(&rest, &word))
-		if (!take_parameter(s, word))
-			return false;
-	return true;
 }
 
 /* FROM: or TO:, behind which many a client leaves a blank. */
@@ -126,18 +25,28 @@ take_label(struct str *argument, struct str label)
 
 /* --- MAIL ---------------------------------------------------------------------------------------------------------------- */
 
+/* RFC 6531 3.4: only a client that says SMTPUTF8 can know what it does. */
+static bool
+may_be_named(struct smtp_server *s, const struct address *address)
+{
+	if (s->transaction.smtputf8 || !address_has_utf8(address))
+		return true;
+	smtp_reply_own(s, 553, "5.6.7", STR("Address needs SMTPUTF8"));
+	return false;
+}
+
 static bool
 mail_parse(struct smtp_server *s, struct str argument)
 {
 	struct smtp_transaction *t = &s->transaction;
-	unsigned may = ADDRESS_MAY_BE_NULL | (s->facts.is_trusted ? ADDRESS_MAY_LACK_DOMAIN : 0);
+	unsigned may = ADDRESS_MAY_BE_NULL | ADDRESS_MAY_BE_UTF8 | (s->facts.is_trusted ? ADDRESS_MAY_LACK_DOMAIN : 0);
 
 	if (!take_label(&argument, STR("FROM:"))) {
 		smtp_reply_own(s, 501, "5.5.4", STR("Syntax: MAIL FROM:<address>"));
 		return false;
 	}
 	if (address_path_parse(&t->arena, &argument, may, &t->sender))
-		return take_parameters(s, argument);
+		return smtp_parameters_take(s, argument) && may_be_named(s, &t->sender);
 	if (t->arena.failed)
 		smtp_out_of_memory(s);
 	else
@@ -170,7 +79,7 @@ smtp_recipient_parse(struct smtp_server *s, struct str *argument)
 	struct arena *arena = &s->transaction.arena;
 	struct smtp_recipient *recipient = arena_alloc(arena, sizeof *recipient);
 
-	if (recipient == NULL || !address_path_parse(arena, argument, ADDRESS_MAY_LACK_DOMAIN, &recipient->address)) {
+	if (recipient == NULL || !address_path_parse(arena, argument, ADDRESS_MAY_LACK_DOMAIN | ADDRESS_MAY_BE_UTF8, &recipient->address)) {
 		if (arena->failed)
 			smtp_out_of_memory(s);
 		else
@@ -180,23 +89,31 @@ smtp_recipient_parse(struct smtp_server *s, struct str *argument)
 	return recipient;
 }
 
-static struct smtp_recipient *
+/* May the path be a recipient's at all? False: the refusal was written. */
+static bool
+is_recipient(struct smtp_server *s, const struct address *address)
+{
+	if (has_enough_domain(s, address))
+		return may_be_named(s, address);
+	smtp_reply_own(s, 501, "5.1.3", STR("Recipient address needs a domain"));
+	return false;
+}
+
+/* Into s->recipient; false: the refusal was written. */
+static bool
 rcpt_parse(struct smtp_server *s, struct str argument)
 {
-	struct smtp_recipient *recipient;
-
 	if (!take_label(&argument, STR("TO:"))) {
 		smtp_reply_own(s, 501, "5.5.4", STR("Syntax: RCPT TO:<address>"));
-		return NULL;
+		return false;
 	}
-	recipient = smtp_recipient_parse(s, &argument);
-	if (recipient == NULL)
-		return NULL;
-	if (!has_enough_domain(s, &recipient->address)) {
-		smtp_reply_own(s, 501, "5.1.3", STR("Recipient address needs a domain"));
-		return NULL;
-	}
-	return take_parameters(s, argument) ? recipient : NULL;
+	s->recipient = smtp_recipient_parse(s, &argument);
+	if (s->recipient == NULL)
+		return false;
+	if (is_recipient(s, &s->recipient->address) && smtp_parameters_take(s, argument))
+		return true;
+	s->recipient = NULL;
+	return false;
 }
 
 static int
@@ -220,8 +137,7 @@ smtp_command_rcpt(struct smtp_server *s, struct str argument)
 		smtp_reply_own(s, 452, "4.5.3", STR("Too many recipients"));
 		return;
 	}
-	s->recipient = rcpt_parse(s, argument);
-	if (s->recipient == NULL)
+	if (!rcpt_parse(s, argument))
 		return;
 	if (is_known(s, s->recipient))
 		smtp_reply_own(s, 250, "2.1.5", STR("Ok"));

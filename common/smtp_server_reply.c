@@ -63,14 +63,16 @@ smtp_count_outcome(struct smtp_server *s, unsigned code)
 const char *
 smtp_server_protocol_name(const struct smtp_server *s)
 {
-	static const char *const names[2][2][2] = {
-	    [SMTP_ESMTP] = {{"ESMTP", "ESMTPA"}, {"ESMTPS", "ESMTPSA"}},
-	    [SMTP_LMTP] = {{"LMTP", "LMTPA"}, {"LMTPS", "LMTPSA"}},
+	/* By SMTPUTF8, TLS, authentication. */
+	static const char *const names[2][2][2][2] = {
+	    [SMTP_ESMTP] = {{{"ESMTP", "ESMTPA"}, {"ESMTPS", "ESMTPSA"}},
+	        {{"UTF8SMTP", "UTF8SMTPA"}, {"UTF8SMTPS", "UTF8SMTPSA"}}},
+	    [SMTP_LMTP] = {{{"LMTP", "LMTPA"}, {"LMTPS", "LMTPSA"}}, {{"UTF8LMTP", "UTF8LMTPA"}, {"UTF8LMTPS", "UTF8LMTPSA"}}},
 	};
 
 	if (s->facts.protocol == SMTP_ESMTP && !s->extended && !s->facts.tls)
 		return "SMTP";
-	return names[s->facts.protocol][s->facts.tls][s->user[0] != '\0'];
+	return names[s->facts.protocol][s->transaction.smtputf8][s->facts.tls][s->user[0] != '\0'];
 }
 
 const char *

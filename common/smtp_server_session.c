@@ -92,11 +92,11 @@ smtp_command_rset(struct smtp_server *s, struct str argument)
 	smtp_reply_own(s, 250, "2.0.0", STR("Ok"));
 }
 
-/* The string of RFC 5321 4.1.1.6, if it is an address: with or without <>. SMTPUTF8 may follow (RFC 6531 3.7.4.2). */
+/* The string of RFC 5321 4.1.1.6, if it is an address: with or without <>. What follows it (SMTPUTF8, RFC 6531 3.7.4.2)
+ * makes no difference. */
 static struct smtp_recipient *
 vrfy_parse(struct smtp_server *s, struct str argument)
 {
-	struct smtp_recipient *recipient;
 	struct str rest = argument, word;
 	char path[ADDRESS_TEXT_MAX + 3];
 	int n;
@@ -104,13 +104,12 @@ vrfy_parse(struct smtp_server *s, struct str argument)
 	if (argument.p[0] == '<')
 		return smtp_recipient_parse(s, &argument);
 	(void)str_word(&rest, &word);
-	n = snprintf(path, sizeof path, "<%.*s>", STR_FMT(word));
+	n = snprintf(path, sizeof path, "<%.*s>", STR_FMT(str_sub(word, 0, sizeof path)));
 	if (n >= (int)sizeof path) {
 		smtp_reply_own(s, 501, "5.1.3", STR("Bad recipient address syntax"));
 		return NULL;
 	}
-	recipient = smtp_recipient_parse(s, &(struct str){path, (size_t)n});
-	return recipient;
+	return smtp_recipient_parse(s, &(struct str){path, (size_t)n});
 }
 
 /* RFC 5321 7.3: who has a mailbox here is nobody's business before there is mail for it, unless the owner thinks

@@ -1,6 +1,7 @@
 /*
  * The tables of SMTP and LMTP: commands and extensions.
  */
+#include "common/date.h"
 #include "common/smtp_server_inner.h"
 
 #define BOTH (1U << SMTP_ESMTP | 1U << SMTP_LMTP)
@@ -93,6 +94,36 @@ can_authenticate(const struct smtp_server *s)
 }
 
 static bool
+offers_dsn(const struct smtp_server *s)
+{
+	return s->facts.offers_dsn;
+}
+
+static bool
+offers_requiretls(const struct smtp_server *s)
+{
+	return s->facts.offers_requiretls && s->facts.tls;
+}
+
+static bool
+offers_priority(const struct smtp_server *s)
+{
+	return s->facts.offers_priority;
+}
+
+static bool
+offers_deliverby(const struct smtp_server *s)
+{
+	return s->facts.offers_deliverby;
+}
+
+static bool
+offers_futurerelease(const struct smtp_server *s)
+{
+	return s->facts.hold_max_s > 0;
+}
+
+static bool
 offers_etrn(const struct smtp_server *s)
 {
 	return s->facts.offers_etrn;
@@ -120,6 +151,23 @@ static void
 write_mechanisms(const struct smtp_server *s, struct buf *out)
 {
 	buf_addf(out, " %.*s", STR_FMT(s->facts.mechanisms));
+}
+
+/* RFC 9422 4.2; no MAILMAX: the messages of a session are not counted. */
+static void
+write_limits(const struct smtp_server *s, struct buf *out)
+{
+	buf_addf(out, " RCPTMAX=%zu", s->facts.recipients_max);
+}
+
+/* RFC 4865 3: for how long, and until when. */
+static void
+write_futurerelease(const struct smtp_server *s, struct buf *out)
+{
+	char text[DATE_RFC3339_SIZE];
+	struct date last = {.seconds = (int64_t)(s->time_ms / 1000 + s->facts.hold_max_s)};
+
+	buf_addf(out, " %llu %s", (unsigned long long)s->facts.hold_max_s, date_format_rfc3339(text, last));
 }
 
 static void
@@ -150,6 +198,13 @@ static const struct extension {
     [SMTP_EXT_AUTH] = {"AUTH", can_authenticate, write_mechanisms, "RFC 4954"},
     [SMTP_EXT_CHUNKING] = {"CHUNKING", always, NULL, "RFC 3030 2"},
     [SMTP_EXT_BINARYMIME] = {"BINARYMIME", always, NULL, "RFC 3030 3"},
+    [SMTP_EXT_SMTPUTF8] = {"SMTPUTF8", always, NULL, "RFC 6531"},
+    [SMTP_EXT_DSN] = {"DSN", offers_dsn, NULL, "RFC 3461"},
+    [SMTP_EXT_REQUIRETLS] = {"REQUIRETLS", offers_requiretls, NULL, "RFC 8689"},
+    [SMTP_EXT_LIMITS] = {"LIMITS", always, write_limits, "RFC 9422"},
+    [SMTP_EXT_MT_PRIORITY] = {"MT-PRIORITY", offers_priority, NULL, "RFC 6710"},
+    [SMTP_EXT_DELIVERBY] = {"DELIVERBY", offers_deliverby, NULL, "RFC 2852"},
+    [SMTP_EXT_FUTURERELEASE] = {"FUTURERELEASE", offers_futurerelease, write_futurerelease, "RFC 4865"},
     [SMTP_EXT_ETRN] = {"ETRN", offers_etrn, NULL, "RFC 1985"},
     [SMTP_EXT_XCLIENT] = {"XCLIENT", may_xclient, write_xclient, "Postfix XCLIENT_README"},
     [SMTP_EXT_XFORWARD] = {"XFORWARD", may_xforward, write_xforward, "Postfix XFORWARD_README"},

@@ -538,6 +538,14 @@ stream_tls_cipher(const struct stream *stream)
 	return stream->ssl != NULL ? SSL_get_cipher_name(stream->ssl) : "";
 }
 
+const char *
+stream_tls_suite(const struct stream *stream)
+{
+	const SSL_CIPHER *cipher = stream->ssl != NULL ? SSL_get_current_cipher(stream->ssl) : NULL;
+
+	return cipher != NULL ? SSL_CIPHER_standard_name(cipher) : "";
+}
+
 bool
 stream_tls_is_verified(const struct stream *stream)
 {

@@ -103,6 +103,8 @@ bool stream_is_tls(const struct stream *stream);
 /* "TLSv1.3", "TLS_AES_256_GCM_SHA384"; "" without TLS. Static strings of OpenSSL. */
 const char *stream_tls_version(const struct stream *stream);
 const char *stream_tls_cipher(const struct stream *stream);
+/* The same as IANA calls it. */
+const char *stream_tls_suite(const struct stream *stream);
 /* Of a client under TLS: the certificate is trusted and has the name that was given to stream_start_tls. */
 bool stream_tls_is_verified(const struct stream *stream);
 /* The name that the client asked for (SNI), "" when it named none. Valid until the stream is closed. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -149,11 +150,22 @@ is_slowed(struct session *s)
 	return true;
 }
 
+/* Of the clock on the wall, for DELIVERBY and FUTURERELEASE. */
+static uint64_t
+time_ms(void)
+{
+	struct timespec now = {0};
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 static void
 steps(struct session *s)
 {
 	size_t taken = 0;
 
+	s->smtp.time_ms = time_ms();
 	while (!s->close && !smtp_server_is_waiting(&s->smtp) && !is_slowed(s) && has_room(s))
 		if (!step(s, &taken))
 			break;
@@ -234,7 +246,12 @@ server_init(struct session *s, bool resumed)
 	    .can_start_tls = s->listener->tls != NULL && !tls,
 	    .must_authenticate = rules->must_authenticate,
 	    .is_trusted = rules->is_local,
-	    .asks_vrfy = rules->is_local,
+	    .asks_vrfy = rules->is_local || conf->smtpd.vrfy,
+	    .offers_dsn = true,
+	    .offers_requiretls = true,
+	    .offers_deliverby = true,
+	    .offers_priority = rules->is_submission || s->in_networks,
+	    .hold_max_s = rules->is_submission ? conf->smtpd.future_release_limit_ms / 1000 : 0,
 	    .is_resumed = resumed,
 	    .stops_at_refusals = true,
 	    .normalise = conf->smtpd.normalise_line_ends,

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "common/log.h"
+#include "smtpd/envelope.h"
 #include "smtpd/session_policy.h"
 #include "smtpd/trace.h"
 
@@ -50,6 +51,7 @@ recipients_write(struct session *s, struct queue_writer *w)
 	}
 	for (const struct smtp_recipient *r = t->recipients; r != NULL; r = r->next) {
 		queue_writer_recipient(w, qualified(s, &r->address, buffer));
+		envelope_rcpt_write(w, r);
 		(void)intake_flush(&s->message->intake, &err); /* a failure is kept for the first piece of content */
 	}
 }
@@ -69,8 +71,7 @@ envelope_write(struct session *s, struct queue_writer *w, uint64_t time_ms)
 		queue_writer_record(w, QUEUE_LOGIN, str_from(s->smtp.user));
 	else if (s->local_user[0] != '\0')
 		queue_writer_record(w, QUEUE_LOGIN, str_from(s->local_user));
-	if (t->body != SMTP_BODY_7BIT)
-		queue_writer_record(w, QUEUE_BODY, t->body == SMTP_BODY_8BITMIME ? STR("8BITMIME") : STR("BINARYMIME"));
+	envelope_mail_write(w, t);
 	recipients_write(s, w);
 }
 
@@ -86,6 +87,7 @@ received_write(struct session *s, struct queue_writer *w)
 	    .local_user = str_from(s->local_user),
 	    .tls_version = tls ? str_from(stream_tls_version(&s->stream)) : STR_NONE,
 	    .tls_cipher = tls ? str_from(stream_tls_cipher(&s->stream)) : STR_NONE,
+	    .tls_suite = tls ? str_from(stream_tls_suite(&s->stream)) : STR_NONE,
 	    .hostname = str_from(s->worker->conf->hostname),
 	    .protocol = str_from(smtp_server_protocol_name(&s->smtp)),
 	    .id = queue_id_str(&s->message->intake.id),

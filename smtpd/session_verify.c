@@ -1,6 +1,6 @@
 /*
- * VRFY on the socket of this host's programs: `sendmail -bv` asks what would become of mail for an address. Nobody else is
- * told (RFC 5321 7.3).
+ * VRFY on the socket of this host's programs: `sendmail -bv` asks what would become of mail for an address. Where the
+ * parameter `vrfy` says so our own users are told as well; strangers never are (RFC 5321 7.3).
  */
 #include <stdio.h>
 
@@ -54,6 +54,10 @@ session_verify(struct session *s)
 	char key[KEY_MAX];
 	int n;
 
+	if (!s->rules->is_local && !s->in_networks && s->smtp.user[0] == '\0') {
+		smtp_server_accept(&s->smtp); /* in the words that tell nothing */
+		return;
+	}
 	if (!bare && (address->kind != ADDRESS_DOMAIN || conf_domain_find(conf, domain) == NULL)) {
 		answer(s, 252, "2.1.5", "is for another host");
 		return;

@@ -50,5 +50,7 @@ trace_received_add(struct buf *out, const struct trace_facts *f)
 	buf_addf(out, "\r\n\tby %.*s with %.*s id %.*s", STR_FMT(f->hostname), STR_FMT(f->protocol), STR_FMT(f->id));
 	if (f->recipient.n > 0)
 		buf_addf(out, "\r\n\tfor <%.*s>", STR_FMT(f->recipient));
+	if (f->tls_suite.n > 0)
+		buf_addf(out, "\r\n\ttls %.*s", STR_FMT(f->tls_suite));
 	buf_addf(out, ";\r\n\t%.*s\r\n", STR_FMT(f->date));
 }

@@ -1,5 +1,5 @@
 /*
- * The Received field (RFC 5321 4.4, protocol names of RFC 3848) that this server puts on top of a message. Pure.
+ * The Received field (RFC 5321 4.4; protocol names of RFC 3848 and 6531) that this server puts on top of a message. Pure.
  */
 #ifndef SMTPD_TRACE_H
 #define SMTPD_TRACE_H
@@ -13,6 +13,7 @@ struct trace_facts {
 	struct str local_user;	  /* that program's user, when client is empty */
 	struct str tls_version;	  /* empty without TLS */
 	struct str tls_cipher;
+	struct str tls_suite; /* the same in IANA's name, for the clause of RFC 8314 4.3 */
 	struct str hostname;
 	struct str protocol; /* "ESMTPS" */
 	struct str id;

@@ -4,20 +4,17 @@
 
 static const struct {
 	struct str value, decoded;
-	struct str ascii, utf8; /* as it is given on; .p NULL: as it came */
 } rows[] = {
-    {STR("rfc822;baru@d.test"), STR("rfc822;baru@d.test"), STR_NONE, STR_NONE},
-    {STR("rfc822;a+2Bb+20c@d.test"), STR("rfc822;a+b c@d.test"), STR_NONE, STR_NONE},
-    {STR("x400;/c+3Did/"), STR("x400;/c=id/"), STR_NONE, STR_NONE},
-    {STR("utf-8;\xe7\x94\xa8\xe6\x88\xb7@d.test"), STR("utf-8;\xe7\x94\xa8\xe6\x88\xb7@d.test"), STR("utf-8;\\x{7528}\\x{6237}@d.test"),
-        STR_NONE},
-    {STR("UTF-8;\\x{7528}\\x{6237}\\x{2B}x@d.test"), STR("UTF-8;\xe7\x94\xa8\xe6\x88\xb7+x@d.test"), STR_NONE,
-        STR("UTF-8;\xe7\x94\xa8\xe6\x88\xb7\\x{2B}x@d.test")},
-    {STR("utf-8;\\x{E9}\\x{1F426}"), STR("utf-8;\xc3\xa9\xf0\x9f\x90\xa6"), STR_NONE, STR("utf-8;\xc3\xa9\xf0\x9f\x90\xa6")},
+    {STR("rfc822;baru@d.test"), STR("rfc822;baru@d.test")},
+    {STR("rfc822;a+2Bb+20c@d.test"), STR("rfc822;a+b c@d.test")},
+    {STR("x400;/c+3Did/"), STR("x400;/c=id/")},
+    {STR("utf-8;\xe7\x94\xa8\xe6\x88\xb7@d.test"), STR("utf-8;\xe7\x94\xa8\xe6\x88\xb7@d.test")},
+    {STR("UTF-8;\\x{7528}\\x{6237}\\x{2B}x@d.test"), STR("UTF-8;\xe7\x94\xa8\xe6\x88\xb7+x@d.test")},
+    {STR("utf-8;\\x{E9}\\x{1F426}\\x{41}"), STR("utf-8;\xc3\xa9\xf0\x9f\x90\xa6" "A")},
 };
 
 static void
-original_recipients_are_decoded_and_given_on(void **state)
+original_recipients_are_decoded(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ROWS(rows); i++) {
@@ -26,12 +23,6 @@ original_recipients_are_decoded_and_given_on(void **state)
 		buf_init(&out, 1000);
 		assert_true(orcpt_decode(&out, rows[i].value));
 		assert_str(buf_str(&out), rows[i].decoded);
-		buf_reset(&out);
-		orcpt_encode(&out, rows[i].decoded, false);
-		assert_str(buf_str(&out), rows[i].ascii.p != NULL ? rows[i].ascii : rows[i].value);
-		buf_reset(&out);
-		orcpt_encode(&out, rows[i].decoded, true);
-		assert_str(buf_str(&out), rows[i].utf8.p != NULL ? rows[i].utf8 : rows[i].value);
 		buf_clear(&out);
 	}
 }
@@ -59,7 +50,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(original_recipients_are_decoded_and_given_on),
+	    cmocka_unit_test(original_recipients_are_decoded),
 	    cmocka_unit_test(what_is_malformed_is_refused),
 	};
 

@@ -223,8 +223,8 @@ owner_feed(struct owner *o, struct str in, size_t first, size_t step)
 /* EHLO's reply in parts: what is always there, what depends on the session, what is always there behind it. */
 #define HELLO_BEGIN "250-satu.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n"
 #define HELLO_MAY "250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n"
-#define HELLO_REST "250-CHUNKING\r\n"
-#define HELLO_LAST "BINARYMIME\r\n"
+#define HELLO_REST "250-CHUNKING\r\n250-BINARYMIME\r\n250-SMTPUTF8\r\n"
+#define HELLO_LAST "LIMITS RCPTMAX=3\r\n"
 #define HELLO HELLO_BEGIN HELLO_MAY HELLO_REST "250 " HELLO_LAST
 #define HELLO_ALL                                                                                                   \
 	HELLO_BEGIN HELLO_MAY HELLO_REST "250-" HELLO_LAST                                                           \
@@ -569,6 +569,194 @@ lmtp_answers_for_each_recipient_after_the_last_chunk(void **state)
 		assert_str(buf_str(&o.out), refuse ? STR("452 4.3.1 Disk full\r\n452 4.3.1 Disk full\r\n452 4.3.1 Disk full\r\n"
 		    "452 4.3.1 Disk full\r\n503 5.5.1 Need MAIL command\r\n250 2.0.0 Ok\r\n") :
 		    STR(OK_BYTES(3) OK_BYTES(0) "250 2.0.0 Saved\r\n452 4.2.2 Full\r\n503 5.5.1 Need MAIL command\r\n250 2.0.0 Ok\r\n"));
+		owner_close(&o);
+	}
+}
+
+/* --- parameters ------------------------------------------------------------------------------------------------------------ */
+
+#define NOW_MS 1795489200000 /* 2026-11-24T03:00:00Z */
+
+static const struct smtp_server_facts all_facts = {
+    .protocol = SMTP_ESMTP,
+    .hostname = STR("satu.test"),
+    .banner = STR("ESMTP Merpati"),
+    .mechanisms = STR("PLAIN LOGIN"),
+    .tls = true,
+    .offers_dsn = true,
+    .offers_requiretls = true,
+    .offers_deliverby = true,
+    .offers_priority = true,
+    .hold_max_s = 86400,
+    .size_max = 1000,
+    .recipients_max = 3,
+    .errors_max = 1000,
+    .arena_max = 65536,
+};
+
+static void
+all_extensions_are_on_offer_where_they_apply(void **state)
+{
+	struct owner o;
+
+	(void)state;
+	owner_open(&o, &all_facts);
+	o.s.time_ms = NOW_MS;
+	owner_feed(&o, STR("EHLO x\r\n"), 99, 99);
+	assert_str(buf_str(&o.out), STR(GREETING HELLO_BEGIN "250-AUTH PLAIN LOGIN\r\n" HELLO_REST "250-DSN\r\n250-REQUIRETLS\r\n"
+	                                "250-LIMITS RCPTMAX=3\r\n250-MT-PRIORITY\r\n250-DELIVERBY\r\n"
+	                                "250 FUTURERELEASE 86400 2026-11-25T03:00:00Z\r\n"));
+	owner_close(&o);
+}
+
+/* What the transaction says of itself once the parameter is taken. */
+static void
+describe(struct buf *b, const struct smtp_transaction *t)
+{
+	if (t->smtputf8)
+		buf_adds(b, "utf8 ");
+	if (t->requiretls)
+		buf_adds(b, "tls ");
+	if (t->ret != SMTP_RET_UNSAID)
+		buf_adds(b, t->ret == SMTP_RET_FULL ? "full " : "hdrs ");
+	if (t->envid.p != NULL)
+		buf_addf(b, "envid=%.*s ", STR_FMT(t->envid));
+	if (t->priority != 0)
+		buf_addf(b, "priority=%d ", t->priority);
+	if (t->release_ms != 0)
+		buf_addf(b, "release=%lld ", (long long)(t->release_ms - NOW_MS));
+	if (t->deliver_by_ms != 0)
+		buf_addf(b, "by=%lld%s%s ", (long long)(t->deliver_by_ms - NOW_MS), t->returns_late ? "R" : "N", t->traces_relays ? "T" : "");
+	for (const struct smtp_recipient *r = t->recipients; r != NULL; r = r->next) {
+		buf_addf(b, "<%.*s> notify=%u ", STR_FMT(r->address.text), r->notify);
+		if (r->orcpt.p != NULL)
+			buf_addf(b, "orcpt=%.*s ", STR_FMT(r->orcpt));
+	}
+}
+
+#define C100 "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+
+/* A command behind EHLO (a RCPT: behind MAIL as well): the reply's beginning, what is known then. */
+static const struct {
+	struct str line, reply;
+	const char *known;
+} parameter_rows[] = {
+    {STR("MAIL FROM:<> SMTPUTF8"), STR("250"), "utf8 "},
+    {STR("MAIL FROM:<> smtputf8 requiretls"), STR("250"), "utf8 tls "},
+    {STR("MAIL FROM:<> SMTPUTF8=1"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> REQUIRETLS="), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<\xe7\x94\xa8\xe6\x88\xb7@d.test> SMTPUTF8"), STR("250"), "utf8 "},
+    {STR("MAIL FROM:<\xe7\x94\xa8\xe6\x88\xb7@d.test>"), STR("553 5.6.7"), ""},
+    {STR("MAIL FROM:<a@\xd9\x85\xd8\xab\xd8\xa7\xd9\x84.test> SMTPUTF8"), STR("250"), "utf8 "},
+    {STR("MAIL FROM:<\xe7\x94@d.test> SMTPUTF8"), STR("501 5.1.7"), ""},
+    {STR("MAIL FROM:<> RET=full ENVID=a+20b"), STR("250"), "full envid=a b "},
+    {STR("MAIL FROM:<> RET=HDRS"), STR("250"), "hdrs "},
+    {STR("MAIL FROM:<> RET=ALL"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> RET"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> ENVID="), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> ENVID=a+0A"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> ENVID=a+2"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> ENVID=" C100), STR("250"), "envid=" C100 " "},
+    {STR("MAIL FROM:<> ENVID=" C100 "x"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> AUTH=<>"), STR("250"), ""},
+    {STR("MAIL FROM:<> AUTH=a+2Bb@d.test"), STR("250"), ""},
+    {STR("MAIL FROM:<> AUTH=a+2"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> AUTH="), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> MT-PRIORITY=0"), STR("250"), ""},
+    {STR("MAIL FROM:<> mt-priority=9"), STR("250"), "priority=9 "},
+    {STR("MAIL FROM:<> MT-PRIORITY=-9"), STR("250"), "priority=-9 "},
+    {STR("MAIL FROM:<> MT-PRIORITY=-0"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> MT-PRIORITY=10"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> MT-PRIORITY=+1"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> MT-PRIORITY="), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> BY=120;R"), STR("250"), "by=120000R "},
+    {STR("MAIL FROM:<> BY=+120;nt"), STR("250"), "by=120000NT "},
+    {STR("MAIL FROM:<> BY=-60;N"), STR("250"), "by=-60000N "},
+    {STR("MAIL FROM:<> BY=0;R"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> BY=-1;RT"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> BY=120"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> BY=120;"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> BY=120;X"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> BY=120;NTT"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> BY=;N"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> BY=--1;N"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> BY=1000000000;N"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> HOLDFOR=60"), STR("250"), "release=60000 "},
+    {STR("MAIL FROM:<> HOLDFOR=86400"), STR("250"), "release=86400000 "},
+    {STR("MAIL FROM:<> HOLDFOR=86401"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> HOLDFOR=0"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> HOLDFOR=-1"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> HOLDUNTIL=2026-11-24T11:00:00+07:00"), STR("250"), "release=3600000 "},
+    {STR("MAIL FROM:<> HOLDUNTIL=2026-11-23T00:00:00Z"), STR("250"), "release=-97200000 "},
+    {STR("MAIL FROM:<> HOLDUNTIL=2027-11-24T03:00:00Z"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> HOLDUNTIL=1969-11-24T03:00:00Z"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> HOLDUNTIL=tomorrow"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> HOLDFOR=60 HOLDUNTIL=2026-11-24T04:00:00Z"), STR("501 5.5.4"), ""},
+    {STR("MAIL FROM:<> NOTIFY=NEVER"), STR("555 5.5.4"), ""},
+    {STR("RCPT TO:<a@d.test> NOTIFY=NEVER"), STR("250"), "utf8 <a@d.test> notify=1 "},
+    {STR("RCPT TO:<a@d.test> notify=success,Failure,DELAY"), STR("250"), "utf8 <a@d.test> notify=14 "},
+    {STR("RCPT TO:<a@d.test> NOTIFY=NEVER,DELAY"), STR("501 5.5.4"), "utf8 "},
+    {STR("RCPT TO:<a@d.test> NOTIFY=DELAY,DELAY"), STR("501 5.5.4"), "utf8 "},
+    {STR("RCPT TO:<a@d.test> NOTIFY=SOMETIMES"), STR("501 5.5.4"), "utf8 "},
+    {STR("RCPT TO:<a@d.test> NOTIFY="), STR("501 5.5.4"), "utf8 "},
+    {STR("RCPT TO:<a@d.test> NOTIFY=DELAY,"), STR("501 5.5.4"), "utf8 "},
+    {STR("RCPT TO:<a@d.test> ORCPT=rfc822;b+2Bc@d.test"), STR("250"), "utf8 <a@d.test> notify=0 orcpt=rfc822;b+c@d.test "},
+    {STR("RCPT TO:<a@d.test> ORCPT=utf-8;\\x{E9}@d.test"), STR("250"), "utf8 <a@d.test> notify=0 orcpt=utf-8;\xc3\xa9@d.test "},
+    {STR("RCPT TO:<a@d.test> ORCPT=b@d.test"), STR("501 5.5.4"), "utf8 "},
+    {STR("RCPT TO:<a@d.test> RET=FULL"), STR("555 5.5.4"), "utf8 "},
+    {STR("RCPT TO:<\xc3\xa9@d.test>"), STR("250"), "utf8 <\xc3\xa9@d.test> notify=0 "},
+};
+
+static void
+parameters_say_what_they_mean_or_are_refused(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(parameter_rows); i++) {
+		struct owner o;
+		struct buf known, line;
+
+		owner_open(&o, &all_facts);
+		o.s.time_ms = NOW_MS;
+		owner_feed(&o, STR("EHLO x\r\n"), 99, 99);
+		if (parameter_rows[i].line.p[0] == 'R')
+			owner_feed(&o, STR("MAIL FROM:<> SMTPUTF8\r\n"), 99, 99);
+		buf_init(&line, 2048);
+		buf_init(&known, 2048);
+		buf_add(&line, parameter_rows[i].line);
+		buf_adds(&line, "\r\n");
+		buf_reset(&o.out);
+		owner_feed(&o, buf_str(&line), 9, 7);
+		describe(&known, &o.s.transaction);
+		if (!str_starts(buf_str(&o.out), parameter_rows[i].reply) || !str_equal(buf_str(&known), str_from(parameter_rows[i].known)))
+			fail_msg("%.*s: %.*s%.*s", STR_FMT(parameter_rows[i].line), STR_FMT(buf_str(&o.out)), STR_FMT(buf_str(&known)));
+		buf_clear(&known);
+		buf_clear(&line);
+		owner_close(&o);
+	}
+}
+
+static void
+parameters_of_what_is_not_on_offer_are_unknown(void **state)
+{
+	size_t n;
+	const struct smtp_parameter *parameters = smtp_server_parameters(&n);
+	struct smtp_server_facts none = default_facts;
+
+	(void)state;
+	none.mechanisms = STR_NONE;
+	none.offers_requiretls = true; /* but there is no TLS */
+	for (size_t i = 0; i < n; i++) {
+		struct owner o;
+		char line[128];
+		int length = snprintf(line, sizeof line, "%.*s %s:<x@y.test> %.*s=\r\n", STR_FMT(parameters[i].verb),
+		    parameters[i].verb.p[0] == 'M' ? "FROM" : "TO", STR_FMT(parameters[i].keyword));
+
+		assert_true(str_starts(str_from(parameters[i].reference), STR("RFC ")));
+		owner_open(&o, &none);
+		owner_feed(&o, parameters[i].verb.p[0] == 'M' ? STR("EHLO x\r\n") : STR("EHLO x\r\nMAIL FROM:<>\r\n"), 99, 99);
+		buf_reset(&o.out);
+		owner_feed(&o, (struct str){line, (size_t)length}, 99, 99);
+		assert_true(str_starts(buf_str(&o.out), smtp_server_offers(&o.s, parameters[i].extension) ? STR("501 5.5.4") : STR("555 5.5.4")));
 		owner_close(&o);
 	}
 }
@@ -1063,6 +1251,10 @@ the_protocol_s_name_tells_what_was_used(void **state)
 	    {"HELO x\r\n", "ESMTPS", SMTP_ESMTP, true, false},
 	    {"EHLO x\r\n", "ESMTPA", SMTP_ESMTP, false, true},
 	    {"EHLO x\r\n", "ESMTPSA", SMTP_ESMTP, true, true},
+	    {"EHLO x\r\nMAIL FROM:<> SMTPUTF8\r\n", "UTF8SMTP", SMTP_ESMTP, false, false},
+	    {"EHLO x\r\nMAIL FROM:<> SMTPUTF8\r\n", "UTF8SMTPS", SMTP_ESMTP, true, false},
+	    {"EHLO x\r\nAUTH PLAIN x\r\nMAIL FROM:<> SMTPUTF8\r\n", "UTF8SMTPSA", SMTP_ESMTP, true, true},
+	    {"LHLO x\r\nMAIL FROM:<> SMTPUTF8\r\n", "UTF8LMTP", SMTP_LMTP, false, false},
 	    {"LHLO x\r\n", "LMTP", SMTP_LMTP, false, false},
 	    {"LHLO x\r\n", "LMTPSA", SMTP_LMTP, true, true},
 	};
@@ -1092,6 +1284,9 @@ main(void)
 	    cmocka_unit_test(every_chunking_of_a_message_is_the_message),
 	    cmocka_unit_test(chunks_are_limited_in_sum_and_number),
 	    cmocka_unit_test(lmtp_answers_for_each_recipient_after_the_last_chunk),
+	    cmocka_unit_test(all_extensions_are_on_offer_where_they_apply),
+	    cmocka_unit_test(parameters_say_what_they_mean_or_are_refused),
+	    cmocka_unit_test(parameters_of_what_is_not_on_offer_are_unknown),
 	    cmocka_unit_test(what_the_owner_may_be_asked_besides),
 	    cmocka_unit_test(proxies_commands_are_for_proxies),
 	    cmocka_unit_test(starttls_with_anything_behind_it_ends_the_session),

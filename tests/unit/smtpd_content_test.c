@@ -120,9 +120,10 @@ nothing_a_client_says_can_break_the_received_field(void **state)
 	facts.helo = STR("");
 	facts.tls_version = STR("TLSv1.3");
 	facts.tls_cipher = STR("C");
+	facts.tls_suite = STR("TLS_C");
 	trace_received_add(&out, &facts);
 	assert_str(buf_str(&out), STR("Received: from unknown (unknown [IPv6:2001:db8::1])\r\n"
-	    "\t(using TLSv1.3 with cipher C)\r\n\tby h with ESMTP id ID\r\n\tfor <c@d.test>;\r\n\tDATE\r\n"));
+	    "\t(using TLSv1.3 with cipher C)\r\n\tby h with ESMTP id ID\r\n\tfor <c@d.test>\r\n\ttls TLS_C;\r\n\tDATE\r\n"));
 	buf_clear(&out);
 }
 
