@@ -8,10 +8,13 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "common/aio_sync.h"
 #include "common/log.h"
+#include "common/str.h"
 
 /*
  * From this many entries at once one syncfs costs less than syncing each, if nobody else writes. Measured on ext4 with two
@@ -28,13 +31,29 @@
  */
 #define MEASURE_EVERY_NS (10 * UINT64_C(1000000000))
 #define SYNCFS_PAUSE_NS (5 * UINT64_C(1000000000))
+/* While there is no syncfs: so many entries are given to the kernel's threads at a time. */
+#define EACH_MAX (AIO_SYNC_MAX / 2)
 
 STAILQ_HEAD(entry_list, commit_entry);
 
+/* What the kernel's threads got at a time. */
+struct group {
+	struct entry_list entries;
+	size_t n;
+	uint64_t began_ns;
+	/* The files in the order of the entries, then each directory once. */
+	size_t outstanding, nops;
+	struct group_op {
+		struct aio_sync_op op;
+		struct group *group;
+	} ops[];
+};
+
 /*
  * Entries are collected in `submitted` during a turn of the loop, then go to `waiting`, from where a thread takes all for
- * one syncfs, or its share to sync each; and from its own list to `done`, from where the loop takes them. `mutex` guards
- * what stands below it; the rest belongs to the loop's thread.
+ * one syncfs, or its share to sync each; and from its own list to `done`, from where the loop takes them. Few entries go
+ * from `waiting` to the kernel's threads where those are used. `mutex` guards what stands below it; the rest belongs to
+ * the loop's thread.
  */
 struct commit {
 	struct loop *loop;
@@ -44,12 +63,15 @@ struct commit {
 	size_t under_way;
 	unsigned nthreads;
 	pthread_t threads[THREADS_MAX];
+	struct aio_sync *aio; /* NULL: threads of our own do all */
+	size_t in_kernel;     /* entries */
 
 	pthread_mutex_t mutex;
 	pthread_cond_t more;
 	struct entry_list waiting, done;
 	bool ending;
 	bool syncfs_runs;	  /* one is enough: meanwhile the next group grows */
+	bool suspicious;	  /* see late_error */
 	uint64_t syncfs_after_ns; /* not before */
 	uint64_t each_ns;	  /* what syncing an entry by itself takes, on average */
 	uint64_t measured_ns;	  /* when that was; 0: never */
@@ -67,8 +89,10 @@ list_count(const struct entry_list *list)
 }
 
 /*
- * An error in writing back a file's pages may have been reported already to another thread's syncfs, but each open file
- * remembers its own: with nothing left to write this asks for that memory, at no cost.
+ * An error in writing back some file's pages is told by syncfs once for each open directory: it fails the group that
+ * asked, but may belong to a file of the next one. Each open file, though, remembers its own: with nothing left to write
+ * this asks for that memory. It is a call for each file, so it is made from the first error on only, or where syncfs tells
+ * of no such errors at all.
  */
 static int
 late_error(int file_fd)
@@ -78,32 +102,67 @@ late_error(int file_fd)
 	return errno;
 }
 
-/* One syncfs a file system; a group is nearly always on one. */
+/* Returns 0 or an errno. */
+static int
+device_of(int fd, dev_t *device)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return errno;
+	*device = st.st_dev;
+	return 0;
+}
+
+/* One syncfs a file system; a group is nearly always in one directory. */
 static void
 sync_file_systems(struct entry_list *group)
 {
 	struct commit_entry *entry, *first;
 
 	STAILQ_FOREACH(entry, group, link) {
-		struct stat st;
-
-		if (fstat(entry->directory_fd, &st) != 0) {
-			entry->errnum = errno;
-			continue;
-		}
-		entry->device = st.st_dev;
 		STAILQ_FOREACH(first, group, link)
-			if (first == entry || first->device == entry->device)
+			if (first == entry || first->directory_fd == entry->directory_fd)
 				break;
+		if (first == entry)
+			entry->errnum = device_of(entry->directory_fd, &entry->device);
+		else
+			entry->device = first->device;
+		if (first == entry && entry->errnum == 0)
+			STAILQ_FOREACH(first, group, link)
+				if (first == entry || first->device == entry->device)
+					break;
 		/* An error is told once, so nobody asks again: it is everyone's. */
 		if (first != entry)
 			entry->errnum = first->errnum;
-		else if (syncfs(entry->directory_fd) != 0)
+		else if (entry->errnum == 0 && syncfs(entry->directory_fd) != 0)
 			entry->errnum = errno;
 	}
+}
+
+static void
+ask_files(struct entry_list *group)
+{
+	struct commit_entry *entry;
+
 	STAILQ_FOREACH(entry, group, link)
 		if (entry->errnum == 0)
 			entry->errnum = late_error(entry->file_fd);
+}
+
+/* Linux 5.8 was the first. */
+static bool
+syncfs_tells_errors(void)
+{
+	struct utsname name;
+	struct str rest, major, minor;
+	uint64_t a, b;
+
+	if (uname(&name) != 0)
+		return false;
+	rest = str_from(name.release);
+	return str_token(&rest, '.', &major) && str_token(&rest, '.', &minor) && str_to_u64(major, 1000, &a) &&
+	    str_to_u64(minor, 1000, &b) && (a > 5 || (a == 5 && b >= 8));
 }
 
 /* Files first, then each directory once: a name that is durable has content that is. */
@@ -130,6 +189,17 @@ sync_each(struct entry_list *group)
 	}
 }
 
+static bool
+has_error(const struct entry_list *group)
+{
+	const struct commit_entry *entry;
+
+	STAILQ_FOREACH(entry, group, link)
+		if (entry->errnum != 0)
+			return true;
+	return false;
+}
+
 static uint64_t
 now_ns(void)
 {
@@ -139,43 +209,62 @@ now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
+/* Under the mutex: has it not been slow of late, and is there something fresh to compare it with? */
+static bool
+syncfs_is_good(const struct commit *commit)
+{
+	uint64_t now = now_ns();
+
+	return now >= commit->syncfs_after_ns && commit->measured_ns != 0 && now - commit->measured_ns < MEASURE_EVERY_NS;
+}
+
+static void
+entries_move(struct entry_list *to, struct entry_list *from, size_t n)
+{
+	while (n-- > 0) {
+		struct commit_entry *entry = STAILQ_FIRST(from);
+
+		STAILQ_REMOVE_HEAD(from, link);
+		STAILQ_INSERT_TAIL(to, entry, link);
+	}
+}
+
 /* Under the mutex: what one thread is to do now. Empty: nothing yet. */
 static void
 group_take(struct commit *commit, struct entry_list *group, bool *together)
 {
 	size_t n = list_count(&commit->waiting), share = (n + commit->nthreads - 1) / commit->nthreads;
-	uint64_t now = now_ns();
 
 	*together = false;
 	if (commit->syncfs_runs && !commit->ending)
 		return;
-	if (n >= SYNCFS_FROM && now >= commit->syncfs_after_ns && now - commit->measured_ns < MEASURE_EVERY_NS) {
+	if (n >= SYNCFS_FROM && syncfs_is_good(commit)) {
 		STAILQ_CONCAT(group, &commit->waiting);
 		*together = commit->syncfs_runs = true;
 		return;
 	}
-	while (share-- > 0) {
-		struct commit_entry *entry = STAILQ_FIRST(&commit->waiting);
-
-		STAILQ_REMOVE_HEAD(&commit->waiting, link);
-		STAILQ_INSERT_TAIL(group, entry, link);
-	}
+	if (commit->aio != NULL && !commit->ending)
+		return;
+	entries_move(group, &commit->waiting, share);
 }
 
-/* Under the mutex: learns from how long it took. The others sync in parallel, as far as there are threads. */
+/* Under the mutex: learns from how long it took. */
 static void
-group_judge(struct commit *commit, size_t n, bool together, uint64_t took_ns)
+judge_each(struct commit *commit, size_t n, uint64_t took_ns)
 {
-	uint64_t now = now_ns();
+	commit->each_ns = commit->measured_ns == 0 ? took_ns / n : (7 * commit->each_ns + took_ns / n) / 8;
+	commit->measured_ns = now_ns();
+}
 
-	if (!together) {
-		commit->each_ns = commit->measured_ns == 0 ? took_ns / n : (7 * commit->each_ns + took_ns / n) / 8;
-		commit->measured_ns = now;
-		return;
-	}
+/* Syncing each goes on in parallel, as far as there are threads of our own; for the kernel's the measured time tells. */
+static void
+judge_together(struct commit *commit, size_t n, uint64_t took_ns)
+{
+	size_t parallel = commit->aio != NULL ? 1 : n < commit->nthreads ? n : commit->nthreads;
+
 	commit->syncfs_runs = false;
-	if (took_ns > 2 * commit->each_ns * n / (n < commit->nthreads ? n : commit->nthreads))
-		commit->syncfs_after_ns = now + SYNCFS_PAUSE_NS;
+	if (took_ns > 2 * commit->each_ns * n / parallel)
+		commit->syncfs_after_ns = now_ns() + SYNCFS_PAUSE_NS;
 	(void)pthread_cond_broadcast(&commit->more);
 }
 
@@ -183,6 +272,7 @@ static void
 group_sync(struct commit *commit, struct entry_list *group, bool together)
 {
 	uint64_t began_ns = now_ns(), one = 1;
+	bool suspicious = commit->suspicious;
 	size_t n = list_count(group);
 
 	(void)pthread_mutex_unlock(&commit->mutex);
@@ -190,12 +280,18 @@ group_sync(struct commit *commit, struct entry_list *group, bool together)
 		sync_file_systems(group);
 	else
 		sync_each(group);
+	if (together && suspicious)
+		ask_files(group);
 	(void)pthread_mutex_lock(&commit->mutex);
-	group_judge(commit, n, together, now_ns() - began_ns);
+	if (together)
+		judge_together(commit, n, now_ns() - began_ns);
+	else
+		judge_each(commit, n, now_ns() - began_ns);
+	commit->suspicious = commit->suspicious || has_error(group);
 	STAILQ_CONCAT(&commit->done, group);
 	/* Whoever is woken here and below wants the mutex next, so it is free by then. */
 	(void)pthread_mutex_unlock(&commit->mutex);
-	/* The counter cannot overflow: the loop resets it at every turn. */
+	/* The counter cannot overflow. */
 	if (write(commit->io.fd, &one, sizeof one) != (ssize_t)sizeof one)
 		log_error("commit: eventfd: %s", strerror(errno));
 	(void)pthread_mutex_lock(&commit->mutex);
@@ -220,6 +316,116 @@ thread_main(void *argument)
 	return NULL;
 }
 
+/* --- with the kernel's threads ------------------------------------------------------------------------------------------ */
+
+static void
+op_add(struct group *group, int fd)
+{
+	struct group_op *op = &group->ops[group->nops++];
+
+	op->op.fd = fd;
+	op->group = group;
+}
+
+static struct group *
+group_new(struct entry_list *entries, size_t n)
+{
+	struct group *group = calloc(1, sizeof *group + 2 * n * sizeof group->ops[0]);
+	struct commit_entry *entry, *first;
+
+	if (group == NULL)
+		fatal("commit: out of memory");
+	group->n = n;
+	group->began_ns = now_ns();
+	STAILQ_INIT(&group->entries);
+	STAILQ_CONCAT(&group->entries, entries);
+	STAILQ_FOREACH(entry, &group->entries, link)
+		if (entry->file_fd >= 0)
+			op_add(group, entry->file_fd);
+	STAILQ_FOREACH(entry, &group->entries, link) {
+		STAILQ_FOREACH(first, &group->entries, link)
+			if (first->directory_fd == entry->directory_fd)
+				break;
+		if (first == entry)
+			op_add(group, entry->directory_fd);
+	}
+	return group;
+}
+
+static void
+group_start(struct commit *commit, struct group *group)
+{
+	struct aio_sync_op *ops[2 * EACH_MAX];
+
+	for (size_t i = 0; i < group->nops; i++)
+		ops[i] = &group->ops[i].op;
+	group->outstanding = group->nops;
+	commit->in_kernel += group->n;
+	aio_sync_start(commit->aio, ops, group->nops);
+}
+
+/* Under the mutex: how many of those that wait the kernel's threads are to get now. */
+static size_t
+kernel_share(const struct commit *commit, size_t n)
+{
+	size_t max = SYNCFS_FROM - 1;
+
+	if (commit->aio == NULL || commit->ending)
+		return 0;
+	if (syncfs_is_good(commit) && (n >= SYNCFS_FROM || commit->syncfs_runs))
+		return 0; /* a group grows */
+	if (now_ns() < commit->syncfs_after_ns)
+		max = EACH_MAX;
+	if (commit->in_kernel >= max)
+		return 0;
+	max -= commit->in_kernel;
+	return n < max ? n : max;
+}
+
+/* A file's error is its own, a directory's that of all. */
+static void
+group_outcome(struct group *group)
+{
+	struct commit_entry *entry;
+	size_t i = 0;
+
+	STAILQ_FOREACH(entry, &group->entries, link)
+		if (entry->file_fd >= 0)
+			entry->errnum = group->ops[i++].op.errnum;
+	for (; i < group->nops; i++)
+		STAILQ_FOREACH(entry, &group->entries, link)
+			if (entry->directory_fd == group->ops[i].op.fd && entry->errnum == 0)
+				entry->errnum = group->ops[i].op.errnum;
+}
+
+static void
+group_over(struct commit *commit, struct group *group)
+{
+	group_outcome(group);
+	commit->in_kernel -= group->n;
+	(void)pthread_mutex_lock(&commit->mutex);
+	judge_each(commit, group->n, now_ns() - group->began_ns);
+	STAILQ_CONCAT(&commit->done, &group->entries);
+	(void)pthread_mutex_unlock(&commit->mutex);
+	free(group);
+}
+
+/* Takes what the kernel has finished. */
+static void
+kernel_look(struct commit *commit, bool wait)
+{
+	struct aio_sync_op *done;
+
+	while (commit->aio != NULL && (done = aio_sync_next(commit->aio, wait)) != NULL) {
+		struct group *group = container_of(done, struct group_op, op)->group;
+
+		if (--group->outstanding == 0)
+			group_over(commit, group);
+	}
+}
+
+/* --- in the loop -------------------------------------------------------------------------------------------------------- */
+
 static void
 answer(struct commit *commit)
 {
@@ -242,38 +448,43 @@ answer(struct commit *commit)
 	}
 }
 
-/* Wakes as many threads as there is work for. */
+/* Gives the kernel's threads what is for them, and wakes as many of ours as there is work for. */
 static void
-submit_all(struct commit *commit)
+dispatch(struct commit *commit)
 {
-	size_t n;
+	struct entry_list share = STAILQ_HEAD_INITIALIZER(share);
+	size_t n, nshare;
 
 	(void)pthread_mutex_lock(&commit->mutex);
 	STAILQ_CONCAT(&commit->waiting, &commit->submitted);
 	n = list_count(&commit->waiting);
-	if (n >= SYNCFS_FROM)
-		n = 1;
+	nshare = kernel_share(commit, n);
+	entries_move(&share, &commit->waiting, nshare);
+	n -= nshare;
+	if (n >= SYNCFS_FROM || commit->aio != NULL)
+		n = n >= SYNCFS_FROM && !commit->syncfs_runs && (commit->aio == NULL || syncfs_is_good(commit)) ? 1 : 0;
 	(void)pthread_mutex_unlock(&commit->mutex);
 	while (n-- > 0)
 		(void)pthread_cond_signal(&commit->more);
+	if (nshare > 0)
+		group_start(commit, group_new(&share, nshare));
 }
 
 static void
 turn_ended(struct loop_deferred *deferred)
 {
-	submit_all(container_of(deferred, struct commit, turn_end));
+	dispatch(container_of(deferred, struct commit, turn_end));
 }
 
 static void
 done_ready(struct loop_io *io, unsigned events)
 {
 	struct commit *commit = container_of(io, struct commit, io);
-	uint64_t count;
 
 	(void)events;
-	if (read(io->fd, &count, sizeof count) != (ssize_t)sizeof count)
-		return;
+	kernel_look(commit, false);
 	answer(commit);
+	dispatch(commit); /* what has waited for these to be over */
 }
 
 struct commit *
@@ -292,7 +503,8 @@ commit_new(struct loop *loop, unsigned threads)
 	STAILQ_INIT(&commit->done);
 	if (pthread_mutex_init(&commit->mutex, NULL) != 0 || pthread_cond_init(&commit->more, NULL) != 0)
 		fatal("commit: cannot make a mutex");
-	loop_io_add(loop, &commit->io, fd, LOOP_READ, done_ready);
+	commit->suspicious = !syncfs_tells_errors();
+	loop_io_add(loop, &commit->io, fd, LOOP_READ | LOOP_EDGE, done_ready);
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	for (unsigned i = 0; i < commit->nthreads; i++) {
@@ -306,17 +518,25 @@ commit_new(struct loop *loop, unsigned threads)
 }
 
 void
+commit_use_kernel_threads(struct commit *commit)
+{
+	commit->aio = aio_sync_new(commit->io.fd);
+}
+
+void
 commit_free(struct commit *commit)
 {
 	loop_defer_cancel(&commit->turn_end);
-	submit_all(commit);
+	dispatch(commit);
 	(void)pthread_mutex_lock(&commit->mutex);
 	commit->ending = true;
 	(void)pthread_cond_broadcast(&commit->more);
 	(void)pthread_mutex_unlock(&commit->mutex);
 	for (unsigned i = 0; i < commit->nthreads; i++)
 		(void)pthread_join(commit->threads[i], NULL);
+	kernel_look(commit, true);
 	answer(commit);
+	aio_sync_free(commit->aio);
 	loop_io_remove(&commit->io);
 	(void)close(commit->io.fd);
 	(void)pthread_cond_destroy(&commit->more);

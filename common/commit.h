@@ -1,6 +1,7 @@
 /*
  * Group commit: makes files and their directory entries durable, many at a time. Few files at once are synced one by
- * one with their directory after them, many by one syncfs. The work is done by threads; answers come in the loop.
+ * one with their directory, many by one syncfs. Threads do the work, of this process or of the kernel; answers come in
+ * the loop.
  */
 #ifndef COMMON_COMMIT_H
 #define COMMON_COMMIT_H
@@ -26,6 +27,10 @@ struct commit_entry {
 
 /* threads: 1 to 16. The threads block all signals. Fatal when the kernel refuses. */
 struct commit *commit_new(struct loop *loop, unsigned threads);
+/* Few files at once are synced by the kernel's threads from now on: one system call starts all of them, where a thread of
+ * our own needs some for each. Where the kernel has no such thing all stays as it was. Costs the kernel some memory a
+ * process, so it is for those who commit all the time. */
+void commit_use_kernel_threads(struct commit *commit);
 /* Waits for what is under way (calling durable for it), then ends the threads. */
 void commit_free(struct commit *commit);
 

@@ -188,7 +188,8 @@ loop_run(struct loop *loop)
 static uint32_t
 epoll_events_of(unsigned events)
 {
-	return ((events & LOOP_READ) ? (uint32_t)EPOLLIN : 0) | ((events & LOOP_WRITE) ? (uint32_t)EPOLLOUT : 0);
+	return ((events & LOOP_READ) ? (uint32_t)EPOLLIN : 0) | ((events & LOOP_WRITE) ? (uint32_t)EPOLLOUT : 0) |
+	    ((events & LOOP_EDGE) ? (uint32_t)EPOLLET : 0);
 }
 
 void

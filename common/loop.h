@@ -21,6 +21,9 @@ enum {
 	LOOP_READ = 1,
 	LOOP_WRITE = 2,
 	LOOP_HANGUP = 4, /* only reported, never asked for */
+	/* With LOOP_READ: told once for each time that something new comes, whether it was read or not. For an eventfd, which
+	 * then needs no reading. */
+	LOOP_EDGE = 8,
 };
 
 struct loop;

@@ -172,6 +172,7 @@ static void
 services_open(struct worker *worker, const struct daemon_self *self, int incoming_fd)
 {
 	static char map_path[PATH_BYTES], poke_path[PATH_BYTES];
+	struct commit *commit;
 
 	(void)str_copy(map_path, sizeof map_path, str_from(daemon_socket_path(worker->conf, "map")));
 	(void)str_copy(poke_path, sizeof poke_path, str_from(daemon_socket_path(worker->conf, "poke")));
@@ -180,7 +181,9 @@ services_open(struct worker *worker, const struct daemon_self *self, int incomin
 	guard_client_start(&worker->guard, worker->loop, self->peers[WORKER_PEER_GUARD]);
 	connector_client_init(&worker->connector, worker->loop, self->peers[WORKER_PEER_CONNECTOR], worker->conf);
 	policies_open(worker);
-	intake_init(&worker->intake, worker->loop, commit_new(worker->loop, COMMIT_THREADS), incoming_fd, poke_path);
+	commit = commit_new(worker->loop, COMMIT_THREADS);
+	commit_use_kernel_threads(commit);
+	intake_init(&worker->intake, worker->loop, commit, incoming_fd, poke_path);
 }
 
 void

@@ -7,6 +7,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <sys/eventfd.h>
+
+#include "common/aio_sync.h"
 #include "common/commit.h"
 
 static char directory[] = "/tmp/mcomXXXXXX";
@@ -270,6 +273,149 @@ a_syncfs_that_takes_too_long_is_given_up_for_a_while(void **state)
 	loop_free(loop);
 }
 
+/* --- with the kernel's threads, whose calls are not ours to count ---------------------------------------------------- */
+
+static bool
+has_kernel_threads(void)
+{
+	int fd = eventfd(0, EFD_NONBLOCK);
+	struct aio_sync *aio = aio_sync_new(fd);
+	bool has = aio != NULL;
+
+	aio_sync_free(aio);
+	close(fd);
+	return has;
+}
+
+static void
+run_in_kernel(size_t n, int bad_directory_fd)
+{
+	struct loop *loop = loop_new();
+	struct commit *commit = commit_new(loop, 1);
+	int directory_fd = open(directory, O_RDONLY | O_DIRECTORY);
+
+	if (!has_kernel_threads())
+		skip();
+	commit_use_kernel_threads(commit);
+	letters_make(letters, n);
+	for (size_t i = 0; i < n; i++)
+		commit_submit(commit, &letters[i].entry, letters[i].fd, bad_directory_fd >= 0 ? bad_directory_fd : directory_fd, told);
+	wait_for_all(loop, commit);
+	letters_drop(letters, n);
+	close(directory_fd);
+	commit_free(commit);
+	loop_free(loop);
+}
+
+static void
+the_kernels_threads_sync_a_few(void **state)
+{
+	(void)state;
+	for (size_t n = 1; n <= 5; n++) {
+		run_in_kernel(n, -1);
+		for (size_t i = 0; i < n; i++)
+			assert_true(letters[i].told && letters[i].ok);
+	}
+	assert_int_equal(fsyncs + syncfses, 0);
+}
+
+/* A wake-up that got lost would show as a wait without end. */
+static void
+one_after_the_other_is_told_of(void **state)
+{
+	struct loop *loop = loop_new();
+	struct commit *commit = commit_new(loop, 1);
+	int directory_fd = open(directory, O_RDONLY | O_DIRECTORY);
+
+	(void)state;
+	if (!has_kernel_threads())
+		skip();
+	commit_use_kernel_threads(commit);
+	letters_make(letters, 1);
+	for (int i = 0; i < 50; i++) {
+		letters[0].told = false;
+		commit_submit(commit, &letters[0].entry, letters[0].fd, directory_fd, told);
+		for (int turns = 0; turns < 20 && commit_waiting(commit) > 0; turns++)
+			loop_once(loop, 10000);
+		assert_true(letters[0].told && letters[0].ok);
+	}
+	letters_drop(letters, 1);
+	close(directory_fd);
+	commit_free(commit);
+	loop_free(loop);
+}
+
+static void
+many_are_still_one_syncfs(void **state)
+{
+	(void)state;
+	run_in_kernel(MANY, -1);
+	for (size_t i = 0; i < MANY; i++)
+		assert_true(letters[i].told && letters[i].ok);
+	assert_int_equal(fsyncs, 0); /* the first few are for comparison */
+	assert_int_equal(syncfses, 1);
+}
+
+static void
+beside_a_slow_syncfs_the_kernels_threads_do_all(void **state)
+{
+	struct loop *loop = loop_new();
+	struct commit *commit = commit_new(loop, 1);
+	int directory_fd = open(directory, O_RDONLY | O_DIRECTORY);
+
+	(void)state;
+	if (!has_kernel_threads())
+		skip();
+	commit_use_kernel_threads(commit);
+	syncfs_us = 300000;
+	letters_make(letters, MANY);
+	for (int group = 0; group < 3; group++) {
+		for (size_t i = 0; i < MANY; i++)
+			commit_submit(commit, &letters[i].entry, letters[i].fd, directory_fd, told);
+		wait_for_all(loop, commit);
+		for (size_t i = 0; i < MANY; i++) {
+			assert_true(letters[i].ok);
+			letters[i].told = false;
+		}
+	}
+	assert_int_equal(syncfses, 1);
+	letters_drop(letters, MANY);
+	close(directory_fd);
+	commit_free(commit);
+	loop_free(loop);
+}
+
+static void
+what_the_kernel_does_not_take_fails(void **state)
+{
+	(void)state;
+	run_in_kernel(3, 9999);
+	for (size_t i = 0; i < 3; i++) {
+		assert_false(letters[i].ok);
+		assert_int_equal(letters[i].err.errnum, EBADF);
+	}
+}
+
+static void
+the_end_waits_for_the_kernel_too(void **state)
+{
+	struct loop *loop = loop_new();
+	struct commit *commit = commit_new(loop, 2);
+	int directory_fd = open(directory, O_RDONLY | O_DIRECTORY);
+
+	(void)state;
+	commit_use_kernel_threads(commit);
+	letters_make(letters, MANY);
+	for (size_t i = 0; i < MANY; i++)
+		commit_submit(commit, &letters[i].entry, letters[i].fd, directory_fd, told);
+	commit_free(commit);
+	for (size_t i = 0; i < MANY; i++)
+		assert_true(letters[i].told && letters[i].ok);
+	letters_drop(letters, MANY);
+	close(directory_fd);
+	loop_free(loop);
+}
+
 static void
 only_the_directory_can_be_committed(void **state)
 {
@@ -353,6 +499,12 @@ main(void)
 	    cmocka_unit_test_setup(a_directory_that_cannot_be_synced_fails_all_its_letters, reset),
 	    cmocka_unit_test_setup(a_syncfs_that_fails_fails_the_whole_group, reset),
 	    cmocka_unit_test_setup(a_syncfs_that_takes_too_long_is_given_up_for_a_while, reset),
+	    cmocka_unit_test_setup(the_kernels_threads_sync_a_few, reset),
+	    cmocka_unit_test_setup(one_after_the_other_is_told_of, reset),
+	    cmocka_unit_test_setup(many_are_still_one_syncfs, reset),
+	    cmocka_unit_test_setup(beside_a_slow_syncfs_the_kernels_threads_do_all, reset),
+	    cmocka_unit_test_setup(what_the_kernel_does_not_take_fails, reset),
+	    cmocka_unit_test_setup(the_end_waits_for_the_kernel_too, reset),
 	    cmocka_unit_test_setup(only_the_directory_can_be_committed, reset),
 	    cmocka_unit_test_setup(a_directory_that_is_none_is_an_error_and_not_a_promise, reset),
 	    cmocka_unit_test_setup(the_end_waits_for_what_is_under_way, reset),
