@@ -99,6 +99,17 @@ class Sandbox(Case):
                     break
         self.assertEqual(tried, set(facing))
 
+    def test_the_guard_opens_no_file_not_even_its_own(self):
+        pids = [pid for pid, (title, _) in self.sandboxed().items() if re.search(r"smtpd: guard$", title)]
+        self.assertEqual(len(pids), 1)
+        memory = os.path.join(self.server.directory, "cache", "guard")
+        self.assertEqual(os.stat(memory).st_mode & 0o777, 0o600)
+        for path in [memory, "/etc/resolv.conf", os.path.join(self.server.directory, "spool", "incoming")]:
+            for line in self.try_open(pids[0], [path]):
+                self.assertRegex(line, r": (killed|E\w+)$")
+            if not os.path.exists("/proc/%d" % pids[0]):
+                break
+
     def test_a_session_process_reaches_its_own_mail_only(self):
         other = self.server.add_user("lain")
         with self.server.smtp() as client:
