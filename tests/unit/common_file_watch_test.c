@@ -46,6 +46,7 @@ a_renewal_is_told_once_and_only_when_both_files_have_settled(void **state)
 	file_write(key, "three");
 	assert_false(file_watch_look(&watch, paths, 2));
 	assert_true(file_watch_look(&watch, paths, 2));
+	file_watch_clear(&watch);
 	(void)unlink(key);
 	(void)unlink(certificate);
 }
