@@ -30,6 +30,7 @@ enum check {
 	CHECK_RECIPIENT, /* address -> "local", "alias" */
 	CHECK_ALIAS,	 /* address -> addresses */
 	CHECK_UID,	 /* number -> name */
+	CHECK_LOGIN,	 /* login name that needs no proof any more -> account line, or why it may not log in */
 	CHECK_SALT,	 /* login name -> `iterations,salt`; for those who have none as well, and they never learn it */
 	CHECK_PROOF,	 /* login name, proof and what it proves -> account line and the server's signature, or why not */
 	CHECK_OFFERS,

@@ -68,6 +68,9 @@ request_run(struct directory *directory, const struct check_request *request, st
 		if (!str_to_u64(request->subject, UINT32_MAX - 1, &number))
 			return FOUND_NOT;
 		return directory_uid(directory, (uid_t)number, value, err);
+	case CHECK_LOGIN:
+		found = directory_login(directory, request->subject, &account, err);
+		return account_answer(found, &account, value);
 	case CHECK_SALT:
 		return directory_salt(directory, request->subject, request->hash, value, err);
 	case CHECK_PROOF:

@@ -452,6 +452,31 @@ directory_verify(struct directory *directory, struct str login, struct str passw
 	return FOUND_NOT;
 }
 
+enum found
+directory_login(struct directory *directory, struct str login, struct account *account, struct err *err)
+{
+	struct entry entry = {0};
+	struct name name;
+	enum found found = FOUND_NOT;
+
+	directory_refresh(directory);
+	if (name_parse(directory, login, &name)) {
+		found = account_find(directory, &name, &entry, account, err);
+		if (found == FOUND_NOT && settle(directory))
+			found = account_find(directory, &name, &entry, account, err);
+	}
+	if (found == FOUND_NOT)
+		(void)err_set(err, ERR_PERM, "no such account");
+	if (found != FOUND)
+		return found;
+	if (entry.virtual == NULL)
+		return directory->system->permit(directory->conf->auth.pam_service, &entry.system, err);
+	if (!password_is_locked(entry.virtual->password))
+		return FOUND;
+	(void)err_set(err, ERR_PERM, "locked");
+	return FOUND_NOT;
+}
+
 /* --- SCRAM --------------------------------------------------------------------------------------------------------- */
 
 unsigned

@@ -55,6 +55,8 @@ void directory_refresh(struct directory *directory);
 /* Whose password that is; about equally slow whether there is such an account or not. */
 enum found directory_verify(struct directory *directory, struct str login, struct str password, struct str remote,
     struct account *account, struct err *err);
+/* That account, for a login whose right was proved otherwise than by its password; FOUND_NOT if it is locked. */
+enum found directory_login(struct directory *directory, struct str login, struct account *account, struct err *err);
 /* For which hashes SCRAM may be offered: CHECK_OFFERs. */
 unsigned directory_offers(const struct directory *directory);
 /* `iterations,salt` of that account's keys, appended to out. FOUND whoever it is: who has no keys gets, always, the same

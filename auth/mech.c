@@ -18,6 +18,7 @@ static const struct {
     [MECH_SCRAM_SHA_1_PLUS] = {STR("SCRAM-SHA-1-PLUS"), "\tmutual-auth\tchannel-binding\tprivate", true, true,
 	SCRAM_SHA_1},
     [MECH_SCRAM_SHA_1] = {STR("SCRAM-SHA-1"), "\tmutual-auth", true, false, SCRAM_SHA_1},
+    [MECH_EXTERNAL] = {STR("EXTERNAL"), "\tprivate", false, false, 0},
     [MECH_PLAIN] = {STR("PLAIN"), "\tplaintext", false, false, 0},
     [MECH_LOGIN] = {STR("LOGIN"), "\tplaintext", false, false, 0},
 };
@@ -93,6 +94,18 @@ login_feed(struct mech *mech, const struct str *response, struct buf *challenge)
 	return MECH_CHALLENGE;
 }
 
+/* The response is the name that the client wants to act as, or nothing. */
+static enum mech_result
+external_feed(struct mech *mech, const struct mech_facts *facts, struct str response)
+{
+	struct str name = str_from(facts->certificate);
+
+	if (name.n == 0 || str_find(response, '\0') < response.n)
+		return MECH_MALFORMED;
+	(void)str_copy(mech->login, sizeof mech->login, name);
+	return response.n == 0 || str_equal_nocase(response, name) ? MECH_IDENTITY : MECH_OTHER_IDENTITY;
+}
+
 static enum mech_result
 scram_result(enum mech_scram_result result, enum mech_result good)
 {
@@ -139,6 +152,8 @@ mech_feed(struct mech *mech, const struct mech_facts *facts, const struct str *r
 		return login_feed(mech, response, challenge);
 	case MECH_PLAIN:
 		return response == NULL ? MECH_CHALLENGE : plain_feed(mech, *response);
+	case MECH_EXTERNAL:
+		return response == NULL ? MECH_CHALLENGE : external_feed(mech, facts, *response);
 	case MECH_SCRAM_SHA_256_PLUS:
 	case MECH_SCRAM_SHA_256:
 	case MECH_SCRAM_SHA_1_PLUS:

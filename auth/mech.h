@@ -1,6 +1,6 @@
 /*
  * The SASL mechanisms, server side: PLAIN (RFC 4616), LOGIN (draft-murchison-sasl-login, obsolete, but what many
- * clients speak), SCRAM (auth/mech_scram.h). Pure: bytes in; out comes a challenge, or a question to whoever holds the
+ * clients speak), SCRAM (auth/mech_scram.h), EXTERNAL (RFC 4422 A). Pure: bytes in; out comes a challenge, or a question to whoever holds the
  * accounts.
  */
 #ifndef AUTH_MECH_H
@@ -15,6 +15,7 @@ enum mech_kind {
 	MECH_SCRAM_SHA_256,
 	MECH_SCRAM_SHA_1_PLUS,
 	MECH_SCRAM_SHA_1,
+	MECH_EXTERNAL,
 	MECH_PLAIN,
 	MECH_LOGIN,
 };
@@ -34,6 +35,7 @@ enum mech_result {
 	MECH_CREDENTIALS, /* login and password are there, both not empty: are they right? */
 	MECH_SALT,	  /* login is there: mech_scram_salt with its salt is next, then send and feed as for CHALLENGE */
 	MECH_PROOF,	  /* scram.proof and scram.messages are there: is it login's? Then mech_scram_signature, send, feed */
+	MECH_IDENTITY,	  /* login is who the client is, by its certificate: may that account log in? */
 	MECH_CONFIRMED,	  /* the client has seen the server's proof: all is well */
 	MECH_MALFORMED,
 	MECH_OTHER_IDENTITY, /* wants to act as somebody else: nobody may */

@@ -17,6 +17,7 @@ struct mech_facts {
 	/* Of its TLS connection. If there is one, the -PLUS mechanisms were offered to the client. */
 	struct mech_binding bindings[SASL_BINDINGS_MAX];
 	size_t nbindings;
+	char certificate[ACCOUNT_NAME_MAX + 1]; /* the name in the client's verified certificate; empty: it has none */
 };
 
 #endif

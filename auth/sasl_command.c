@@ -39,6 +39,20 @@ text_read(char *dst, struct str value)
 	return good;
 }
 
+/* One that is too long, or has a NUL, names nobody. */
+static bool
+name_read(char *dst, struct str value)
+{
+	struct buf text;
+	bool good;
+
+	buf_init(&text, SASL_LINE_MAX);
+	good = sasl_unescape(&text, value);
+	(void)str_copy(dst, ACCOUNT_NAME_MAX + 1, buf_str(&text));
+	buf_clear(&text);
+	return good;
+}
+
 /* channel_binding=KIND:Base64, our own; more of them than are known are passed over. */
 static bool
 binding_read(struct mech_facts *facts, struct str value)
@@ -66,8 +80,9 @@ binding_read(struct mech_facts *facts, struct str value)
 static bool
 auth_parse(struct sasl_command *command, struct str rest)
 {
+	char certificate[ACCOUNT_NAME_MAX + 1] = "";
 	struct str word, key, value;
-	bool good = true;
+	bool good = true, verified = false;
 
 	if (!str_token(&rest, '\t', &command->mechanism) || !sasl_mechanism_is_good(command->mechanism))
 		return false;
@@ -81,6 +96,10 @@ auth_parse(struct sasl_command *command, struct str rest)
 			good = text_read(command->remote, value);
 		else if (str_equal(key, STR("secured")))
 			command->secured = true;
+		else if (str_equal(key, STR("cert_username")))
+			good = name_read(certificate, value);
+		else if (str_equal(key, STR("valid-client-cert")))
+			verified = true;
 		else if (str_equal(key, STR("channel_binding")))
 			good = binding_read(&command->facts, value);
 		else if (str_equal(key, STR("resp"))) {
@@ -89,6 +108,8 @@ auth_parse(struct sasl_command *command, struct str rest)
 			good = rest.p == NULL;
 		}
 	}
+	if (verified)
+		memcpy(command->facts.certificate, certificate, sizeof certificate);
 	return good && command->response.n <= SASL_LINE_MAX;
 }
 

@@ -22,7 +22,7 @@
 
 enum exchange_state {
 	EXCHANGE_ASKED,	  /* waits for the answer to a challenge */
-	EXCHANGE_SOUGHT,  /* a checker looks for its salt */
+	EXCHANGE_SOUGHT,  /* a checker looks for its salt, or account */
 	EXCHANGE_READY,	  /* in front->ready */
 	EXCHANGE_DELAYED, /* must wait, because of wrong guesses before it */
 	EXCHANGE_CHECKED, /* a checker has it */
@@ -394,6 +394,18 @@ exchange_ready(struct sasl_exchange *exchange)
 	pool_passwords_wait(&front->pool);
 }
 
+/* The client has proved who it is; whether that account may log in is a look-up. */
+static void
+exchange_identified(struct sasl_exchange *exchange)
+{
+	struct check_request request = {.type = CHECK_LOGIN, .subject = str_from(exchange->mech.login)};
+
+	loop_timer_cancel(&exchange->timer);
+	exchange->state = EXCHANGE_SOUGHT;
+	exchange->begun_ms = loop_now_ms(front_of(exchange)->pool.loop);
+	pool_ask(&front_of(exchange)->pool, &exchange->job, &request, exchange_checked);
+}
+
 static void
 exchange_feed(struct sasl_exchange *exchange, const struct str *response)
 {
@@ -410,6 +422,9 @@ exchange_feed(struct sasl_exchange *exchange, const struct str *response)
 		break;
 	case MECH_SALT:
 		exchange_seek_salt(exchange);
+		break;
+	case MECH_IDENTITY:
+		exchange_identified(exchange);
 		break;
 	case MECH_CONFIRMED:
 		exchange_confirmed(exchange);
@@ -456,6 +471,8 @@ is_forbidden(const struct front *front, const struct mech *mech)
 {
 	enum scram_hash hash;
 
+	if (mech->kind == MECH_EXTERNAL)
+		return front->conf->auth_external == CONF_EXTERNAL_NO;
 	return mech_needs_keys(mech->kind, &hash) && front->conf->auth.scram == CONF_SCRAM_NEVER;
 }
 
@@ -483,6 +500,8 @@ auth_begin(struct sasl_peer *peer, const struct sasl_command *command)
 	LIST_INSERT_HEAD(&peer->exchanges, exchange, link);
 	peer->nexchanges++;
 	exchange->facts = command->facts;
+	if (!is_suite) /* what anybody says of a certificate is not to be believed */
+		exchange->facts.certificate[0] = '\0';
 	if (mech_begin(&exchange->mech, command->mechanism) && !is_forbidden(peer->peer.server->front, &exchange->mech))
 		exchange_feed_base64(exchange, command);
 	else
@@ -549,7 +568,8 @@ offers_write(const struct front *front, struct buf *out)
 		enum mech_kind kind = (enum mech_kind)i;
 		enum scram_hash hash;
 
-		if (!mech_needs_keys(kind, &hash) || (front->offers & CHECK_OFFER(hash)))
+		if (kind == MECH_EXTERNAL ? front->conf->auth_external != CONF_EXTERNAL_NO
+					  : !mech_needs_keys(kind, &hash) || (front->offers & CHECK_OFFER(hash)))
 			buf_addf(out, "MECH\t%.*s%s\n", STR_FMT(mech_name(kind)), mech_properties(kind));
 	}
 }

@@ -175,10 +175,33 @@ verify(const char *service, const struct system_user *user, struct str password,
 	return found;
 }
 
+static enum found
+permit(const char *service, const struct system_user *user, struct err *err)
+{
+	char none[] = "";
+	struct pam_conv conversation = {.conv = converse, .appdata_ptr = none};
+	pam_handle_t *pam = NULL;
+	enum found found;
+	int status;
+
+	if (geteuid() != 0) {
+		(void)err_set(err, ERR_PERM, "only root can check accounts of system users");
+		return FOUND_NOT;
+	}
+	status = pam_start(service, user->name, &conversation, &pam);
+	if (status == PAM_SUCCESS)
+		status = pam_acct_mgmt(pam, PAM_SILENT);
+	found = pam_verdict(status, service, pam_strerror(pam, status), err);
+	if (pam != NULL)
+		(void)pam_end(pam, status);
+	return found;
+}
+
 const struct system_accounts system_accounts_real = {
     .by_name = by_name,
     .by_uid = by_uid,
     .verify = verify,
+    .permit = permit,
 };
 
 void

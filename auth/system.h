@@ -32,6 +32,8 @@ struct system_accounts {
 	 * modules' logs; may be empty. */
 	enum found (*verify)(const char *service, const struct system_user *user, struct str password,
 	    struct str remote, struct err *err);
+	/* FOUND: the account may be used now, whoever asks: its password is not. */
+	enum found (*permit)(const char *service, const struct system_user *user, struct err *err);
 };
 
 extern const struct system_accounts system_accounts_real;

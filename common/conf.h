@@ -68,6 +68,12 @@ enum conf_accounts {
 	CONF_ACCOUNTS_VIRTUAL,
 };
 
+enum conf_external {
+	CONF_EXTERNAL_NO,
+	CONF_EXTERNAL_EMAIL,
+	CONF_EXTERNAL_COMMON_NAME,
+};
+
 enum conf_scram {
 	CONF_SCRAM_AUTO,
 	CONF_SCRAM_ALWAYS,

@@ -8,6 +8,7 @@
 
 #include "common/log.h"
 #include "common/login_worker.h"
+#include "common/sasl_channel.h"
 
 #define ERRORS_MAX 10
 #define REFUSALS_MAX 5
@@ -91,7 +92,7 @@ core_new(struct login_client *client)
 	core->facts.hostname = str_from(client->worker->self->conf->hostname);
 	core->facts.tls = stream_is_tls(&client->stream);
 	core->facts.mechanisms = sasl_client_mechanisms(client->worker->sasl,
-	    sasl_offers(core->facts.tls, is_at_home(client), client->worker->self->conf->scram_without_tls));
+	    sasl_channel_offers(&client->stream, is_at_home(client), client->worker->self->conf));
 	core->facts.can_start_tls = !core->facts.tls && client->listener->tls != NULL;
 	core->facts.plain_text = core->facts.tls || is_at_home(client);
 	core->facts.resumed = client->resumed;
@@ -309,7 +310,10 @@ auth_begin(struct login_client *client, const struct login_step *step)
 	    .remote = str_from(client->remote),
 	    .secured = stream_is_tls(&client->stream),
 	};
+	struct sasl_channel channel;
 
+	sasl_channel_read(&channel, &client->stream, worker->self->conf);
+	sasl_channel_tell(&channel, &peer);
 	sasl_cancel(&client->request);
 	return sasl_start(worker->sasl, &client->request, &peer, step->mechanism,
 	    step->has_initial ? &step->response : NULL, authenticated);

@@ -53,18 +53,6 @@ static void client_lost(struct sasl_client *client);
 
 /* --- mechanisms ---------------------------------------------------------------------------------------------------- */
 
-unsigned
-sasl_offers(bool tls, bool near, bool scram_without_tls)
-{
-	unsigned offers = 0;
-
-	if (tls || near)
-		offers |= SASL_OFFER_PLAIN;
-	if (tls || near || scram_without_tls)
-		offers |= SASL_OFFER_SCRAM;
-	return offers;
-}
-
 /* For whom a mechanism is; 0: for nobody here. */
 static unsigned
 offer_of(struct str name, struct str properties)
@@ -77,6 +65,8 @@ offer_of(struct str name, struct str properties)
 		private = private || str_equal(word, STR("private"));
 		bound = bound || str_equal(word, STR("channel-binding"));
 	}
+	if (str_equal(name, STR("EXTERNAL")))
+		return SASL_OFFER_CERTIFICATE;
 	if (bound)
 		return SASL_OFFER_BINDING;
 	if (private)
@@ -357,6 +347,9 @@ auth_line_add(struct buf *out, uint32_t id, const struct sasl_peer *peer, struct
 		buf_adds(out, "\tsecured=tls");
 	parameter_add(out, "lip", peer->local);
 	parameter_add(out, "rip", peer->remote);
+	if (peer->certificate.n > 0)
+		buf_adds(out, "\tvalid-client-cert");
+	parameter_add(out, "cert_username", peer->certificate);
 	bindings_add(out, peer);
 	if (response != NULL) {
 		buf_adds(out, "\tresp=");

@@ -42,6 +42,7 @@ struct sasl_peer {
 	bool secured; /* TLS */
 	const struct sasl_binding *bindings;
 	size_t nbindings;
+	struct str certificate; /* the name in its verified certificate; may be empty */
 };
 
 /* Which mechanisms may be offered to a peer. */
@@ -49,9 +50,10 @@ enum {
 	SASL_OFFER_PLAIN = 1,	/* those that send a password or token as it is: nobody can listen */
 	SASL_OFFER_SCRAM = 2,	/* those that do not */
 	SASL_OFFER_BINDING = 4, /* those that bind to the channel: sasl_start tells its bindings */
+	SASL_OFFER_CERTIFICATE = 8, /* EXTERNAL: sasl_start tells the name in the certificate */
 };
 
-#define SASL_OFFERS 8 /* combinations */
+#define SASL_OFFERS 16 /* combinations */
 
 struct sasl_client;
 
@@ -65,9 +67,6 @@ struct sasl_request {
 	struct loop_timer timer;
 	LIST_ENTRY(sasl_request) link;
 };
-
-/* near: the peer is a program of this host. */
-unsigned sasl_offers(bool tls, bool near, bool scram_without_tls);
 
 /* path: the server's socket; copied. Connects from the loop, and again after a loss, so that it knows what the server
  * offers. Fatal when memory is out. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/sasl_channel.h"
 #include "common/unix_socket.h"
 #include "smtpd/session_policy.h"
 
@@ -138,15 +139,18 @@ struct str
 session_mechanisms(const struct session *s)
 {
 	return sasl_client_mechanisms(s->worker->sasl,
-	    sasl_offers(stream_is_tls(&s->stream), s->is_near, s->worker->conf->scram_without_tls));
+	    sasl_channel_offers(&s->stream, s->is_near, s->worker->conf));
 }
 
 void
 session_authenticate(struct session *s)
 {
-	const struct sasl_peer peer = {.service = STR("smtp"), .local = str_from(s->local), .remote = str_from(s->remote),
+	struct sasl_channel channel;
+	struct sasl_peer peer = {.service = STR("smtp"), .local = str_from(s->local), .remote = str_from(s->remote),
 	    .secured = stream_is_tls(&s->stream)};
 
+	sasl_channel_read(&channel, &s->stream, s->worker->conf);
+	sasl_channel_tell(&channel, &peer);
 	(void)str_copy(s->mechanism, sizeof s->mechanism, s->smtp.mechanism);
 	if (!sasl_start(s->worker->sasl, &s->sasl, &peer, s->smtp.mechanism,
 	        s->smtp.has_response ? &s->smtp.response : NULL, sasl_answered))

@@ -1,13 +1,17 @@
 """SASL as clients of SMTP, IMAP and POP3 see it: SCRAM and what else needs more than a password on the wire."""
 
 import base64
+import hashlib
 import imaplib
 import os
 import poplib
+import re
 import shutil
 import smtplib
+import ssl
 import statistics
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -55,6 +59,13 @@ class Sasl(Case):
         with self.server.smtp(kind) as connection:
             connection.ehlo()
             return scram.smtp_auth(connection, mechanism, client)
+
+    def run_client(self, *words, input=b""):
+        if not shutil.which(words[0]):
+            self.skipTest("skipped: there is no " + words[0])
+        done = subprocess.run(words, input=input, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        self.assertEqual(done.returncode, 0, " ".join(words) + "\n" + done.stdout.decode(errors="replace"))
+        return done.stdout
 
 
 class Scram(Sasl):
@@ -189,13 +200,6 @@ class Scram(Sasl):
 
     # -- clients of others
 
-    def run_client(self, *words, input=b""):
-        if not shutil.which(words[0]):
-            self.skipTest("skipped: there is no " + words[0])
-        done = subprocess.run(words, input=input, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
-        self.assertEqual(done.returncode, 0, " ".join(words) + "\n" + done.stdout.decode(errors="replace"))
-        return done.stdout
-
     def test_msmtp_sends(self):
         for mechanism in ("scram-sha-256", "scram-sha-1", "plain", "login"):
             with self.subTest(mechanism):
@@ -216,6 +220,196 @@ class Scram(Sasl):
                         tls, "--x509-ca-file=" + self.server.certificate, "--mechanism", mechanism, "--no-cb",
                         "-a", self.baru, "-z", self.baru, "-p", PASSWORD, "--hostname=satu.test", "--service=smtp")
                     self.assertIn(b"authentication finished", said.lower())
+
+
+class Bound(Sasl):
+    """SCRAM that is bound to its TLS connection."""
+
+    def server_end_point(self, connection):
+        return hashlib.sha256(connection.sock.getpeercert(True)).digest()
+
+    def bound(self, connection, kind="tls-server-end-point", binding=None, mechanism="SCRAM-SHA-256-PLUS", hash="sha256",
+              header="p=%s,,", **more):
+        binding = self.server_end_point(connection) if binding is None else binding
+        client = scram.Client(self.baru, PASSWORD, hash, header.replace("%s", kind), binding, **more)
+        return scram.smtp_auth(connection, mechanism, client)
+
+    def tls(self, version=None):
+        context = self.server.tls_context()
+        if version:
+            context.maximum_version = context.minimum_version = version
+        connection = smtplib.SMTP_SSL(self.server.address, self.server.ports["submissions"], timeout=20, context=context)
+        connection.ehlo()
+        return connection
+
+    def test_plus_is_offered_under_tls_only(self):
+        plus = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"}
+        with self.server.smtp("submission") as client:
+            self.assertEqual(plus & set(offered(client)), set())
+            client.starttls(context=self.server.tls_context())
+            self.assertEqual(plus & set(offered(client)), plus)
+
+    def test_the_end_point_binds_with_both_hashes(self):
+        for mechanism, hash in (("SCRAM-SHA-256-PLUS", "sha256"), ("SCRAM-SHA-1-PLUS", "sha1")):
+            with self.tls() as client:
+                self.assertEqual(self.bound(client, mechanism=mechanism, hash=hash), 235)
+
+    def test_tls_unique_binds_under_tls_1_2_only(self):
+        with self.tls(ssl.TLSVersion.TLSv1_2) as client:
+            unique = client.sock.get_channel_binding("tls-unique")
+            self.assertEqual(self.bound(client, "tls-unique", unique), 235)
+        with self.tls(ssl.TLSVersion.TLSv1_2) as client:
+            self.assertEqual(self.bound(client, "tls-unique", unique), 535)  # that was another connection
+        with self.tls(ssl.TLSVersion.TLSv1_3) as client:
+            self.assertEqual(self.bound(client, "tls-unique", b"x" * 12), 535)
+
+    def test_what_is_bound_elsewhere_is_refused(self):
+        for more in ({"binding": b"x" * 32}, {"binding": b""}, {"kind": "tls-exporter"}, {"kind": "tls-other"},
+                     {"header": "n,,", "binding": b""}, {"header": "y,,", "binding": b""}):
+            with self.tls() as client, self.subTest(repr(more)):
+                self.assertEqual(self.bound(client, **more), 535)
+
+    def test_who_was_told_that_there_is_no_binding_is_warned(self):
+        with self.tls() as client:
+            self.assertEqual(self.bound(client, mechanism="SCRAM-SHA-256", header="y,,", binding=b""), 535)
+        self.server.wait_log("bound to another channel, or deceived about it")
+        with self.tls() as client:
+            self.assertEqual(self.bound(client, mechanism="SCRAM-SHA-256", header="n,,", binding=b""), 235)
+        with self.server.smtp("submission") as client:  # there it is true
+            client.ehlo()
+            self.assertEqual(self.bound(client, mechanism="SCRAM-SHA-256", header="y,,", binding=b""), 235)
+
+    def test_gsasl_binds_with_tls_exporter_and_tls_unique(self):
+        for priority, kind in (("NORMAL:-VERS-ALL:+VERS-TLS1.3", b"tls-exporter"),
+                               ("NORMAL:-VERS-ALL:+VERS-TLS1.2", b"tls-unique")):
+            for mechanism in ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"):
+                with self.subTest(mechanism + " " + priority):
+                    said = self.run_client(
+                        "gsasl", "--imap", "--connect", "%s:%d" % (self.server.address, self.server.ports["imap"]),
+                        "--starttls", "--x509-ca-file=" + self.server.certificate, "--priority=" + priority,
+                        "--mechanism", mechanism, "-a", self.baru, "-z", self.baru, "-p", PASSWORD)
+                    self.assertIn(b"authentication finished", said.lower())
+                    first = re.search(rb"(?m)^(cD[A-Za-z0-9+/=]+)\r?$", said).group(1)
+                    self.assertTrue(base64.b64decode(first).startswith(b"p=" + kind + b","), first)
+
+
+class Certificates(Sasl):
+    """EXTERNAL: a client whose certificate was signed by the site's own authority."""
+    settings = {"auth_failure_delay": "0", "auth_external": "email"}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.work = tempfile.mkdtemp(prefix="mc", dir="/tmp")
+        cls.sign("ca", None, "-addext", "basicConstraints=critical,CA:TRUE")
+        cls.server = Instance("satu.test", "127.0.0.2", settings=cls.settings)
+        os.makedirs(cls.server.directory, exist_ok=True)
+        write = cls.server.write_conf
+
+        def write_conf():
+            write()
+            with open(cls.server.conf) as f:
+                text = f.read()
+            for kind in ("submission", "submissions", "imaps", "pop3s"):
+                text = text.replace("kind = %s\n" % kind, "kind = %s\nclient_certificates = ask\nclient_ca = %s/ca.pem\n"
+                                    % (kind, cls.work))
+            with open(cls.server.conf, "w") as f:
+                f.write(text)
+
+        cls.server.write_conf = write_conf
+        os.chmod(cls.work, 0o755)
+        cls.server.__enter__()
+        cls.baru = cls.server.add_user("baru")
+        cls.sign("baru", "ca", "-addext", "subjectAltName=email:Baru@satu.test")
+        cls.sign("hantu", "ca", "-addext", "subjectAltName=email:hantu@satu.test")
+        cls.sign("kosong", "ca")
+        cls.sign("asing", None, "-addext", "subjectAltName=email:baru@satu.test")
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        shutil.rmtree(cls.work)
+
+    @classmethod
+    def sign(cls, name, by, *more):
+        path = os.path.join(cls.work, name)
+        words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                 path + ".key", "-out", path + ".pem", "-days", "30", "-subj", "/CN=" + name] + list(more)
+        if by:
+            words += ["-CA", os.path.join(cls.work, by + ".pem"), "-CAkey", os.path.join(cls.work, by + ".key"),
+                      "-addext", "basicConstraints=critical,CA:FALSE"]
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if done.returncode != 0 and by:  # older openssl: in two steps
+            csr = ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                   path + ".key", "-out", path + ".csr", "-subj", "/CN=" + name] + list(more)
+            subprocess.run(csr, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            subprocess.run(["openssl", "x509", "-req", "-in", path + ".csr", "-CA", os.path.join(cls.work, by + ".pem"),
+                            "-CAkey", os.path.join(cls.work, by + ".key"), "-CAcreateserial", "-copy_extensions", "copy",
+                            "-days", "30", "-out", path + ".pem"], check=True, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT)
+
+    def client(self, name):
+        context = self.server.tls_context()
+        if name:
+            context.load_cert_chain(os.path.join(self.work, name + ".pem"), os.path.join(self.work, name + ".key"))
+        client = smtplib.SMTP_SSL(self.server.address, self.server.ports["submissions"], timeout=20, context=context)
+        client.ehlo()
+        return client
+
+    def test_a_verified_certificate_logs_in_without_a_password(self):
+        with self.client("baru") as client:
+            self.assertIn("EXTERNAL", offered(client))
+            self.assertEqual(client.docmd("AUTH", "EXTERNAL =")[0], 235)
+            client.sendmail(self.baru, [self.baru], letter(self.baru, self.baru))
+        with self.client("baru") as client:
+            self.assertEqual(client.docmd("AUTH", "EXTERNAL")[0], 334)
+            self.assertEqual(client.docmd("")[0], 235)
+        with self.client("baru") as client:
+            self.assertEqual(client.docmd("AUTH", "EXTERNAL " + b64(b"baru@satu.test"))[0], 235)
+
+    def test_nobody_else_does(self):
+        for name in (None, "asing", "kosong"):
+            with self.client(name) as client, self.subTest(name):
+                self.assertNotIn("EXTERNAL", offered(client))
+                self.assertEqual(client.docmd("AUTH", "EXTERNAL =")[0], 504)
+        with self.client("hantu") as client:
+            self.assertEqual(client.docmd("AUTH", "EXTERNAL =")[0], 535)
+        with self.client("baru") as client:
+            self.assertEqual(client.docmd("AUTH", "EXTERNAL " + b64(b"lama@satu.test"))[0], 535)
+            self.assertEqual(client.docmd("MAIL FROM:<%s>" % self.baru)[0], 530)
+
+    def test_imap_takes_it_too(self):
+        context = self.server.tls_context()
+        context.load_cert_chain(os.path.join(self.work, "baru.pem"), os.path.join(self.work, "baru.key"))
+        client = imaplib.IMAP4_SSL(self.server.address, self.server.ports["imaps"], timeout=20, ssl_context=context)
+        self.assertIn("AUTH=EXTERNAL", client.capabilities)
+        self.assertEqual(client.authenticate("EXTERNAL", lambda challenge: b"")[0], "OK")
+        self.assertEqual(client.select("INBOX")[0], "OK")
+        client.logout()
+
+    def test_a_locked_account_stays_locked(self):
+        self.sign("kunci", "ca", "-addext", "subjectAltName=email:kunci@satu.test")
+        with open(os.path.join(self.server.directory, "users"), "a") as f:
+            f.write("kunci@satu.test:!\n")
+        with self.client("kunci") as client:
+            self.assertEqual(client.docmd("AUTH", "EXTERNAL =")[0], 535)
+
+    def test_msmtp_sends(self):
+        self.run_client("msmtp", "--host=" + self.server.address, "--port=%d" % self.server.ports["submissions"],
+                        "--tls=on", "--tls-starttls=off", "--tls-trust-file=" + self.server.certificate,
+                        "--tls-cert-file=%s/baru.pem" % self.work, "--tls-key-file=%s/baru.key" % self.work,
+                        "--auth=external", "--user=" + self.baru, "--from=" + self.baru, self.baru, input=letter(self.baru, self.baru, "dari-msmtp"))
+        wait_for(lambda: [m for m in self.server.letters(self.baru) if b"dari-msmtp" in m], "the letter")
+
+    def test_a_stranger_on_this_host_cannot_say_that_it_has_one(self):
+        if os.getuid() != 0:
+            self.skipTest("skipped: it takes root to be two people")
+        program = ("import socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\n"
+                   "s.sendall(b'VERSION\\t1\\t2\\nCPID\\t1\\nAUTH\\t1\\tEXTERNAL\\tservice=smtp\\tvalid-client-cert"
+                   "\\tcert_username=baru@satu.test\\tresp=\\n')\n"
+                   "print(next(l for l in s.makefile() if l.startswith(('OK', 'FAIL'))))\n")
+        said = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "python3", "-c", program,
+                               os.path.join(self.server.directory, "run", "sasl")], stdout=subprocess.PIPE, timeout=30)
+        self.assertTrue(said.stdout.startswith(b"FAIL"), said.stdout)
 
 
 class Offers(Sasl):

@@ -44,7 +44,15 @@ fake_verify(const char *service, const struct system_user *user, struct str pass
 	return str_equal(password, STR("system")) ? FOUND : FOUND_NOT;
 }
 
-static const struct system_accounts fake_system = {fake_by_name, fake_by_uid, fake_verify};
+static enum found
+fake_permit(const char *service, const struct system_user *user, struct err *err)
+{
+	assert_string_equal(service, "merpati");
+	(void)err_set(err, ERR_PERM, "PAM: expired");
+	return strcmp(user->name, "baru") == 0 ? FOUND : FOUND_NOT;
+}
+
+static const struct system_accounts fake_system = {fake_by_name, fake_by_uid, fake_verify, fake_permit};
 
 struct scene {
 	char directory_path[32];
@@ -552,6 +560,42 @@ proofs_are_checked_where_the_keys_are(void **state)
 	scene_close(&scene);
 }
 
+static void
+who_needs_no_password_may_still_be_locked_out(void **state)
+{
+	static const struct {
+		const char *login;
+		enum found found;
+		const char *name;
+	} rows[] = {
+	    {"baru@satu.test", FOUND, "baru@satu.test"},
+	    {"BARU@satu.test", FOUND, "baru@satu.test"},
+	    {"baru+x@satu.test", FOUND_NOT, NULL},
+	    {"kosong@satu.test", FOUND, "kosong@satu.test"},
+	    {"locked@satu.test", FOUND_NOT, NULL},
+	    {"x@satu.test", FOUND_NOT, NULL},
+	    {"x@else.test", FOUND_NOT, NULL},
+	    {"baru@sys.test", FOUND, "baru"},
+	    {"baru", FOUND, "baru"},
+	    {"root", FOUND_NOT, NULL},
+	    {"broken", FOUND_TROUBLE, NULL},
+	    {"", FOUND_NOT, NULL},
+	};
+	struct scene scene;
+
+	(void)state;
+	scene_open(&scene, MIXED, "baru@satu.test:$6$abcdefgh$x\nkosong@satu.test:\nlocked@satu.test:!$6$abcdefgh$x\n", NULL);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct account account;
+		struct err err = {0};
+
+		assert_int_equal(directory_login(&scene.directory, str_from(rows[i].login), &account, &err), rows[i].found);
+		if (rows[i].name != NULL)
+			assert_string_equal(account.name, rows[i].name);
+	}
+	scene_close(&scene);
+}
+
 int
 main(void)
 {
@@ -565,6 +609,7 @@ main(void)
 	    cmocka_unit_test(a_postmaster_who_leads_to_nobody_else_is_trouble),
 	    cmocka_unit_test(the_postmaster_of_the_configuration_stands_in),
 	    cmocka_unit_test(passwords_are_checked_where_the_account_is),
+	    cmocka_unit_test(who_needs_no_password_may_still_be_locked_out),
 	    cmocka_unit_test(scram_is_offered_when_everybody_can_use_it),
 	    cmocka_unit_test(who_does_not_exist_has_a_salt_too_and_always_the_same),
 	    cmocka_unit_test(proofs_are_checked_where_the_keys_are),

@@ -108,6 +108,31 @@ channel_bindings_are_read(void **state)
 	}
 }
 
+static void
+a_certificate_s_name_counts_if_it_is_verified(void **state)
+{
+	static const struct {
+		const char *words, *name;
+	} rows[] = {
+	    {"valid-client-cert\tcert_username=baru@x", "baru@x"},
+	    {"cert_username=baru@x\tvalid-client-cert", "baru@x"},
+	    {"cert_username=baru@x", ""},
+	    {"valid-client-cert", ""},
+	    {"valid-client-cert\tcert_username=ba\0010ru", ""},
+	    {"valid-client-cert\tcert_username=ba\001tru", "ba\tru"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct sasl_command command;
+		char line[200];
+
+		(void)snprintf(line, sizeof line, "AUTH\t1\tEXTERNAL\t%s\tresp=", rows[i].words);
+		assert_true(sasl_command_parse(&command, str_from(line)));
+		assert_string_equal(command.facts.certificate, rows[i].name);
+	}
+}
+
 /* --- mechanisms ------------------------------------------------------------------------------------------------------ */
 
 static struct buf challenge;
@@ -193,6 +218,37 @@ login_asks_for_one_after_the_other(void **state)
 }
 
 static void
+external_is_who_the_certificate_says(void **state)
+{
+	static const struct {
+		const char *certificate;
+		struct str response;
+		enum mech_result result;
+	} rows[] = {
+	    {"baru@x", STR(""), MECH_IDENTITY},
+	    {"baru@x", STR("baru@x"), MECH_IDENTITY},
+	    {"baru@x", STR("Baru@X"), MECH_IDENTITY},
+	    {"baru@x", STR("lama@x"), MECH_OTHER_IDENTITY},
+	    {"baru@x", STR("baru@x\0"), MECH_MALFORMED},
+	    {"", STR(""), MECH_MALFORMED},
+	    {"", STR("baru@x"), MECH_MALFORMED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct mech_facts facts = {.nbindings = 0};
+		struct mech mech;
+
+		(void)str_copy(facts.certificate, sizeof facts.certificate, str_from(rows[i].certificate));
+		assert_true(mech_begin(&mech, STR("EXTERNAL")));
+		assert_int_equal(mech_feed(&mech, &facts, NULL, &challenge), MECH_CHALLENGE);
+		assert_int_equal(mech_feed(&mech, &facts, &rows[i].response, &challenge), rows[i].result);
+		if (rows[i].result == MECH_IDENTITY)
+			assert_string_equal(mech.login, rows[i].certificate);
+	}
+}
+
+static void
 other_mechanisms_are_not_known(void **state)
 {
 	struct mech mech;
@@ -213,6 +269,8 @@ main(void)
 	    cmocka_unit_test(plain_takes_name_and_password),
 	    cmocka_unit_test(plain_without_a_response_asks_for_it),
 	    cmocka_unit_test(login_asks_for_one_after_the_other),
+	    cmocka_unit_test(a_certificate_s_name_counts_if_it_is_verified),
+	    cmocka_unit_test(external_is_who_the_certificate_says),
 	    cmocka_unit_test(other_mechanisms_are_not_known),
 	};
 

@@ -209,6 +209,7 @@ each_peer_is_offered_what_is_safe_for_it(void **state)
 	    {SASL_OFFER_PLAIN | SASL_OFFER_SCRAM, STR("SCRAM-SHA-256 PLAIN OAUTHBEARER")},
 	    {SASL_OFFER_PLAIN | SASL_OFFER_SCRAM | SASL_OFFER_BINDING,
 		STR("SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN OAUTHBEARER")},
+	    {SASL_OFFER_CERTIFICATE, STR("EXTERNAL")},
 	};
 	struct scene scene;
 	struct str before;
@@ -220,7 +221,7 @@ each_peer_is_offered_what_is_safe_for_it(void **state)
 	settle(scene.loop); /* nobody has asked yet */
 	said(&scene, "VERSION\t1\t2\nMECH\tSCRAM-SHA-256-PLUS\tmutual-auth\tchannel-binding\tprivate\n"
 	             "MECH\tSCRAM-SHA-256\tmutual-auth\nMECH\tPLAIN\tplaintext\nMECH\tOAUTHBEARER\n"
-	             "MECH\tAPOP\tprivate\tplaintext\nMECH\tDIGEST-MD5\tdictionary\nDONE\n");
+	             "MECH\tEXTERNAL\tprivate\nMECH\tAPOP\tprivate\tplaintext\nMECH\tDIGEST-MD5\tdictionary\nDONE\n");
 	for (size_t i = 0; i < ROWS(rows); i++)
 		assert_str(sasl_client_mechanisms(scene.client, rows[i].offers), rows[i].list);
 	before = sasl_client_mechanisms(scene.client, SASL_OFFER_PLAIN);
@@ -232,7 +233,7 @@ each_peer_is_offered_what_is_safe_for_it(void **state)
 }
 
 static void
-the_channel_s_bindings_are_told(void **state)
+the_channel_s_bindings_and_certificate_are_told(void **state)
 {
 	static const struct sasl_binding bindings[] = {{"tls-exporter", "\1\2\3", 3}, {"tls-server-end-point", "\4", 1}};
 	struct sasl_peer bound = peer;
@@ -241,11 +242,12 @@ the_channel_s_bindings_are_told(void **state)
 	(void)state;
 	bound.bindings = bindings;
 	bound.nbindings = 2;
+	bound.certificate = STR("ba\tru@x");
 	scene_open(&scene);
 	assert_true(sasl_start(scene.client, &scene.tried[0].request, &bound, STR("SCRAM-SHA-256-PLUS"), NULL, answered));
 	settle(scene.loop);
 	assert_true(str_ends_nocase(buf_str(&scene.server.in),
-	    STR("\tchannel_binding=tls-exporter:AQID\tchannel_binding=tls-server-end-point:BA==\n")));
+	    STR("\tvalid-client-cert\tcert_username=ba\001tru@x\tchannel_binding=tls-exporter:AQID\tchannel_binding=tls-server-end-point:BA==\n")));
 	scene_close(&scene);
 }
 
@@ -346,7 +348,7 @@ main(void)
 	    cmocka_unit_test(challenges_go_to_and_fro),
 	    cmocka_unit_test(what_is_not_base64_is_not_sent),
 	    cmocka_unit_test(each_peer_is_offered_what_is_safe_for_it),
-	    cmocka_unit_test(the_channel_s_bindings_are_told),
+	    cmocka_unit_test(the_channel_s_bindings_and_certificate_are_told),
 	    cmocka_unit_test(when_the_server_goes_away_everybody_is_told_to_come_later),
 	    cmocka_unit_test(a_cancelled_login_is_never_answered),
 	    cmocka_unit_test(lines_that_break_the_protocol_end_the_connection),
