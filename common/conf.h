@@ -41,6 +41,11 @@ struct conf_times {
 };
 
 /* In the order of the words in the tables. */
+enum conf_language {
+	CONF_ENGLISH,
+	CONF_INDONESIAN,
+};
+
 enum conf_log {
 	CONF_LOG_AUTO,
 	CONF_LOG_STDERR,

@@ -143,8 +143,10 @@ write_notification(struct bounce *b, struct source *s)
 	queue_writer_reset(&b->writer);
 	queue_writer_begin(&b->writer, b->dsn.now_ms, STR_NONE);
 	queue_writer_record(&b->writer, QUEUE_ABOUT, b->dsn.queue_id);
-	queue_writer_record(&b->writer, QUEUE_BODY, STR("8BITMIME"));
-	if (b->dsn.is_utf8)
+	if (dsn_is_8bit(&b->dsn))
+		queue_writer_record(&b->writer, QUEUE_BODY, STR("8BITMIME"));
+	/* Of its own header only the field To can be other than ASCII. */
+	if (!str_is_ascii(b->dsn.to))
 		queue_writer_record(&b->writer, QUEUE_SMTPUTF8, STR_NONE);
 	queue_writer_recipient(&b->writer, b->dsn.to);
 	buf_init(&text, TEXT_MAX_BYTES);

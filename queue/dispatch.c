@@ -169,8 +169,10 @@ encode(struct dispatch *dispatch, struct delivery *d)
 	for (size_t i = 0; i < d->nrecipients; i++) {
 		const struct recipient *r = &e->recipients[d->recipients[i]];
 
+		/* Of a notification nobody is to be notified (RFC 3461 6.1). */
 		recipients[i] = (struct job_recipient){.index = d->recipients[i], .address = r->address,
-		    .orcpt = at_most(r->orcpt, JOB_ORCPT_MAX), .notify = at_most(r->notify, JOB_TEXT_MAX)};
+		    .orcpt = at_most(r->orcpt, JOB_ORCPT_MAX),
+		    .notify = e->about.p != NULL ? STR("NEVER") : at_most(r->notify, JOB_TEXT_MAX)};
 	}
 	d->id = dispatch->next_id++;
 	return job_encode(&dispatch->packet, d->id, &job);
@@ -313,6 +315,9 @@ received_result(struct worker *w, struct msg *msg)
 	attempt = (struct queue_attempt){.time_ms = times.now_ms, .recipient = result.index,
 	    .outcome = outcome_of(result.status), .code = result.code, .relay = result.relay, .reply = result.reply};
 	message_attempt(d->message, result.index, &attempt, &times);
+	/* The next server has taken that over (RFC 3461 5.2.2). */
+	if (result.dsn && result.status == JOB_DELIVERED && !d->message->envelope.by.trace)
+		d->message->envelope.recipients[result.index].told = true;
 	outcome_result(d->message);
 	return true;
 }

@@ -1,8 +1,11 @@
 #include "queue/dsn.h"
 
 #include "common/date.h"
+#include "queue/dsn_text.h"
+#include "queue/orcpt.h"
 
 #define WIDTH 76
+#define ORCPT_FIELD_MAX 16384
 
 /* ---- text from elsewhere --------------------------------------------------------------------------------------- */
 
@@ -85,22 +88,6 @@ add_date(struct buf *b, const char *name, uint64_t time_ms)
 
 /* ---- header ---------------------------------------------------------------------------------------------------- */
 
-static const char *
-subject(enum dsn_kind kind)
-{
-	switch (kind) {
-	case DSN_FAILED:
-		return "Your message could not be delivered";
-	case DSN_DELAYED:
-		return "Your message is delayed";
-	case DSN_POSTMASTER:
-		return "Postmaster: a notification could not be delivered";
-	case DSN_KINDS:
-		break;
-	}
-	return "";
-}
-
 static void
 add_boundary(struct buf *b, const struct dsn *dsn)
 {
@@ -113,8 +100,8 @@ add_header(struct buf *b, const struct dsn *dsn)
 	add_date(b, "Date", dsn->now_ms);
 	buf_addf(b, "From: Mail Delivery System <MAILER-DAEMON@%.*s>\r\nTo: <", STR_FMT(dsn->hostname));
 	add_word(b, dsn->to, dsn->is_utf8);
-	buf_addf(b, ">\r\nSubject: %s\r\nMessage-ID: <%.*s@%.*s>\r\n", subject(dsn->kind), STR_FMT(dsn->own_id),
-	    STR_FMT(dsn->hostname));
+	buf_addf(b, ">\r\nSubject: %s\r\nMessage-ID: <%.*s@%.*s>\r\n", dsn_text(dsn->language)->subject[dsn->kind],
+	    STR_FMT(dsn->own_id), STR_FMT(dsn->hostname));
 	buf_adds(b, "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
 		    "Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"");
 	add_boundary(b, dsn);
@@ -122,12 +109,18 @@ add_header(struct buf *b, const struct dsn *dsn)
 }
 
 static void
-add_part(struct buf *b, const struct dsn *dsn, const char *type, const char *description)
+add_part(struct buf *b, const struct dsn *dsn, const char *type, bool is_8bit, const char *description)
 {
 	buf_adds(b, "\r\n--");
 	add_boundary(b, dsn);
-	buf_addf(b, "\r\nContent-Description: %s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
-	    description, type);
+	buf_addf(b, "\r\nContent-Description: %s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: %s\r\n\r\n",
+	    description, type, is_8bit ? "8bit" : "7bit");
+}
+
+bool
+dsn_is_8bit(const struct dsn *dsn)
+{
+	return dsn->is_utf8 || dsn->is_8bit;
 }
 
 /* ---- for people ------------------------------------------------------------------------------------------------ */
@@ -135,28 +128,32 @@ add_part(struct buf *b, const struct dsn *dsn, const char *type, const char *des
 static void
 add_introduction(struct buf *b, const struct dsn *dsn)
 {
+	const struct dsn_text *words = dsn_text(dsn->language);
 	char text[DATE_RFC5322_SIZE];
 
-	buf_addf(b, "This is the mail system at %.*s.\r\n\r\n", STR_FMT(dsn->hostname));
-	switch (dsn->kind) {
-	case DSN_FAILED:
-		buf_adds(b, "Your message could not be delivered to the recipients named below. It will\r\n"
-			    "not be tried again. The message, or its header, is attached.\r\n\r\n"
-			    "If you ask the postmaster for help, please include this notification.\r\n");
-		break;
-	case DSN_DELAYED:
-		buf_adds(b, "Your message could not be delivered to the recipients named below yet.\r\n"
-			    "There is nothing you need to do: it is being tried again until\r\n    ");
-		buf_adds(b, date_format_rfc5322(text, (struct date){.seconds = (int64_t)(dsn->until_ms / 1000)}));
-		buf_adds(b, "\r\nand you will be told if it fails.\r\n");
-		break;
-	case DSN_POSTMASTER:
-		buf_adds(b, "A message without return address, which is what notifications are, could not\r\n"
-			    "be delivered. Nobody else is told of it.\r\n");
-		break;
-	case DSN_KINDS:
-		break;
+	buf_addf(b, "%s%.*s.\r\n\r\n%s", words->system, STR_FMT(dsn->hostname), words->introduction[dsn->kind]);
+	if (dsn->kind != DSN_DELAYED)
+		return;
+	buf_adds(b, words->until[0]);
+	buf_adds(b, date_format_rfc5322(text, (struct date){.seconds = (int64_t)(dsn->until_ms / 1000)}));
+	buf_adds(b, words->until[1]);
+}
+
+/* What became of it: in our words where it went well, in the other side's where it did not. */
+static void
+add_outcome(struct buf *b, const struct dsn *dsn, const struct dsn_recipient *r)
+{
+	const struct dsn_text *words = dsn_text(dsn->language);
+
+	if (dsn->kind == DSN_DONE) {
+		add_wrapped(b, str_from(words->action[r->action]), "    ", 4, false);
+		return;
 	}
+	if (r->relay.n > 0 && !str_equal(r->relay, STR("none"))) {
+		add_word(b, r->relay, false);
+		buf_addf(b, "%s\r\n    ", words->said);
+	}
+	add_wrapped(b, r->reply, "    ", 4, dsn->is_utf8);
 }
 
 static void
@@ -166,16 +163,12 @@ add_recipient_text(struct buf *b, const struct dsn *dsn, const struct dsn_recipi
 	add_word(b, r->address, dsn->is_utf8);
 	buf_addc(b, '>');
 	if (r->original.n > 0 && !str_equal(r->original, r->address)) {
-		buf_adds(b, " (expanded from <");
+		buf_adds(b, dsn_text(dsn->language)->expanded_from);
 		add_word(b, r->original, dsn->is_utf8);
 		buf_adds(b, ">)");
 	}
 	buf_adds(b, ":\r\n    ");
-	if (r->relay.n > 0 && !str_equal(r->relay, STR("none"))) {
-		add_word(b, r->relay, false);
-		buf_adds(b, " said:\r\n    ");
-	}
-	add_wrapped(b, r->reply, "    ", 4, dsn->is_utf8);
+	add_outcome(b, dsn, r);
 }
 
 /* ---- for programs ---------------------------------------------------------------------------------------------- */
@@ -210,23 +203,66 @@ is_smtp_reply(struct str reply)
 	    reply.p[3] == ' ';
 }
 
+static struct str
+action(const struct dsn *dsn, const struct dsn_recipient *r)
+{
+	static const struct str done[DSN_ACTIONS] = {
+	    [DSN_ACTION_DELIVERED] = {"delivered", 9},
+	    [DSN_ACTION_RELAYED] = {"relayed", 7},
+	    [DSN_ACTION_EXPANDED] = {"expanded", 8},
+	};
+
+	switch (dsn->kind) {
+	case DSN_DONE:
+		return done[r->action];
+	case DSN_DELAYED:
+		return STR("delayed");
+	case DSN_FAILED:
+	case DSN_POSTMASTER:
+	case DSN_KINDS:
+		break;
+	}
+	return STR("failed");
+}
+
+/* RFC 6533 3: an address that needs it has the type utf-8. */
+static void
+add_address(struct buf *b, const struct dsn *dsn, const char *name, struct str address)
+{
+	add_field(b, name, dsn->is_utf8 && !str_is_ascii(address) ? "utf-8; " : "rfc822; ", address, dsn->is_utf8);
+}
+
+static void
+add_original(struct buf *b, const struct dsn *dsn, const struct dsn_recipient *r)
+{
+	struct buf value;
+
+	if (r->orcpt.n == 0) {
+		if (r->original.n > 0)
+			add_address(b, dsn, "Original-Recipient", r->original);
+		return;
+	}
+	buf_init(&value, ORCPT_FIELD_MAX);
+	orcpt_add_field(&value, r->orcpt, dsn->is_utf8);
+	if (buf_ok(&value))
+		add_field(b, "Original-Recipient", "", buf_str(&value), dsn->is_utf8);
+	buf_clear(&value);
+}
+
 static void
 add_recipient_fields(struct buf *b, const struct dsn *dsn, const struct dsn_recipient *r)
 {
-	const char *address_type = dsn->is_utf8 ? "utf-8; " : "rfc822; ";
 	struct str relay;
 
 	buf_adds(b, "\r\n");
-	if (r->orcpt.n > 0)
-		add_field(b, "Original-Recipient", "", r->orcpt, dsn->is_utf8);
-	else if (r->original.n > 0)
-		add_field(b, "Original-Recipient", address_type, r->original, dsn->is_utf8);
-	add_field(b, "Final-Recipient", address_type, r->address, dsn->is_utf8);
-	add_field(b, "Action", "", dsn->kind == DSN_DELAYED ? STR("delayed") : STR("failed"), false);
+	add_original(b, dsn, r);
+	add_address(b, dsn, "Final-Recipient", r->address);
+	add_field(b, "Action", "", action(dsn, r), false);
 	add_field(b, "Status", "", r->code, false);
 	if (relay_name(r->relay, &relay))
 		add_field(b, "Remote-MTA", "dns; ", relay, false);
-	add_field(b, "Diagnostic-Code", is_smtp_reply(r->reply) ? "smtp; " : "X-Merpati; ", r->reply, dsn->is_utf8);
+	if (r->reply.n > 0)
+		add_field(b, "Diagnostic-Code", is_smtp_reply(r->reply) ? "smtp; " : "X-Merpati; ", r->reply, dsn->is_utf8);
 	if (r->tried_ms > 0)
 		add_date(b, "Last-Attempt-Date", r->tried_ms);
 	if (dsn->kind == DSN_DELAYED)
@@ -238,21 +274,25 @@ add_recipient_fields(struct buf *b, const struct dsn *dsn, const struct dsn_reci
 void
 dsn_begin(struct buf *b, const struct dsn *dsn, const struct dsn_recipient *recipients, size_t n)
 {
+	const struct dsn_text *words = dsn_text(dsn->language);
+
 	add_header(b, dsn);
-	add_part(b, dsn, "text/plain; charset=utf-8", "Notification");
+	add_part(b, dsn, dsn->is_utf8 ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii", dsn->is_utf8,
+	    words->description[0]);
 	add_introduction(b, dsn);
 	for (size_t i = 0; i < n; i++)
 		add_recipient_text(b, dsn, &recipients[i]);
-	add_part(b, dsn, dsn->is_utf8 ? "message/global-delivery-status" : "message/delivery-status",
-	    "Delivery report");
+	add_part(b, dsn, dsn->is_utf8 ? "message/global-delivery-status" : "message/delivery-status", dsn->is_utf8,
+	    words->description[1]);
 	add_message_fields(b, dsn);
 	for (size_t i = 0; i < n; i++)
 		add_recipient_fields(b, dsn, &recipients[i]);
 	if (dsn->returns_whole)
-		add_part(b, dsn, dsn->is_utf8 ? "message/global" : "message/rfc822", "Undelivered message");
+		add_part(b, dsn, dsn->header_is_utf8 ? "message/global" : "message/rfc822", dsn->is_8bit,
+		    words->description[2]);
 	else
-		add_part(b, dsn, dsn->is_utf8 ? "message/global-headers" : "text/rfc822-headers",
-		    "Header of the undelivered message");
+		add_part(b, dsn, dsn->header_is_utf8 ? "message/global-headers" : "text/rfc822-headers", dsn->is_8bit,
+		    words->description_header);
 }
 
 void

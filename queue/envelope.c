@@ -86,11 +86,36 @@ envelope_wants(const struct recipient *r, struct str word)
 	struct str rest = r->notify, token;
 
 	if (rest.p == NULL)
-		return !str_equal(word, STR("SUCCESS"));
+		return str_equal(word, STR("FAILURE")) || str_equal(word, STR("DELAY"));
 	while (str_token(&rest, ',', &token))
 		if (str_equal_nocase(token, word))
 			return true;
 	return false;
+}
+
+bool
+envelope_is_relayed(const struct recipient *r)
+{
+	return str_find(r->relay, '[') < r->relay.n;
+}
+
+bool
+envelope_wants_success(const struct envelope *e, const struct recipient *r)
+{
+	if (envelope_return_path(e, r).n == 0)
+		return false;
+	if (r->state == QUEUE_EXPANDED_STATE)
+		return r->nchildren > 1 && envelope_wants(r, STR("SUCCESS"));
+	if (r->state != QUEUE_DELIVERED)
+		return false;
+	return envelope_wants(r, STR("SUCCESS")) ||
+	    (e->by.trace && envelope_is_relayed(r) && !envelope_wants(r, STR("NEVER")));
+}
+
+bool
+envelope_must_tell(const struct envelope *e, const struct recipient *r)
+{
+	return !r->told && (r->state == QUEUE_FAILED || envelope_wants_success(e, r));
 }
 
 /* ---- reading --------------------------------------------------------------------------------------------------- */
@@ -138,6 +163,7 @@ add_expanded(struct envelope *e, struct str value, const char **problem)
 		e->recipients[i].parent = (uint32_t)parent;
 	e->recipients[parent].state = QUEUE_EXPANDED_STATE;
 	e->recipients[parent].recorded = true;
+	e->recipients[parent].nchildren = (uint32_t)count;
 	e->children = 0;
 	return true;
 }
@@ -492,13 +518,46 @@ child_add(struct envelope *e, size_t index, struct str address, struct str retur
 	child->parent = (uint32_t)index;
 	child->recorded = true;
 	child->original = parent->original.p != NULL ? parent->original : parent->address;
-	child->orcpt = parent->orcpt;
-	child->notify = parent->notify;
 	child->return_path = parent->return_path;
+	/* For a list this is the end of the way; what its members get has another sender (RFC 3461 5.2.7.4). */
 	if (return_path.p != NULL && !keep(e, &child->return_path, return_path))
 		return false;
+	if (return_path.p == NULL) {
+		child->orcpt = parent->orcpt;
+		child->notify = parent->notify;
+	}
 	known_add(e, e->nrecipients - 1);
 	return true;
+}
+
+/* The list of words without SUCCESS. */
+static struct str
+without_success(struct envelope *e, struct str notify)
+{
+	struct str rest = notify, word, result = STR("NEVER");
+
+	while (str_token(&rest, ',', &word)) {
+		if (str_equal_nocase(word, STR("SUCCESS")))
+			continue;
+		result = str_equal(result, STR("NEVER")) ? word
+							 : arena_printf(&e->arena, "%.*s,%.*s", STR_FMT(result), STR_FMT(word));
+	}
+	return result;
+}
+
+/* RFC 3461 5.2.7.3: that an alias of several was expanded is the success; what becomes of each is not told any more. */
+static void
+expanded_to(struct envelope *e, size_t index, size_t first)
+{
+	struct str notify = e->recipients[index].notify;
+
+	e->recipients[index].nchildren = (uint32_t)(e->nrecipients - first);
+	if (e->recipients[index].nchildren < 2 || notify.p == NULL || !envelope_wants(&e->recipients[index], STR("SUCCESS")))
+		return;
+	notify = without_success(e, notify);
+	for (size_t i = first; i < e->nrecipients; i++)
+		if (e->recipients[i].notify.p != NULL)
+			e->recipients[i].notify = notify;
 }
 
 bool
@@ -531,6 +590,7 @@ envelope_expand(struct envelope *e, size_t index, struct str addresses, struct s
 	}
 	e->recipients[index].state = QUEUE_EXPANDED_STATE;
 	e->recipients[index].recorded = false;
+	expanded_to(e, index, before);
 	return true;
 }
 

@@ -27,10 +27,11 @@ struct recipient {
 	struct str return_path; /* .p NULL: the message's sender */
 	uint64_t offset;	/* of its state byte; 0: not in the file yet */
 	uint32_t parent;	/* index of the recipient whose alias it came from */
+	uint32_t nchildren;	/* that it became */
 	enum queue_state state; /* by the history and what happened since */
 	enum queue_state settled; /* by its byte in the file */
 	bool recorded;		/* the file's history knows `state` and the last attempt */
-	bool told;		/* of a failure: whoever wants to know has been told */
+	bool told;		/* whoever wants to know of its state has been told, or will be by another */
 	/* The last attempt; .code.p NULL: none. */
 	uint64_t tried_ms;
 	struct str code, relay, reply;
@@ -83,6 +84,15 @@ struct str envelope_return_path(const struct envelope *e, const struct recipient
 size_t envelope_waiting(const struct envelope *e);
 /* RFC 3461 NOTIFY: does this recipient's sender want to hear of it? word: "FAILURE", "DELAY", "SUCCESS". */
 bool envelope_wants(const struct recipient *r, struct str word);
+/* It went to another host by SMTP, rather than into a mailbox. */
+bool envelope_is_relayed(const struct recipient *r);
+/*
+ * Does somebody want to hear that it went well: by NOTIFY=SUCCESS, or, of a relay, by DELIVERBY with a trace (RFC 2852)? An
+ * alias that stands for one other says nothing: that one does.
+ */
+bool envelope_wants_success(const struct envelope *e, const struct recipient *r);
+/* Must somebody be told of its state before that is settled? */
+bool envelope_must_tell(const struct envelope *e, const struct recipient *r);
 
 /* The outcome of an attempt; strings are copied (cut when long). False: the limit was met, the reply is lost. */
 bool envelope_attempt(struct envelope *e, size_t index, const struct queue_attempt *attempt);

@@ -148,7 +148,7 @@ message_settle(struct message *m, int fd)
 		struct recipient *r = &e->recipients[i];
 		char byte = (char)r->state;
 
-		if (r->settled == r->state || !r->recorded || (r->state == QUEUE_FAILED && !r->told))
+		if (r->settled == r->state || !r->recorded || envelope_must_tell(e, r))
 			continue;
 		if (write_at(fd, (struct str){&byte, 1}, r->offset))
 			r->settled = r->state;

@@ -9,6 +9,7 @@
 #include "queue/intake.h"
 #include "queue/notice_message.h"
 #include "queue/outcome.h"
+#include "queue/timing.h"
 
 /* If the bounce process died with a notification, we are not told. */
 #define NOTICE_TIMEOUT_MS 60000
@@ -21,7 +22,6 @@ struct notice {
 	uint32_t id;
 	struct message *message;
 	enum dsn_kind kind;
-	enum queue_state state;
 	struct str return_path; /* borrowed from the message's envelope */
 	size_t nrecipients;
 	size_t end;		/* behind the last recipient that is in it */
@@ -75,12 +75,34 @@ failed_expired(struct loop_timer *timer)
 	failed(n);
 }
 
+bool
+notice_is_due(const struct message *m, const struct recipient *r, enum dsn_kind kind)
+{
+	if (r->told || r->settled != QUEUE_WAITING)
+		return false;
+	switch (kind) {
+	case DSN_FAILED:
+	case DSN_POSTMASTER:
+		return r->state == QUEUE_FAILED;
+	case DSN_DELAYED:
+		return r->state == QUEUE_WAITING;
+	case DSN_DONE:
+		return envelope_wants_success(&m->envelope, r);
+	case DSN_KINDS:
+		break;
+	}
+	return false;
+}
+
 static bool
 is_in(const struct notice *n, const struct recipient *r)
 {
-	return r->state == n->state && !r->told && r->settled == QUEUE_WAITING &&
+	static const struct str words[DSN_KINDS] = {
+	    [DSN_FAILED] = {"FAILURE", 7}, [DSN_POSTMASTER] = {"FAILURE", 7}, [DSN_DELAYED] = {"DELAY", 5}};
+
+	return notice_is_due(n->message, r, n->kind) &&
 	    str_equal(envelope_return_path(&n->message->envelope, r), n->return_path) &&
-	    envelope_wants(r, n->kind == DSN_DELAYED ? STR("DELAY") : STR("FAILURE"));
+	    (words[n->kind].n == 0 || envelope_wants(r, words[n->kind]));
 }
 
 static const char *
@@ -91,6 +113,8 @@ kind_text(enum dsn_kind kind)
 		return "sender non-delivery notification";
 	case DSN_DELAYED:
 		return "sender delay notification";
+	case DSN_DONE:
+		return "sender delivery status notification";
 	case DSN_POSTMASTER:
 		return "postmaster non-delivery notification";
 	case DSN_KINDS:
@@ -135,6 +159,21 @@ or_empty(struct str s)
 	return s.p != NULL ? s : STR("");
 }
 
+static enum dsn_action
+action_of(const struct recipient *r)
+{
+	if (r->state == QUEUE_EXPANDED_STATE)
+		return DSN_ACTION_EXPANDED;
+	return envelope_is_relayed(r) ? DSN_ACTION_RELAYED : DSN_ACTION_DELIVERED;
+}
+
+/* RFC 3464 2.3: what was not tried, an alias, has no code of its own. */
+static struct str
+code_of(const struct recipient *r)
+{
+	return r->code.p != NULL ? r->code : STR("2.0.0");
+}
+
 static bool
 send_recipients(struct notice *n)
 {
@@ -143,8 +182,8 @@ send_recipients(struct notice *n)
 
 	for (n->end = 0; n->end < e->nrecipients && n->nrecipients < NOTICE_RECIPIENTS_MAX; n->end++) {
 		const struct recipient *r = &e->recipients[n->end];
-		struct dsn_recipient told = {.address = r->address, .original = or_empty(r->original),
-		    .orcpt = or_empty(r->orcpt), .code = or_empty(r->code), .relay = or_empty(r->relay),
+		struct dsn_recipient told = {.action = action_of(r), .address = r->address, .original = or_empty(r->original),
+		    .orcpt = or_empty(r->orcpt), .code = code_of(r), .relay = or_empty(r->relay),
 		    .reply = or_empty(r->reply), .tried_ms = r->tried_ms};
 
 		if (!is_in(n, r))
@@ -155,6 +194,28 @@ send_recipients(struct notice *n)
 		n->nrecipients++;
 	}
 	return true;
+}
+
+static bool
+is_utf8(const struct notice *n, struct str to)
+{
+	const struct envelope *e = &n->message->envelope;
+	bool ascii = str_is_ascii(to) && str_is_ascii(e->sender);
+
+	for (size_t i = 0; ascii && i < e->nrecipients; i++)
+		ascii = !is_in(n, &e->recipients[i]) ||
+		    (str_is_ascii(e->recipients[i].address) && str_is_ascii(e->recipients[i].original));
+	return !ascii;
+}
+
+/* RFC 3461 4.3: only what failed is returned, whole unless its sender says otherwise; nor what could not go by DATA. */
+static bool
+returns_whole(const struct notice *n)
+{
+	const struct envelope *e = &n->message->envelope;
+
+	return n->kind == DSN_FAILED && e->head.message_size <= RETURN_MAX_BYTES && !e->is_binary &&
+	    !str_equal_nocase(e->ret, STR("HDRS"));
 }
 
 static bool
@@ -175,10 +236,12 @@ send_all(struct notice *n, struct str to)
 	    .has_envid = e->has_envid,
 	    .arrived_ms = e->time_ms,
 	    .now_ms = queue_now_ms(),
-	    .until_ms = e->time_ms + conf->queue.expire_s * 1000,
-	    .is_utf8 = e->is_smtputf8,
-	    .returns_whole = n->kind == DSN_FAILED && e->head.message_size <= RETURN_MAX_BYTES &&
-		!str_equal_nocase(e->ret, STR("HDRS"))};
+	    .until_ms = timing_end_ms(e, &conf->queue),
+	    .language = (enum dsn_language)conf->queue.notice_language,
+	    .is_utf8 = is_utf8(n, to),
+	    .is_8bit = e->is_8bit || e->is_smtputf8,
+	    .header_is_utf8 = e->is_smtputf8,
+	    .returns_whole = returns_whole(n)};
 	struct err err;
 
 	notice_begin_encode(&notices->packet, n->id, &dsn);
@@ -208,14 +271,13 @@ create(struct queue *q, struct queue_id *id)
 }
 
 void
-notice_send(struct notices *notices, struct message *m, enum dsn_kind kind, enum queue_state state,
-    struct str return_path, struct str to)
+notice_send(struct notices *notices, struct message *m, enum dsn_kind kind, struct str return_path, struct str to)
 {
 	struct notice *n = calloc(1, sizeof *n);
 
 	if (n == NULL)
 		fatal("out of memory for a notification");
-	*n = (struct notice){.notices = notices, .id = notices->next_id++, .message = m, .kind = kind, .state = state,
+	*n = (struct notice){.notices = notices, .id = notices->next_id++, .message = m, .kind = kind,
 	    .return_path = return_path};
 	LIST_INSERT_HEAD(&notices->list, n, link);
 	n->fd = create(notices->queue, &n->own_id);

@@ -12,12 +12,13 @@
 struct notices *notices_new(struct queue *q, int bounce_fd);
 void notices_free(struct notices *notices);
 
+/* Is this recipient one of whom such a notification is to be written? */
+bool notice_is_due(const struct message *m, const struct recipient *r, enum dsn_kind kind);
 /*
- * Writes to `to` about those of the message's recipients whose `told` is false and whose state and return path are
- * these: at most NOTICE_RECIPIENTS_MAX. outcome_noticed follows, never from inside; then they have been marked as told.
+ * Writes to `to` about those of the message's recipients for whom that is due and whose return path is this one: at most
+ * NOTICE_RECIPIENTS_MAX. outcome_noticed follows, never from inside; then they have been marked as told.
  */
-void notice_send(struct notices *notices, struct message *m, enum dsn_kind kind, enum queue_state state,
-    struct str return_path, struct str to);
+void notice_send(struct notices *notices, struct message *m, enum dsn_kind kind, struct str return_path, struct str to);
 
 /* Is active/ID a notification that is not finished? */
 bool notice_is_being_written(const struct notices *notices, const struct queue_id *id);

@@ -5,6 +5,7 @@ notice_begin_encode(struct buf *b, uint32_t id, const struct dsn *dsn)
 {
 	msg_begin(b, NOTICE_BEGIN, id);
 	msg_add_u64(b, dsn->kind);
+	msg_add_u64(b, dsn->language);
 	msg_add_str(b, dsn->hostname);
 	msg_add_str(b, dsn->queue_id);
 	msg_add_str(b, dsn->own_id);
@@ -17,6 +18,8 @@ notice_begin_encode(struct buf *b, uint32_t id, const struct dsn *dsn)
 	msg_add_u64(b, dsn->now_ms);
 	msg_add_u64(b, dsn->until_ms);
 	msg_add_u64(b, dsn->is_utf8);
+	msg_add_u64(b, dsn->is_8bit);
+	msg_add_u64(b, dsn->header_is_utf8);
 	msg_add_u64(b, dsn->returns_whole);
 }
 
@@ -24,6 +27,7 @@ void
 notice_recipient_encode(struct buf *b, uint32_t id, const struct dsn_recipient *recipient)
 {
 	msg_begin(b, NOTICE_RECIPIENT, id);
+	msg_add_u64(b, recipient->action);
 	msg_add_str(b, recipient->address);
 	msg_add_str(b, recipient->original);
 	msg_add_str(b, recipient->orcpt);
@@ -74,12 +78,13 @@ get_bool(struct msg *m)
 bool
 notice_begin_decode(struct msg *m, struct arena *arena, struct dsn *dsn)
 {
-	uint64_t kind = msg_get_u64(m);
+	uint64_t kind = msg_get_u64(m), language = msg_get_u64(m);
 
 	*dsn = (struct dsn){.kind = DSN_FAILED};
-	if (kind >= DSN_KINDS)
+	if (kind >= DSN_KINDS || language >= DSN_LANGUAGES)
 		return false;
 	dsn->kind = (enum dsn_kind)kind;
+	dsn->language = (enum dsn_language)language;
 	dsn->hostname = get_copy(m, arena);
 	dsn->queue_id = get_copy(m, arena);
 	dsn->own_id = get_copy(m, arena);
@@ -92,6 +97,8 @@ notice_begin_decode(struct msg *m, struct arena *arena, struct dsn *dsn)
 	dsn->now_ms = msg_get_u64(m);
 	dsn->until_ms = msg_get_u64(m);
 	dsn->is_utf8 = get_bool(m);
+	dsn->is_8bit = get_bool(m);
+	dsn->header_is_utf8 = get_bool(m);
 	dsn->returns_whole = get_bool(m);
 	return msg_done(m);
 }
@@ -99,6 +106,11 @@ notice_begin_decode(struct msg *m, struct arena *arena, struct dsn *dsn)
 bool
 notice_recipient_decode(struct msg *m, struct arena *arena, struct dsn_recipient *recipient)
 {
+	uint64_t action = msg_get_u64(m);
+
+	if (action >= DSN_ACTIONS)
+		return false;
+	recipient->action = (enum dsn_action)action;
 	recipient->address = get_copy(m, arena);
 	recipient->original = get_copy(m, arena);
 	recipient->orcpt = get_copy(m, arena);

@@ -292,12 +292,6 @@ put_off(struct message *m)
 /* ---- notifications --------------------------------------------------------------------------------------------- */
 
 static bool
-is_due_for_notice(const struct recipient *r, enum queue_state state)
-{
-	return r->state == state && !r->told && r->settled == QUEUE_WAITING;
-}
-
-static bool
 is_to_postmaster(const struct message *m, const struct recipient *r)
 {
 	struct str postmaster = str_from(m->queue->conf->postmaster);
@@ -339,15 +333,33 @@ notify_failures(struct message *m)
 		enum dsn_kind kind;
 		struct str to;
 
-		if (!is_due_for_notice(r, QUEUE_FAILED))
+		if (!notice_is_due(m, r, DSN_FAILED))
 			continue;
 		to = whom_to_tell(m, r, &kind);
 		if (to.n > 0) {
 			m->noticing = true;
-			notice_send(m->queue->notices, m, kind, QUEUE_FAILED, envelope_return_path(e, r), to);
+			notice_send(m->queue->notices, m, kind, envelope_return_path(e, r), to);
 			return true;
 		}
 		r->told = true;
+	}
+	return false;
+}
+
+/* The same of what went well, for whom wants to know. */
+static bool
+notify_done(struct message *m)
+{
+	struct envelope *e = &m->envelope;
+
+	for (size_t i = 0; i < e->nrecipients; i++) {
+		struct str to = envelope_return_path(e, &e->recipients[i]);
+
+		if (!notice_is_due(m, &e->recipients[i], DSN_DONE))
+			continue;
+		m->noticing = true;
+		notice_send(m->queue->notices, m, DSN_DONE, to, to);
+		return true;
 	}
 	return false;
 }
@@ -364,11 +376,11 @@ notify_delay(struct message *m, uint64_t now_ms)
 		struct recipient *r = &e->recipients[i];
 		struct str to = envelope_return_path(e, r);
 
-		if (!is_due_for_notice(r, QUEUE_WAITING))
+		if (!notice_is_due(m, r, DSN_DELAYED))
 			continue;
 		if (to.n > 0 && envelope_wants(r, STR("DELAY"))) {
 			m->noticing = true;
-			notice_send(m->queue->notices, m, DSN_DELAYED, QUEUE_WAITING, to, to);
+			notice_send(m->queue->notices, m, DSN_DELAYED, to, to);
 			return true;
 		}
 		r->told = true;
@@ -448,7 +460,7 @@ end_round(struct message *m)
 		return;
 	}
 	expire(m, now_ms);
-	if (notify_failures(m))
+	if (notify_failures(m) || notify_done(m))
 		return;
 	if (envelope_waiting(&m->envelope) == 0)
 		remove_file(m);

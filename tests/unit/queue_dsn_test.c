@@ -116,6 +116,91 @@ a_delay_and_the_postmasters_say_so(void **state)
 	buf_clear(&b);
 }
 
+static void
+what_went_well_is_told_in_three_ways(void **state)
+{
+	struct dsn dsn = plain;
+	struct dsn_recipient r[3] = {refused, refused, refused};
+	struct buf b;
+
+	(void)state;
+	dsn.kind = DSN_DONE;
+	dsn.returns_whole = false;
+	r[0].action = DSN_ACTION_DELIVERED;
+	r[0].relay = STR("lmtp");
+	r[0].code = STR("2.1.5");
+	r[0].reply = STR("250 2.1.5 taken");
+	r[0].orcpt = STR("rfc822;Lama@dua.test");
+	r[1].action = DSN_ACTION_RELAYED;
+	r[1].reply = STR("250 ok");
+	r[2].action = DSN_ACTION_EXPANDED;
+	r[2].relay = r[2].reply = STR("");
+	r[2].code = STR("2.0.0");
+	r[2].tried_ms = 0;
+	notification(&b, &dsn, r, 3);
+	assert_sound(&b);
+	assert_non_null(strstr(b.p, "Subject: Your message was delivered\r\n"));
+	assert_non_null(strstr(b.p, "<tiada@dua.test>:\r\n    Delivered to the mailbox.\r\n"));
+	assert_non_null(strstr(b.p, "Original-Recipient: rfc822;Lama@dua.test\r\nFinal-Recipient: rfc822; tiada@dua.test\r\n"
+				    "Action: delivered\r\nStatus: 2.1.5\r\n"));
+	assert_non_null(strstr(b.p, "Action: relayed\r\n"));
+	assert_non_null(strstr(b.p, "Action: expanded\r\nStatus: 2.0.0\r\n\r\n--"));
+	assert_null(strstr(b.p, "8bit"));
+	assert_false(dsn_is_8bit(&dsn));
+	buf_clear(&b);
+}
+
+/* RFC 6533: only where an address wants it. */
+static void
+other_scripts_have_types_of_their_own(void **state)
+{
+	struct dsn dsn = plain;
+	struct dsn_recipient r[2] = {refused, refused};
+	struct buf b;
+
+	(void)state;
+	r[0].address = STR("\xe7\x94\xa8@dua.test");
+	r[0].orcpt = r[1].orcpt = STR("utf-8;\xe7\x94\xa8@dua.test");
+	dsn.is_utf8 = dsn.header_is_utf8 = true;
+	notification(&b, &dsn, r, 2);
+	assert_sound(&b);
+	assert_non_null(strstr(b.p, "Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n"));
+	assert_non_null(strstr(b.p, "Content-Type: message/global\r\n"));
+	assert_non_null(strstr(b.p, "Original-Recipient: utf-8;\xe7\x94\xa8@dua.test\r\n"
+				    "Final-Recipient: utf-8; \xe7\x94\xa8@dua.test\r\n"));
+	assert_non_null(strstr(b.p, "Final-Recipient: rfc822; tiada@dua.test\r\n"));
+	assert_true(dsn_is_8bit(&dsn));
+	buf_clear(&b);
+	dsn.is_utf8 = dsn.header_is_utf8 = false;
+	notification(&b, &dsn, &r[1], 1);
+	assert_non_null(strstr(b.p, "Content-Type: message/delivery-status\r\nContent-Transfer-Encoding: 7bit\r\n"));
+	assert_non_null(strstr(b.p, "Original-Recipient: utf-8;\\x{7528}@dua.test\r\n"));
+	buf_clear(&b);
+}
+
+static void
+every_language_says_everything(void **state)
+{
+	static const struct dsn_recipient r = {.address = {"x@y", 3}, .code = {"2.0.0", 5}};
+	struct buf b;
+
+	(void)state;
+	for (int language = 0; language < DSN_LANGUAGES; language++)
+		for (int kind = 0; kind < DSN_KINDS; kind++)
+			for (int action = 0; action < DSN_ACTIONS; action++) {
+				struct dsn dsn = plain;
+				struct dsn_recipient one = r;
+
+				dsn.language = (enum dsn_language)language;
+				dsn.kind = (enum dsn_kind)kind;
+				one.action = (enum dsn_action)action;
+				notification(&b, &dsn, &one, 1);
+				assert_sound(&b);
+				assert_null(strstr(b.p, "(null)"));
+				buf_clear(&b);
+			}
+}
+
 /* Nobody's words can end a line, begin a field or a part, or hold a control character. */
 static void
 strangers_words_stay_words(void **state)
@@ -220,6 +305,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_failure_is_told_to_people_and_programs),
 	    cmocka_unit_test(a_delay_and_the_postmasters_say_so),
+	    cmocka_unit_test(what_went_well_is_told_in_three_ways),
+	    cmocka_unit_test(other_scripts_have_types_of_their_own),
+	    cmocka_unit_test(every_language_says_everything),
 	    cmocka_unit_test(strangers_words_stay_words),
 	    cmocka_unit_test(notices_pass_between_processes),
 	    cmocka_unit_test(delays_have_the_digits_that_count),

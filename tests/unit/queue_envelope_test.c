@@ -384,6 +384,87 @@ what_filters_changed_takes_the_place_of_the_envelope(void **state)
 	queue_writer_clear(&w);
 }
 
+/* RFC 3461 5.2.7: who hears of what when an alias is expanded, now and after the file was read again. */
+static void
+wishes_follow_an_alias(void **state)
+{
+	static const struct {
+		const char *notify, *addresses;
+		bool is_list;
+		const char *child; /* NOTIFY of what it became */
+		bool tells;	   /* of the expansion */
+	} expansions[] = {
+	    {"SUCCESS,FAILURE", "a@satu.test", false, "SUCCESS,FAILURE", false},
+	    {"SUCCESS,FAILURE,DELAY", "a@satu.test,b@satu.test", false, "FAILURE,DELAY", true},
+	    {"success", "a@satu.test,b@satu.test", false, "NEVER", true},
+	    {"FAILURE", "a@satu.test,b@satu.test", false, "FAILURE", false},
+	    {"NEVER", "a@satu.test,b@satu.test", false, "NEVER", false},
+	    {"SUCCESS,FAILURE", "a@satu.test,b@satu.test", true, NULL, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(expansions); i++) {
+		struct str owner = expansions[i].is_list ? STR("owner-list@satu.test") : STR_NONE;
+		struct queue_writer w;
+		struct envelope e, again;
+
+		queue_writer_init(&w, 65536);
+		queue_writer_begin(&w, 1700000000123, STR("baru@satu.test"));
+		queue_writer_recipient(&w, STR("list@satu.test"));
+		queue_writer_record(&w, QUEUE_ORCPT, STR("rfc822;list@satu.test"));
+		queue_writer_record(&w, QUEUE_NOTIFY, str_from(expansions[i].notify));
+		queue_writer_content(&w, STR("x\r\n"));
+		queue_writer_end(&w);
+		load_good(&e, queue_writer_output(&w));
+		assert_true(envelope_expand(&e, 0, str_from(expansions[i].addresses), STR("satu.test"), owner));
+		record(&e, &w.out);
+		load_good(&again, queue_writer_output(&w));
+		for (int n = 0; n < 2; n++) {
+			const struct envelope *read = n == 0 ? &e : &again;
+			const struct recipient *child = &read->recipients[1];
+
+			assert_str(child->notify, expansions[i].child != NULL ? str_from(expansions[i].child) : STR(""));
+			assert_int_equal(child->orcpt.p != NULL, !expansions[i].is_list);
+			assert_int_equal(envelope_wants_success(read, &read->recipients[0]), expansions[i].tells);
+			assert_int_equal(envelope_must_tell(read, &read->recipients[0]), expansions[i].tells);
+		}
+		envelope_clear(&e);
+		envelope_clear(&again);
+		queue_writer_clear(&w);
+	}
+}
+
+static void
+success_is_told_to_who_asked(void **state)
+{
+	static const struct {
+		const char *notify, *relay;
+		bool trace, wants;
+	} successes[] = {
+	    {NULL, "lmtp", false, false},
+	    {"SUCCESS", "lmtp", false, true},
+	    {"SUCCESS,DELAY", "mx[1.2.3.4]:25", false, true},
+	    {"FAILURE", "mx[1.2.3.4]:25", false, false},
+	    {NULL, "mx[1.2.3.4]:25", true, true},
+	    {NULL, "lmtp", true, false},
+	    {"NEVER", "mx[1.2.3.4]:25", true, false},
+	};
+	struct recipient r = {.state = QUEUE_DELIVERED};
+	struct envelope e = {.sender = STR("baru@satu.test")};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(successes); i++) {
+		r.notify = str_from(successes[i].notify);
+		r.relay = str_from(successes[i].relay);
+		e.by.trace = successes[i].trace;
+		assert_int_equal(envelope_wants_success(&e, &r), successes[i].wants);
+	}
+	r.notify = STR("SUCCESS");
+	assert_true(envelope_must_tell(&e, &r));
+	e.sender = STR("");
+	assert_false(envelope_must_tell(&e, &r));
+}
+
 int
 main(void)
 {
@@ -398,6 +479,8 @@ main(void)
 	    cmocka_unit_test(too_many_recipients_are_refused_as_a_whole),
 	    cmocka_unit_test(no_command_can_be_smuggled_in_an_address),
 	    cmocka_unit_test(memory_that_runs_out_is_no_crash),
+	    cmocka_unit_test(wishes_follow_an_alias),
+	    cmocka_unit_test(success_is_told_to_who_asked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
