@@ -430,7 +430,7 @@ facts_set(struct session *s, int fd, const struct sockaddr *peer)
 	socklen_t n = sizeof local;
 
 	if (s->rules->is_local) {
-		s->is_near = s->in_networks = true;
+		s->is_near = s->in_networks = s->is_exempt = true;
 		(void)str_copy(s->name, sizeof s->name, STR("localhost[submit]"));
 		return;
 	}
@@ -446,6 +446,7 @@ facts_set(struct session *s, int fd, const struct sockaddr *peer)
 	}
 	s->is_near = network_is_loopback(peer);
 	s->in_networks = conf_networks_contain(&s->worker->conf->networks, peer);
+	s->is_exempt = s->in_networks || conf_networks_contain(&s->worker->conf->smtpd.exempt_clients, peer);
 }
 
 static void
@@ -479,7 +480,7 @@ session_begin(struct session *s, int fd, const struct sockaddr *peer)
 	s->worker->nsessions++;
 	stream_open(&s->stream, s->worker->loop, fd, &session_events, &limits);
 	buf_init(&s->replies, OUT_MAX);
-	session_pace_init(&s->pace, s->in_networks, loop_now_ms(s->worker->loop));
+	session_pace_init(&s->pace, s->is_exempt, loop_now_ms(s->worker->loop));
 	idle_restart(s);
 	if (s->rules->is_local) {
 		session_log(s, "connect from", "");

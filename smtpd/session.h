@@ -58,6 +58,7 @@ struct session {
 	char local_user[64]; /* of the program at the submit socket */
 	bool is_near;	     /* of this host: passwords may come in plain */
 	bool in_networks;
+	bool is_exempt; /* of the limits on strangers: it is in networks or exempt_clients, or a program of this host */
 
 	struct socketmap_query query; /* about a recipient, or the user of the submit socket */
 	void (*local_user_known)(struct session *s);

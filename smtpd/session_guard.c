@@ -44,7 +44,7 @@ open_guard(struct session *s)
 		return NULL;
 	g->session = s;
 	s->guard = g;
-	guard_link_open(&s->worker->guard, &g->link, s->address, s->in_networks);
+	guard_link_open(&s->worker->guard, &g->link, s->address, s->is_exempt);
 	return g;
 }
 
@@ -230,7 +230,7 @@ session_guard_connect(struct session *s, const struct sockaddr *peer, void (*nex
 {
 	const struct conf_smtpd *conf = &s->worker->conf->smtpd;
 	struct guard_question question = {.ask = GUARD_ASK_CONNECT, .first = s->address};
-	struct session_guard *g = s->rules->is_local || s->in_networks ? NULL : open_guard(s);
+	struct session_guard *g = s->is_exempt ? NULL : open_guard(s);
 
 	if (g == NULL) {
 		session_log(s, "connect from", "");
@@ -270,7 +270,7 @@ seconds_until(uint64_t until_ms)
 }
 
 static void
-refuse(struct session *s, const char *verb, const struct guard_judgement *j)
+refuse(struct session *s, bool is_recipient, const struct guard_judgement *j)
 {
 	char text[SMTP_REPLY_TEXT_MAX], time_text[40];
 	struct smtp_reply reply = {.code = 450, .status = "4.7.1"};
@@ -285,7 +285,7 @@ refuse(struct session *s, const char *verb, const struct guard_judgement *j)
 		n = snprintf(text, sizeof text, "Too many recipients from %s, %s", whose(j->kind), time_text);
 		break;
 	case GUARD_GREY:
-		n = snprintf(text, sizeof text, "Greylisted, please try again in %llu seconds",
+		n = snprintf(text, sizeof text, "Recipient address rejected: Greylisted, please try again in %llu seconds",
 		    (unsigned long long)seconds_until(j->until_ms));
 		break;
 	case GUARD_GO:
@@ -296,19 +296,23 @@ refuse(struct session *s, const char *verb, const struct guard_judgement *j)
 		break;
 	}
 	reply.text = (struct str){text, n < (int)sizeof text ? (size_t)n : sizeof text - 1};
-	session_log_reject(s, verb, &reply, verb[0] == 'R' ? s->smtp.recipient->address.text : STR_NONE);
+	if (is_recipient) {
+		session_recipient_refuse(s, &reply);
+		return;
+	}
+	session_log_reject(s, "MAIL", &reply, STR_NONE);
 	smtp_server_answer(&s->smtp, &reply);
 }
 
 static void
-judged(struct session_guard *g, const char *verb, const struct guard_answer *a)
+judged(struct session_guard *g, bool is_recipient, const struct guard_answer *a)
 {
 	struct session *s = g->session;
 
 	if (a->judgement.verdict == GUARD_GO)
 		g->next(s);
 	else
-		refuse(s, verb, &a->judgement);
+		refuse(s, is_recipient, &a->judgement);
 	session_go_on(s);
 }
 
@@ -318,7 +322,7 @@ sender_judged(struct guard_link *link, const struct guard_answer *a)
 	struct session_guard *g = container_of(link, struct session_guard, link);
 
 	g->granted = a->judgement.granted;
-	judged(g, "MAIL", a);
+	judged(g, false, a);
 }
 
 static void
@@ -329,13 +333,13 @@ recipient_judged(struct guard_link *link, const struct guard_answer *a)
 	g->granted = a->judgement.granted;
 	if (g->granted > 0)
 		g->granted--;
-	judged(g, "RCPT", a);
+	judged(g, true, a);
 }
 
 static void
 grey_judged(struct guard_link *link, const struct guard_answer *a)
 {
-	judged(container_of(link, struct session_guard, link), "RCPT", a);
+	judged(container_of(link, struct session_guard, link), true, a);
 }
 
 /* Is there a limit that holds for this session's messages? */
@@ -348,7 +352,7 @@ has_limits(const struct session *s)
 		return false;
 	if (s->smtp.user[0] != '\0')
 		return c->login_messages_per_hour + c->login_recipients_per_hour + c->clients_per_login > 0;
-	return !s->in_networks &&
+	return !s->is_exempt &&
 	    c->address_messages_per_hour + c->address_recipients_per_hour + c->network_messages_per_hour +
 	        c->network_recipients_per_hour + c->sender_messages_per_hour + c->sender_recipients_per_hour > 0;
 }
@@ -422,7 +426,7 @@ session_guard_grey(struct session *s, void (*next)(struct session *))
 	    .second = s->smtp.recipient->address.text};
 	struct session_guard *g = s->guard;
 
-	if (g == NULL || s->in_networks || s->smtp.user[0] != '\0')
+	if (g == NULL || s->is_exempt || s->smtp.user[0] != '\0')
 		return false;
 	g->next = next;
 	guard_link_ask(&g->link, &question, ANSWER_TIMEOUT_MS, grey_judged);

@@ -174,6 +174,30 @@ class BeforeTheGreeting(Guarded):
         self.server.wait_log(r"connect from unknown\[127\.1\.0\.11\]")
 
 
+class OverIpv6(Case):
+    def test_an_ipv6_client_is_asked_about_by_its_nibbles_and_counts_by_its_network(self):
+        nibbles = ".".join("1" + "0" * 31)
+        with Dns() as dns, Instance("satu.test", "::1", dns, settings={
+                "networks": OUTSIDE, "greet_pause": 0, "dns_lists": "zen.example.test"}) as server:
+            dns.add(nibbles + ".ip6.arpa", "PTR", "enam.test")
+            dns.add("enam.test", "AAAA", "::1")
+            line = Line(server, "::1")
+            self.assertRegex(line.reply(), "^220 ")
+            server.wait_log(r"connect from enam\.test\[::1\]")
+            rows = server.merpati("clients", "--json").stdout
+            self.assertIn('"who": "::/64", "connections": 1', rows)
+            self.assertIn('"who": "::/48", "connections": 1', rows)
+            line.close()
+            dns.add(nibbles + ".zen.example.test", "A", "127.0.0.2")
+            wait_for(lambda: self.blocked(server), "the list to be asked again")
+
+    def blocked(self, server):
+        line = Line(server, "::1")
+        reply = line.reply()
+        line.close()
+        return "client [::1] blocked using zen.example.test" in reply
+
+
 class WithoutTheGuard(Guarded):
     settings = {"greet_pause": "1s", "smtpd_workers": 1, "client_lookup_timeout": "1s"}
 
@@ -277,7 +301,7 @@ class Limits(Guarded):
         for i in range(20):
             self.assertRegex(line.ask("RCPT TO:<x%d@elsewhere.test>" % i), "^250 ")
         self.assertRegex(line.ask("RCPT TO:<x20@elsewhere.test>"),
-                         r"^450 4\.7\.1 Too many recipients from this login, try again after ")
+                         r"^450 4\.7\.1 <x20@elsewhere\.test>: Too many recipients from this login, try again after ")
 
     def test_recipients_that_were_granted_and_not_named_are_given_back(self):
         user = self.server.add_user("hemat")
@@ -289,7 +313,7 @@ class Limits(Guarded):
 
 
 class Greylisting(Guarded):
-    settings = {"greet_pause": 0, "greylist": "yes", "greylist_delay": "2s", "greylist_allow_after": 2}
+    settings = {"exempt_clients": "127.4.9.0/24", "greet_pause": 0, "greylist": "yes", "greylist_delay": "2s", "greylist_allow_after": 2}
 
     def rcpt(self, source, sender, recipient=None):
         line = self.greeted(source)
@@ -299,7 +323,7 @@ class Greylisting(Guarded):
         return reply
 
     def test_a_first_attempt_is_put_off_and_a_second_one_taken(self):
-        grey = r"^450 4\.7\.1 Greylisted, please try again in [123] seconds\r\n"
+        grey = r"^450 4\.7\.1 <lama@satu\.test>: Recipient address rejected: Greylisted, please try again in [123] seconds\r\n"
         self.assertRegex(self.rcpt("127.4.0.1", "a@b.test"), grey)
         self.assertRegex(self.rcpt("127.4.0.1", "a@b.test"), grey)
         time.sleep(2.1)
@@ -310,6 +334,11 @@ class Greylisting(Guarded):
         self.assertRegex(self.rcpt("127.4.0.1", "lain@b.test"), "^250 ")
         self.assertRegex(self.rcpt("127.4.0.1", "baru@c.test"), "^250 ")  # the network has proved itself
         self.assertRegex(self.rcpt("127.4.1.1", "baru@c.test"), grey)
+
+    def test_who_is_exempt_is_not_put_off_and_does_not_relay(self):
+        self.assertRegex(self.rcpt("127.4.9.1", "a@b.test"), "^250 ")
+        self.assertRegex(self.rcpt("127.4.9.1", "a@b.test", "x@elsewhere.test"), r"^554 5\.7\.1 ")
+        self.assertNotIn(("address", "127.4.9.1"), self.clients())
 
 
 class Pace(Guarded):
