@@ -40,6 +40,19 @@ static struct {
 	pid_t pid; /* after log_open: 0 is to be asked for; a fork forgets it */
 } out = {.tag = "merpati", .program = "merpati", .host = "localhost", .target = LOG_TO_STDERR, .syslog_fd = -1};
 
+#define GATHER_MAX 4096 /* what a pipe takes in one piece */
+#define GATHER_LINES 32
+
+/* Threads log as well. */
+static struct {
+	pthread_mutex_t mutex;
+	bool on;
+	char bytes[GATHER_MAX];
+	size_t n;
+	size_t ends[GATHER_LINES]; /* of each line */
+	size_t nlines;
+} gathered = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
 static int
 syslog_connect(void)
 {
@@ -53,10 +66,13 @@ syslog_connect(void)
 	return fd;
 }
 
+/* What the parent gathered is the parent's to write. */
 static void
-forget_pid(void)
+forget_parent(void)
 {
 	out.pid = 0;
+	gathered.n = gathered.nlines = 0;
+	gathered.on = false;
 }
 
 void
@@ -69,7 +85,7 @@ log_open(const char *tag, const char *program, enum log_target target)
 	out.host[strcspn(out.host, ".")] = '\0';
 	out.target = target;
 	if (!out.opened)
-		(void)pthread_atfork(NULL, NULL, forget_pid);
+		(void)pthread_atfork(NULL, NULL, forget_parent);
 	out.opened = true;
 	tzset();
 	if (target == LOG_TO_SYSLOG && out.syslog_fd < 0)
@@ -180,12 +196,18 @@ line_head(char *line, size_t size, enum log_level level, const char *service)
 	return (size_t)n < size ? (size_t)n : 0;
 }
 
-/* On failure there is nobody left to tell. */
+static void
+bytes_write(const char *bytes, size_t n)
+{
+	/* On failure there is nobody left to tell. */
+	ssize_t ignored = write(STDERR_FILENO, bytes, n);
+
+	(void)ignored;
+}
+
 static void
 line_write(const char *line, size_t n)
 {
-	ssize_t ignored;
-
 	if (out.target == LOG_TO_SYSLOG && out.syslog_fd >= 0) {
 		if (send(out.syslog_fd, line, n - 1, MSG_NOSIGNAL) >= 0 || errno == EAGAIN)
 			return;
@@ -194,9 +216,86 @@ line_write(const char *line, size_t n)
 		if (out.syslog_fd >= 0 && send(out.syslog_fd, line, n - 1, MSG_NOSIGNAL) >= 0)
 			return;
 	}
-	ignored = write(STDERR_FILENO, line, n);
-	(void)ignored;
+	bytes_write(line, n);
 }
+
+/* --- several lines at a time ------------------------------------------------------------------------------------------ */
+
+/* A datagram a line, but one system call; those that did not go, one by one. */
+static size_t
+lines_send(void)
+{
+	struct mmsghdr messages[GATHER_LINES] = {0};
+	struct iovec pieces[GATHER_LINES];
+	size_t begin = 0;
+	int sent;
+
+	for (size_t i = 0; i < gathered.nlines; i++) {
+		pieces[i] = (struct iovec){gathered.bytes + begin, gathered.ends[i] - begin - 1};
+		messages[i].msg_hdr.msg_iov = &pieces[i];
+		messages[i].msg_hdr.msg_iovlen = 1;
+		begin = gathered.ends[i];
+	}
+	sent = sendmmsg(out.syslog_fd, messages, (unsigned)gathered.nlines, MSG_NOSIGNAL);
+	return sent > 0 ? (size_t)sent : 0;
+}
+
+/* Under the mutex. */
+static void
+gathered_write(void)
+{
+	size_t sent;
+
+	if (gathered.nlines == 0)
+		return;
+	if (out.target == LOG_TO_SYSLOG && out.syslog_fd >= 0) {
+		sent = gathered.nlines > 1 ? lines_send() : 0;
+		for (; sent < gathered.nlines; sent++) {
+			size_t begin = sent > 0 ? gathered.ends[sent - 1] : 0;
+
+			line_write(gathered.bytes + begin, gathered.ends[sent] - begin);
+		}
+	} else {
+		bytes_write(gathered.bytes, gathered.n);
+	}
+	gathered.n = gathered.nlines = 0;
+}
+
+static void
+line_gather(const char *line, size_t n, bool at_once)
+{
+	(void)pthread_mutex_lock(&gathered.mutex);
+	if (gathered.nlines == GATHER_LINES || n > GATHER_MAX - gathered.n)
+		gathered_write();
+	if (n > GATHER_MAX) {
+		line_write(line, n);
+	} else {
+		memcpy(gathered.bytes + gathered.n, line, n);
+		gathered.n += n;
+		gathered.ends[gathered.nlines++] = gathered.n;
+	}
+	if (at_once)
+		gathered_write();
+	(void)pthread_mutex_unlock(&gathered.mutex);
+}
+
+void
+log_flush(void)
+{
+	(void)pthread_mutex_lock(&gathered.mutex);
+	gathered_write();
+	(void)pthread_mutex_unlock(&gathered.mutex);
+}
+
+void
+log_gather(void)
+{
+	if (!gathered.on)
+		(void)atexit(log_flush);
+	gathered.on = true;
+}
+
+/* --- lines ------------------------------------------------------------------------------------------------------------ */
 
 static void log_line(enum log_level level, const char *service, const char *format, va_list ap)
     __attribute__((format(printf, 3, 0)));
@@ -216,7 +315,10 @@ log_line(enum log_level level, const char *service, const char *format, va_list 
 	n = line_head(line, 256, level, service);
 	n += log_escape(line + n, sizeof line - n - 1, (struct str){text, (size_t)m});
 	line[n++] = '\n';
-	line_write(line, n);
+	if (gathered.on)
+		line_gather(line, n, level == LOG_LEVEL_ERROR || level == LOG_LEVEL_WARNING);
+	else
+		line_write(line, n);
 	errno = errnum;
 }
 

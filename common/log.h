@@ -1,5 +1,5 @@
 /*
- * The log: one line an event, one write a line, in the shape that Postfix's tools parse:
+ * The log: one line an event, one write a line (or a few lines: log_gather), in the shape that Postfix's tools parse:
  *     merpati/smtpd[123]: QUEUEID: from=<a@b>, size=...
  * The one escaper of the suite sits at its exit: whatever is not printable ASCII or valid UTF-8 leaves as \ooo, so
  * that a stranger's bytes can neither end a line nor reach a terminal.
@@ -27,6 +27,11 @@ void log_open(const char *tag, const char *program, enum log_target target);
 /* A process that has forked calls this with its role, for the process title in the log; NULL keeps it. */
 void log_role(const char *program);
 void log_set_debug(bool on);
+/* From now on ordinary lines wait for log_flush, and leave in one write; warnings and errors take along at once what
+ * waits. For a process with an event loop: loop_before_wait(loop, log_flush). Its end flushes by itself. */
+void log_gather(void);
+/* Harmless when nothing waits. */
+void log_flush(void);
 /* The descriptor that must stay open when a process closes what it should not have; -1: none but standard error. */
 int log_fd(void);
 

@@ -24,6 +24,7 @@ struct loop {
 	struct loop_io signal_io; /* .fd is -1 until the first signal is added */
 	struct loop_signal child_signal;
 	sigset_t signals;
+	void (*before_wait)(void); /* NULL: nothing */
 	bool stopped;
 	uint64_t now_ms;
 	struct timer_tree timers;
@@ -97,6 +98,12 @@ loop_stop(struct loop *loop)
 	loop->stopped = true;
 }
 
+void
+loop_before_wait(struct loop *loop, void (*call)(void))
+{
+	loop->before_wait = call;
+}
+
 static int
 wait_ms(struct loop *loop, int timeout_ms)
 {
@@ -158,8 +165,11 @@ deferred_run(struct loop *loop)
 void
 loop_once(struct loop *loop, int timeout_ms)
 {
-	int n = epoll_wait(loop->epoll_fd, loop->batch, BATCH, wait_ms(loop, timeout_ms));
+	int n;
 
+	if (loop->before_wait != NULL)
+		loop->before_wait();
+	n = epoll_wait(loop->epoll_fd, loop->batch, BATCH, wait_ms(loop, timeout_ms));
 	if (n < 0 && errno != EINTR)
 		fatal("epoll_wait: %s", strerror(errno));
 	loop_refresh(loop);

@@ -68,6 +68,8 @@ void loop_free(struct loop *loop);
 /* Runs until loop_stop. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
+/* To be called each time before the loop waits: for what may gather meanwhile. */
+void loop_before_wait(struct loop *loop, void (*call)(void));
 /* Handles what is ready now and returns; for tests and for programs that wait elsewhere. */
 void loop_once(struct loop *loop, int timeout_ms);
 

@@ -7,12 +7,15 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/poke.h"
 
 #define WRITE_FROM 65536 /* bytes that gather before they are written */
+#define NOTICE_GAP_MS 10 /* between two notices */
+#define SURELY_FRESH_US 30000000 /* half of what queued waits before it takes an empty file for debris */
 #define OUT_MAX (WRITE_FROM + QUEUE_RECORD_MAX + 2 * 65536)
 /* The owner may write and nothing else; the group is the queue's, by the drop box's set-gid bit. */
 #define FILE_MODE (S_IWUSR | S_IRGRP | S_IWGRP)
@@ -46,15 +49,30 @@ intake_flush_notice(struct intake *intake)
 	        sizeof to) < 0)
 		log_debug("queued was not told of new messages: %s", strerror(errno));
 	buf_reset(&intake->notice);
+	loop_timer_cancel(&intake->notice_gap);
+	intake->noticed_ms = loop_now_ms(intake->loop);
+}
+
+static void
+notice_gap_over(struct loop_timer *timer)
+{
+	intake_flush_notice(container_of(timer, struct intake, notice_gap));
 }
 
 static void
 notice_due(struct loop_deferred *deferred)
 {
-	intake_flush_notice(container_of(deferred, struct intake, notice_due));
+	struct intake *intake = container_of(deferred, struct intake, notice_due);
+	uint64_t gap_ms = loop_now_ms(intake->loop) - intake->noticed_ms;
+
+	if (gap_ms >= NOTICE_GAP_MS)
+		intake_flush_notice(intake);
+	else if (intake->notice_gap.loop == NULL)
+		loop_timer_set(intake->loop, &intake->notice_gap, NOTICE_GAP_MS - gap_ms, notice_gap_over);
 }
 
-/* One datagram for all messages that became durable in this turn of the loop. */
+/* One datagram for all messages that became durable in this turn of the loop; when they come one upon the other, in a few
+ * turns. */
 static void
 notice_add(struct intake *intake, const struct queue_id *id)
 {
@@ -78,12 +96,32 @@ intake_wake(struct intake *intake, struct str target)
 	loop_defer(intake->loop, &intake->notice_due, notice_due);
 }
 
+/* arc4random asks for the process's number each time, lest a fork repeat what its parent draws; this process makes none. */
+static uint32_t
+random_number(struct intake *intake)
+{
+	if (intake->nrandom == 0) {
+		arc4random_buf(intake->random, sizeof intake->random);
+		intake->nrandom = INTAKE_RANDOM;
+	}
+	return intake->random[--intake->nrandom];
+}
+
 void
 intake_begin(struct intake_message *m, struct intake *intake, uint64_t time_us)
 {
 	*m = (struct intake_message){.intake = intake, .fd = -1};
-	queue_id_make(&m->id, time_us, arc4random());
+	queue_id_make(&m->id, time_us, random_number(intake));
 	queue_writer_init(&m->writer, OUT_MAX);
+}
+
+static uint64_t
+now_us(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 static bool
@@ -91,6 +129,7 @@ file_create(struct intake_message *m, struct err *err)
 {
 	if (m->fd >= 0)
 		return true;
+	m->created_us = now_us();
 	m->fd = openat(m->intake->incoming_fd, m->id.text, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
 	    m->intake->file_mode);
 	if (m->fd < 0)
@@ -170,7 +209,10 @@ file_end(struct intake_message *m, struct err *err)
 
 	if (!queue_writer_ok(&m->writer))
 		return err_set(err, ERR_LIMIT, "%s does not fit the queue file format", m->id.text);
-	return write_all(m, err) && (!begun || head_write(m, err)) && file_has_name(m, err);
+	if (!write_all(m, err) || (begun && !head_write(m, err)))
+		return false;
+	/* One that was made and written at once has had no time to look old. */
+	return (!begun && now_us() - m->created_us < SURELY_FRESH_US) || file_has_name(m, err);
 }
 
 /* A message that is refused must not look complete to queued, whatever became of its name. */

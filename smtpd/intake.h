@@ -13,6 +13,8 @@
 
 #define INTAKE_NOTICE_MAX 2040 /* bytes of one notice: 120 IDs; queued takes 4096 */
 
+#define INTAKE_RANDOM 64
+
 /* The drop box: one a process. */
 struct intake {
 	struct loop *loop;
@@ -21,8 +23,12 @@ struct intake {
 	unsigned file_mode;	/* of new files */
 	int poke_fd;		/* datagrams that tell queued; -1: it looks by itself */
 	const char *poke_path;
-	struct buf notice; /* IDs of this turn of the loop, each with a newline */
+	struct buf notice; /* IDs that queued is to be told, each with a newline */
 	struct loop_deferred notice_due;
+	struct loop_timer notice_gap;
+	uint64_t noticed_ms; /* when the last notice went */
+	uint32_t random[INTAKE_RANDOM]; /* for IDs; the first nrandom are fresh */
+	size_t nrandom;
 };
 
 struct intake_message {
@@ -30,6 +36,7 @@ struct intake_message {
 	struct queue_writer writer;
 	struct queue_id id;
 	int fd; /* -1 until something had to be written */
+	uint64_t created_us; /* since 1970, when fd was opened */
 	bool failed;
 	struct err err;
 	struct commit_entry entry;

@@ -43,14 +43,31 @@ session_recipient_refuse(struct session *s, const struct smtp_reply *reply)
 	smtp_server_answer(&s->smtp, &named);
 }
 
+/* What authd is asked: the address with a domain, in buffer. */
+static struct str
+recipient_key(const struct session *s, char buffer[KEY_MAX])
+{
+	const struct address *address = &s->smtp.recipient->address;
+	struct str domain = policy_domain(s->worker->conf, address);
+	int n;
+
+	if (address->kind == ADDRESS_LOCAL)
+		n = snprintf(buffer, KEY_MAX, "%.*s@%.*s", STR_FMT(address->text), STR_FMT(domain));
+	else
+		n = snprintf(buffer, KEY_MAX, "%.*s", STR_FMT(address->text));
+	return (struct str){buffer, n < KEY_MAX ? (size_t)n : KEY_MAX - 1};
+}
+
 static void
 recipient_known(struct socketmap_query *query, enum socketmap_status status, struct str value)
 {
 	struct session *s = container_of(query, struct session, query);
+	char key[KEY_MAX];
 
 	(void)value;
 	switch (status) {
 	case SOCKETMAP_OK:
+		known_add(&s->worker->known, recipient_key(s, key), loop_now_ms(s->worker->loop));
 		smtp_server_accept(&s->smtp);
 		break;
 	case SOCKETMAP_NOTFOUND:
@@ -69,17 +86,13 @@ recipient_known(struct socketmap_query *query, enum socketmap_status status, str
 static void
 recipient_ask(struct session *s)
 {
-	const struct address *address = &s->smtp.recipient->address;
-	struct str domain = policy_domain(s->worker->conf, address);
-	char key[KEY_MAX];
-	int n;
+	char buffer[KEY_MAX];
+	struct str key = recipient_key(s, buffer);
 
-	if (address->kind == ADDRESS_LOCAL)
-		n = snprintf(key, sizeof key, "%.*s@%.*s", STR_FMT(address->text), STR_FMT(domain));
+	if (known_has(&s->worker->known, key, loop_now_ms(s->worker->loop)))
+		smtp_server_accept(&s->smtp);
 	else
-		n = snprintf(key, sizeof key, "%.*s", STR_FMT(address->text));
-	socketmap_ask(&s->worker->map, &s->query, STR("recipient"),
-	    (struct str){key, n < (int)sizeof key ? (size_t)n : sizeof key - 1}, recipient_known);
+		socketmap_ask(&s->worker->map, &s->query, STR("recipient"), key, recipient_known);
 }
 
 static void

@@ -154,7 +154,6 @@ session_message_begin(struct session *s)
 	content_init(&m->content, &rules, &m->intake.writer);
 	envelope_write(s, &m->intake.writer, time_us / 1000);
 	received_write(s, &m->intake.writer);
-	log_client(s);
 	return true;
 }
 
@@ -296,7 +295,8 @@ session_message_end(struct session *s)
 		smtp_server_answer(&s->smtp, &reply);
 		return;
 	}
-	/* Before the queue gets to know it, so that the log's lines stand in their order. */
+	/* Before the queue gets to know it, so that the log's lines stand in their order; and both at once. */
+	log_client(s);
 	log_as(s->listener->facts->service, "%s: message-id=%s", s->message->intake.id.text,
 	    s->message->content.message_id[0] != '\0' ? s->message->content.message_id : "<>");
 	if (!session_policy_end(s, policy_over))

@@ -193,9 +193,12 @@ worker_run(struct daemon_self *self, int incoming_fd)
 
 	worker.conf = self->conf;
 	TAILQ_INIT(&worker.sessions);
+	known_init(&worker.known);
 	listeners_open(&worker, self);
 	confine(self, incoming_fd);
 	worker.loop = loop_new();
+	log_gather();
+	loop_before_wait(worker.loop, log_flush);
 	services_open(&worker, self, incoming_fd);
 	for (size_t i = 0; i < worker.nlisteners; i++)
 		loop_io_add(worker.loop, &worker.listeners[i].io, worker.listeners[i].listener->fd, LOOP_READ, accept_ready);

@@ -12,6 +12,7 @@
 #include "smtpd/guard_client.h"
 #include "smtpd/connector_client.h"
 #include "smtpd/intake.h"
+#include "smtpd/known.h"
 #include "smtpd/policy_client.h"
 
 struct session;
@@ -39,6 +40,7 @@ struct worker {
 	struct intake intake;
 	struct sasl_client *sasl;
 	struct socketmap_client map;
+	struct known known; /* recipients */
 	struct connector_client connector;
 	struct policy_client *policies; /* for each filter of the configuration; those of milters are not used */
 	struct worker_listener *listeners;
