@@ -28,6 +28,7 @@ enum check {
 	CHECK_VERIFY,	 /* login name, password, remote -> account line, or why not */
 	CHECK_ACCOUNT,	 /* login name or address -> account line */
 	CHECK_RECIPIENT, /* address -> "local", "alias" */
+	CHECK_SENDER,	 /* login name, blank, address -> nothing: it may send under that address */
 	CHECK_ALIAS,	 /* address -> addresses */
 	CHECK_UID,	 /* number -> name */
 	CHECK_LOGIN,	 /* login name that needs no proof any more -> account line, or why it may not log in */
@@ -36,7 +37,7 @@ enum check {
 	CHECK_OFFERS,
 };
 
-#define CHECK_SUBJECT_MAX 512 /* bytes */
+#define CHECK_SUBJECT_MAX 1100 /* bytes: of a login and an address */
 #define CHECK_REMOTE_MAX 63
 /* A checker that takes longer for one request is killed, by a timer of its own. */
 #define CHECK_SECONDS_MAX 30

@@ -62,6 +62,8 @@ request_run(struct directory *directory, const struct check_request *request, st
 		found = directory_recipient(directory, request->subject, &is_alias, err);
 		buf_adds(value, found != FOUND ? "" : is_alias ? "alias" : "local");
 		return found;
+	case CHECK_SENDER:
+		return directory_sender(directory, request->subject, err);
 	case CHECK_ALIAS:
 		return directory_alias(directory, request->subject, value, err);
 	case CHECK_UID:

@@ -777,6 +777,53 @@ directory_alias(struct directory *directory, struct str address, struct buf *out
 	return found;
 }
 
+#define SENDER_ALIASES_MAX 1000 /* names that are looked at for one sender */
+#define SENDER_DEPTH_MAX 10
+
+/* Does mail for the name come to the account? Names are the postmaster's own but for the first. */
+static enum found
+leads_to(struct directory *directory, struct str text, const struct account *account, unsigned depth, unsigned *left,
+    struct err *err)
+{
+	struct account other;
+	struct buf targets;
+	struct str rest, target;
+	enum found found;
+
+	if (depth == SENDER_DEPTH_MAX || *left == 0)
+		return FOUND_NOT;
+	--*left;
+	found = account_look(directory, text, &other, err);
+	if (found == FOUND_TROUBLE || (found == FOUND && strcmp(other.name, account->name) == 0))
+		return found;
+	buf_init(&targets, ALIASES_TARGETS_MAX * 2);
+	found = alias_look(directory, text, &targets, err);
+	rest = buf_str(&targets);
+	while (found == FOUND && str_token(&rest, ',', &target)) {
+		enum found leads = leads_to(directory, target, account, depth + 1, left, err);
+
+		if (leads != FOUND_NOT) {
+			buf_clear(&targets);
+			return leads;
+		}
+	}
+	buf_clear(&targets);
+	return found == FOUND ? FOUND_NOT : found;
+}
+
+enum found
+directory_sender(struct directory *directory, struct str login_and_address, struct err *err)
+{
+	size_t blank = str_find(login_and_address, ' ');
+	unsigned left = SENDER_ALIASES_MAX;
+	struct account account;
+	enum found found = directory_account(directory, str_sub(login_and_address, 0, blank), &account, err);
+
+	if (found != FOUND)
+		return found;
+	return leads_to(directory, str_skip(login_and_address, blank + 1), &account, 0, &left, err);
+}
+
 /* A postmaster's mail must not be refused (RFC 5321 4.5.1); as long as nobody is postmaster it waits at its sender. */
 static enum found
 nobody_found(struct directory *directory, struct str address, struct err *err)

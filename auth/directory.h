@@ -75,6 +75,11 @@ enum found directory_virtual(struct directory *directory, const struct user *use
 enum found directory_account(struct directory *directory, struct str name, struct account *account, struct err *err);
 /* FOUND and *is_alias for an address that takes mail. Every domain of ours has a postmaster. */
 enum found directory_recipient(struct directory *directory, struct str address, bool *is_alias, struct err *err);
+/*
+ * "LOGIN ADDRESS": may the login send under that address? FOUND for the account's own address, for one with a detail, and
+ * for an alias that leads to the account, among others or by way of further aliases.
+ */
+enum found directory_sender(struct directory *directory, struct str login_and_address, struct err *err);
 /* FOUND: the addresses, separated by commas, with domain, appended to out. */
 enum found directory_alias(struct directory *directory, struct str address, struct buf *out, struct err *err);
 /* The name of the user with that uid, for mail that is submitted on this host. */

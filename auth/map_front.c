@@ -12,6 +12,7 @@ static const struct {
 	enum check check;
 } maps[] = {
     {STR("recipient"), CHECK_RECIPIENT},
+    {STR("sender"), CHECK_SENDER},
     {STR("alias"), CHECK_ALIAS},
     {STR("account"), CHECK_ACCOUNT},
     {STR("uid"), CHECK_UID},

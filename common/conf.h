@@ -65,6 +65,13 @@ enum conf_on_failure {
 	CONF_FAILURE_REFUSE,
 };
 
+/* When the sender is not the login's. */
+enum conf_submission_sender {
+	CONF_SENDER_REFUSE,
+	CONF_SENDER_REWRITE,
+	CONF_SENDER_ALLOW,
+};
+
 /* mx, submission, submissions */
 #define CONF_POLICIES 3
 

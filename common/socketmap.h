@@ -2,6 +2,7 @@
  * Socketmap (as Sendmail and Postfix speak it): a request is a netstring "MAP KEY", its reply a netstring "STATUS
  * VALUE", in order, as many on a connection as one likes. The maps of authd:
  *     recipient LOCAL@DOMAIN     OK local | OK alias | NOTFOUND
+ *     sender LOGIN LOCAL@DOMAIN  OK: that login may send under that address | NOTFOUND
  *     alias LOCAL@DOMAIN         OK ADDRESS,ADDRESS... | NOTFOUND
  *     account LOGIN-or-ADDRESS   OK and the line of common/account.h | NOTFOUND
  *     uid NUMBER                 OK NAME | NOTFOUND

@@ -43,6 +43,8 @@ field_take(struct content *c, const struct rfc5322_field *field)
 		message_id_note(c, field->value);
 	if (c->rules.complete && is_private(field->name))
 		return;
+	if (c->rules.sender.n > 0 && str_equal_nocase(field->name, STR("Sender")))
+		return;
 	queue_writer_content(c->writer, field->raw);
 }
 
@@ -64,6 +66,8 @@ header_over(struct content *c, const struct rfc5322_field *field)
 		field_add(c, STR("Message-ID: "), c->rules.message_id);
 		message_id_note(c, c->rules.message_id);
 	}
+	if (c->rules.sender.n > 0)
+		field_add(c, STR("Sender: "), c->rules.sender);
 	/* A body that begins without an empty line gets one, or its first line would become a field of ours. */
 	queue_writer_content(c->writer, field->raw.n > 0 ? field->raw : STR("\r\n"));
 	queue_writer_content(c->writer, field->value);

@@ -13,6 +13,7 @@ struct content_rules {
 	bool complete; /* from a user of ours: add Date and Message-ID where they are missing, take out Bcc, Return-Path */
 	struct str date;       /* of an added Date field */
 	struct str message_id; /* of an added Message-ID field, with its brackets */
+	struct str sender;     /* of a Sender field that takes the place of any there is; empty: none */
 	uint64_t received_max;
 	size_t header_max;
 };

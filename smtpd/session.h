@@ -4,6 +4,7 @@
  *
  *     session.c            its life: stream, TLS, time-out, the loop over the core's events
  *     session_envelope.c   who may send to whom: policy, authd's maps, passwords
+ *     session_sender.c     whether a user may send under that address
  *     session_policy.c     the rules of the configuration, and policy servers
  *     session_message.c    the content, on its way into the queue
  *     session_guard.c      what it asks the guard: limits, lists, names, greylisting
@@ -62,6 +63,7 @@ struct session {
 
 	struct socketmap_query query; /* about a recipient, or the user of the submit socket */
 	void (*local_user_known)(struct session *s);
+	bool sender_is_rewritten; /* it was not the login's */
 	struct session_policy *policy; /* NULL while no rule needs it */
 	void (*recipient_is_ours)(struct session *s);
 	struct sasl_request sasl;
@@ -97,6 +99,11 @@ void session_authenticate(struct session *s);
 void session_respond(struct session *s);
 /* Finds out who is at the submit socket, then calls back. */
 void session_local_user(struct session *s, int fd, void (*known)(struct session *s));
+
+/* --- session_sender.c */
+
+/* Answers SENDER, now or later: belongs the sender to the login? */
+void session_sender_check(struct session *s);
 
 /* --- session_log.c */
 

@@ -12,17 +12,21 @@
 #define ADDRESS_SHOWN_MAX 256 /* bytes of an address in a reply */
 #define KEY_MAX (ADDRESS_TEXT_MAX + 1 + ADDRESS_DOMAIN_MAX + 1)
 
-/* Whoever may send here at all may do so under any name: the core asks for AUTH where it is needed. */
+/* The core asks for AUTH where it is needed; programs of this host and other servers use any name. */
 static void
 sender_go_on(struct session *s)
 {
-	smtp_server_accept(&s->smtp);
+	if (s->rules->must_authenticate && s->smtp.user[0] != '\0')
+		session_sender_check(s);
+	else
+		smtp_server_accept(&s->smtp);
 }
 
 void
 session_sender(struct session *s)
 {
 	session_policy_clear(s);
+	s->sender_is_rewritten = false;
 	if (!session_guard_sender(s, sender_go_on))
 		sender_go_on(s);
 }

@@ -151,6 +151,8 @@ session_message_begin(struct session *s)
 	(void)snprintf(m->message_id, sizeof m->message_id, "<%s@%s>", m->intake.id.text, conf->hostname);
 	rules.date = str_from(m->date);
 	rules.message_id = str_from(m->message_id);
+	if (s->sender_is_rewritten)
+		rules.sender = s->smtp.transaction.sender.text;
 	content_init(&m->content, &rules, &m->intake.writer);
 	envelope_write(s, &m->intake.writer, time_us / 1000);
 	received_write(s, &m->intake.writer);

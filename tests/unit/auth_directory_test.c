@@ -596,6 +596,51 @@ who_needs_no_password_may_still_be_locked_out(void **state)
 	scene_close(&scene);
 }
 
+static void
+a_login_sends_under_its_own_addresses(void **state)
+{
+	static const struct {
+		const char *subject;
+		enum found found;
+	} rows[] = {
+	    {"baru@satu.test baru@satu.test", FOUND},
+	    {"baru@satu.test Baru@SATU.test", FOUND},
+	    {"baru@satu.test baru+list@satu.test", FOUND},
+	    {"baru@satu.test lama@satu.test", FOUND_NOT},
+	    {"baru@satu.test baru@dua.test", FOUND_NOT},
+	    {"baru@satu.test baru@elsewhere.test", FOUND_NOT},
+	    {"baru@satu.test info@satu.test", FOUND},
+	    {"lama@satu.test info@satu.test", FOUND},
+	    {"x@dua.test info@satu.test", FOUND_NOT},
+	    {"baru@satu.test info+x@satu.test", FOUND},
+	    {"baru@satu.test all@satu.test", FOUND},
+	    {"baru@satu.test loop@satu.test", FOUND_NOT},
+	    {"baru@satu.test outside@satu.test", FOUND_NOT},
+	    {"baru@satu.test wide@satu.test", FOUND},
+	    {"baru baru@sys.test", FOUND},
+	    {"baru office@sys.test", FOUND},
+	    {"baru baru@satu.test", FOUND_NOT},
+	    {"nobody@satu.test nobody@satu.test", FOUND_NOT},
+	    {"baru@satu.test", FOUND_NOT},
+	    {"baru@satu.test ", FOUND_NOT},
+	    {"baru broken@sys.test", FOUND_TROUBLE},
+	};
+	struct scene scene;
+
+	(void)state;
+	scene_open(&scene, MIXED, USERS,
+	    "info@satu.test: baru@satu.test, lama@satu.test\nall@satu.test: info@satu.test\nloop@satu.test: pool@satu.test\n"
+	    "pool@satu.test: loop@satu.test\noutside@satu.test: baru@elsewhere.test\noffice: baru\n"
+	    "wide@satu.test: a@elsewhere.test, lama@satu.test, all@satu.test\n");
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct err err = {0};
+
+		if (directory_sender(&scene.directory, str_from(rows[i].subject), &err) != rows[i].found)
+			fail_msg("%s", rows[i].subject);
+	}
+	scene_close(&scene);
+}
+
 int
 main(void)
 {
@@ -615,6 +660,7 @@ main(void)
 	    cmocka_unit_test(proofs_are_checked_where_the_keys_are),
 	    cmocka_unit_test(a_changed_file_counts_at_once),
 	    cmocka_unit_test(uids_have_names),
+	    cmocka_unit_test(a_login_sends_under_its_own_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
