@@ -277,3 +277,23 @@ policy_cancel(struct policy_query *query)
 	if (c != NULL)
 		connection_free(c);
 }
+
+struct policy_reply
+policy_failure(const struct conf_filter *filter)
+{
+	struct policy_reply reply = {.action = POLICY_ACTION_REPLY, .text = STR("Server configuration problem")};
+
+	switch (filter->on_failure) {
+	case CONF_FAILURE_ACCEPT:
+		return (struct policy_reply){.action = POLICY_ACTION_DUNNO};
+	case CONF_FAILURE_DEFER:
+		reply.code = 451;
+		(void)str_copy(reply.status, sizeof reply.status, STR("4.3.5"));
+		break;
+	case CONF_FAILURE_REFUSE:
+		reply.code = 550;
+		(void)str_copy(reply.status, sizeof reply.status, STR("5.3.5"));
+		break;
+	}
+	return reply;
+}

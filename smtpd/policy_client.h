@@ -45,6 +45,8 @@ void policy_client_init(struct policy_client *client, struct loop *loop, struct 
 /* The query must not be under way. */
 void policy_ask(struct policy_client *client, struct policy_query *query, const struct policy_request *request,
     void (*answered)(struct policy_query *, const struct policy_reply *, const char *));
+/* What counts as the answer of one that gives none, as its on_failure says: no opinion, or a refusal for now or for ever. */
+struct policy_reply policy_failure(const struct conf_filter *filter);
 /* The answer will not come. Harmless when nothing is asked. */
 void policy_cancel(struct policy_query *query);
 

@@ -231,27 +231,11 @@ reply_keep(struct session_policy *p, unsigned i, const char *head, const struct 
 	    {p->text[i], n < (int)sizeof p->text[i] ? (size_t)n : sizeof p->text[i] - 1}};
 }
 
-/* The server is away: the filter's own parameter says what then. */
 static struct policy_reply
-failure_reply(struct session_policy *p, const char *reason)
+failed(struct session_policy *p, const char *reason)
 {
-	const struct conf_filter *filter = filter_of(p);
-	struct policy_reply reply = {.action = POLICY_ACTION_REPLY, .text = STR("Server configuration problem")};
-
-	log_warning("policy server %s: %s", filter->name, reason);
-	switch (filter->on_failure) {
-	case CONF_FAILURE_ACCEPT:
-		return (struct policy_reply){.action = POLICY_ACTION_DUNNO};
-	case CONF_FAILURE_DEFER:
-		reply.code = 451;
-		(void)str_copy(reply.status, sizeof reply.status, STR("4.3.5"));
-		break;
-	case CONF_FAILURE_REFUSE:
-		reply.code = 550;
-		(void)str_copy(reply.status, sizeof reply.status, STR("5.3.5"));
-		break;
-	}
-	return reply;
+	log_warning("policy server %s: %s", filter_of(p)->name, reason);
+	return policy_failure(filter_of(p));
 }
 
 static void
@@ -365,7 +349,7 @@ recipient_answered(struct policy_query *query, const struct policy_reply *reply,
 	struct policy_reply failure;
 
 	if (reply == NULL) {
-		failure = failure_reply(p, reason);
+		failure = failed(p, reason);
 		reply = &failure;
 	}
 	recipient_reply(p, reply);
@@ -487,7 +471,7 @@ end_answered(struct policy_query *query, const struct policy_reply *reply, const
 	struct smtp_reply smtp;
 
 	if (reply == NULL) {
-		failure = failure_reply(p, reason);
+		failure = failed(p, reason);
 		reply = &failure;
 	}
 	if (reply->action == POLICY_ACTION_REPLY || reply->action == POLICY_ACTION_DEFER_IF_PERMIT) {
