@@ -52,23 +52,24 @@ is_known(const struct guard_core *core, const struct guard_rate_record *record, 
 	return slot != NULL && now_ms - slot->used_ms <= core->rules.client_memory_ms;
 }
 
-/* Whoever did nothing in the spans that run is not shown. What the record says is only as good as its file. */
+/* Whoever did nothing in the spans that run is not shown. What the record says is only as good as its file, in which
+ * another guard may be writing: a copy is looked at. */
 static void
 visit_record(struct guard_table_visit *visit, const void *found)
 {
 	struct writing *w = container_of(visit, struct writing, visit);
-	const struct guard_rate_record *record = found;
+	const struct guard_rate_record record = *(const struct guard_rate_record *)found;
 	const struct guard_core *core = w->reader->list->core;
-	struct guard_row row = {.kind = (enum guard_kind)record->kind, .bytes = {record->bytes, record->n},
-	    .used_ms = record->slot.used_ms};
+	struct guard_row row = {.kind = (enum guard_kind)record.kind, .bytes = {record.bytes, record.n},
+	    .used_ms = record.slot.used_ms};
 	uint64_t sum;
 
-	if (record->kind >= GUARD_KINDS || record->n > GUARD_KEY_MAX)
+	if (record.kind >= GUARD_KINDS || record.n > GUARD_KEY_MAX)
 		return;
-	row.connections = sum = guard_live_count(&core->live, record->slot.hash);
+	row.connections = sum = guard_live_count(&core->live, record.slot.hash);
 	for (unsigned i = 0; i < GUARD_RATES; i++)
-		sum |= row.counts[i] = guard_rate_record_count(record, (enum guard_rate)i, w->now_ms);
-	row.known = row.kind == GUARD_ADDRESS && is_known(core, record, w->now_ms);
+		sum |= row.counts[i] = guard_rate_record_count(&record, (enum guard_rate)i, w->now_ms);
+	row.known = row.kind == GUARD_ADDRESS && is_known(core, &record, w->now_ms);
 	if (sum > 0)
 		row_send(w, &row);
 }

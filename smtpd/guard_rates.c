@@ -66,13 +66,13 @@ uint64_t
 guard_rates_left(const struct guard_table *table, const struct guard_key *key, enum guard_rate rate, uint64_t max,
     uint64_t now_ms, uint64_t *until_ms)
 {
-	uint64_t count = guard_rates_count(table, key, rate, now_ms);
+	const struct guard_rate_record *record = guard_table_find(table, key->hash);
+	uint64_t count = record != NULL ? guard_rate_record_count(record, rate, now_ms) : 0;
 
 	if (max == 0)
 		return UINT64_MAX;
-	if (count < max)
+	if (record == NULL || count < max)
 		return max - count;
-	*until_ms = ((const struct guard_rate_record *)guard_table_find(table, key->hash))->spans[rate].begun_ms +
-	    guard_rate_span_ms(rate);
+	*until_ms = record->spans[rate].begun_ms + guard_rate_span_ms(rate);
 	return 0;
 }
