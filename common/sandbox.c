@@ -160,6 +160,7 @@ static const struct allowed {
     {SANDBOX_OPEN, SCMP_SYS(fadvise64), 0, 0, 0},
     /* new ones only: what lies there already, though of the same user, is not to be written to */
     {SANDBOX_CREATE, SCMP_SYS(openat), 3, O_ACCMODE | O_CREAT | O_EXCL, O_WRONLY | O_CREAT | O_EXCL},
+    {SANDBOX_CREATE, SCMP_SYS(openat), 3, O_ACCMODE | O_CREAT | O_EXCL, O_RDWR | O_CREAT | O_EXCL},
     {SANDBOX_CREATE, SCMP_SYS(fallocate), 0, 0, 0},
     {SANDBOX_CREATE, SCMP_SYS(fsync), 0, 0, 0},
     {SANDBOX_CREATE, SCMP_SYS(fdatasync), 0, 0, 0},

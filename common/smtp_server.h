@@ -73,7 +73,10 @@ struct smtp_server_facts {
 
 /* --- replies ---------------------------------------------------------------------------------------------------------- */
 
-/* One reply of one line. Anything in text that is not printable ASCII leaves as `?`. */
+/* One reply. SMTP_REPLY_BREAK in text begins a further line of it; anything else that is not printable ASCII, line ends
+ * too, leaves as `?`. */
+#define SMTP_REPLY_BREAK '\x1e'
+
 struct smtp_reply {
 	unsigned code;
 	const char *status; /* RFC 3463 "5.1.1", a constant; NULL: none */

@@ -1,6 +1,6 @@
 #include "common/smtp_server_inner.h"
 
-/* Whatever the text is made of, a reply is one line of printable ASCII (immunity rule 9). */
+/* Whatever the text is made of, a line of a reply is printable ASCII (immunity rule 9). */
 static void
 add_text(struct buf *out, struct str text)
 {
@@ -9,16 +9,27 @@ add_text(struct buf *out, struct str text)
 		buf_addc(out, ascii_is_print(text.p[i]) ? text.p[i] : '?');
 }
 
-void
-smtp_reply_write(struct smtp_server *s, const struct smtp_reply *reply)
+static void
+add_line(struct smtp_server *s, const struct smtp_reply *reply, struct str line, bool is_last)
 {
-	buf_addf(s->out, "%u ", reply->code);
+	buf_addf(s->out, "%u%c", reply->code, is_last ? ' ' : '-');
 	if (reply->status != NULL)
 		buf_addf(s->out, "%s ", reply->status);
 	if (reply->code == 421) /* RFC 5321 4.2.2: the domain is part of it */
 		buf_addf(s->out, "%.*s ", STR_FMT(s->facts.hostname));
-	add_text(s->out, reply->text);
+	add_text(s->out, line);
 	buf_adds(s->out, "\r\n");
+}
+
+void
+smtp_reply_write(struct smtp_server *s, const struct smtp_reply *reply)
+{
+	struct str rest = reply->text;
+	size_t end;
+
+	for (; (end = str_find(rest, SMTP_REPLY_BREAK)) < rest.n; rest = str_skip(rest, end + 1))
+		add_line(s, reply, str_sub(rest, 0, end), false);
+	add_line(s, reply, rest, true);
 }
 
 void

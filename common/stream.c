@@ -554,6 +554,12 @@ stream_tls_is_verified(const struct stream *stream)
 	    SSL_get0_peername(stream->ssl) != NULL && SSL_get_verify_result(stream->ssl) == X509_V_OK;
 }
 
+int
+stream_tls_bits(const struct stream *stream)
+{
+	return stream->ssl != NULL ? SSL_get_cipher_bits(stream->ssl, NULL) : 0;
+}
+
 const char *
 stream_tls_server_name(const struct stream *stream)
 {

@@ -95,9 +95,8 @@ name_copy(char dst[TLS_CLIENT_NAME_MAX + 1], struct str name)
 }
 
 static void
-subject_take(X509 *certificate, struct tls_client *client)
+common_name_take(const X509_NAME *subject, char name[TLS_CLIENT_NAME_MAX + 1])
 {
-	const X509_NAME *subject = X509_get_subject_name(certificate);
 	int last = -1, next = X509_NAME_get_index_by_NID(subject, NID_commonName, -1), n;
 	unsigned char *text = NULL;
 
@@ -106,8 +105,8 @@ subject_take(X509 *certificate, struct tls_client *client)
 	if (last < 0)
 		return;
 	n = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, last)));
-	if (n < 0 || !name_copy(client->subject, (struct str){(const char *)text, (size_t)n}))
-		client->subject[0] = '\0';
+	if (n < 0 || !name_copy(name, (struct str){(const char *)text, (size_t)n}))
+		name[0] = '\0';
 	OPENSSL_free(text);
 }
 
@@ -166,7 +165,8 @@ tls_client_certificate(struct ssl_st *ssl, struct tls_client *client)
 	client->is_verified = SSL_get_verify_result(ssl) == X509_V_OK;
 	taken = fingerprint_take(certificate, client);
 	if (client->is_verified) {
-		subject_take(certificate, client);
+		common_name_take(X509_get_subject_name(certificate), client->subject);
+		common_name_take(X509_get_issuer_name(certificate), client->issuer);
 		alternatives_take(certificate, client);
 	}
 	ERR_clear_error();

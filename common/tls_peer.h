@@ -30,6 +30,7 @@ struct tls_client {
 	bool is_verified;
 	char fingerprint[65];			/* SHA-256 of the whole certificate, in lower case hex */
 	char subject[TLS_CLIENT_NAME_MAX + 1];	/* its common name; empty: none, or too long, or no text */
+	char issuer[TLS_CLIENT_NAME_MAX + 1];	/* the same of who signed it */
 	size_t nemails;
 	char emails[TLS_CLIENT_NAMES_MAX][TLS_CLIENT_NAME_MAX + 1]; /* rfc822Name, as written there */
 	size_t ndomains;
