@@ -68,6 +68,7 @@ header_over(struct content *c, const struct rfc5322_field *field)
 	}
 	if (c->rules.sender.n > 0)
 		field_add(c, STR("Sender: "), c->rules.sender);
+	c->body_offset = queue_writer_offset(c->writer);
 	/* A body that begins without an empty line gets one, or its first line would become a field of ours. */
 	queue_writer_content(c->writer, field->raw.n > 0 ? field->raw : STR("\r\n"));
 	queue_writer_content(c->writer, field->value);

@@ -34,6 +34,7 @@ struct content {
 	bool in_body;
 	bool has_date, has_message_id;
 	uint64_t received;
+	uint64_t body_offset; /* in the file, of the empty line in front of the body; known once it is complete */
 	char message_id[CONTENT_MESSAGE_ID_MAX + 1]; /* for the log; empty when there is none, cut when it is longer */
 };
 

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/poke.h"
 
+#define READ_PIECE 65536
 #define WRITE_FROM 65536 /* bytes that gather before they are written */
 #define NOTICE_GAP_MS 10 /* between two notices */
 #define SURELY_FRESH_US 30000000 /* half of what queued waits before it takes an empty file for debris */
@@ -127,14 +128,44 @@ now_us(void)
 static bool
 file_create(struct intake_message *m, struct err *err)
 {
+	int access = m->intake->reads_back ? O_RDWR : O_WRONLY;
+
 	if (m->fd >= 0)
 		return true;
 	m->created_us = now_us();
-	m->fd = openat(m->intake->incoming_fd, m->id.text, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+	m->fd = openat(m->intake->incoming_fd, m->id.text, access | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
 	    m->intake->file_mode);
 	if (m->fd < 0)
 		return err_sys(err, "cannot create %s in the queue", m->id.text);
 	return true;
+}
+
+void
+intake_widen(struct intake_message *m, size_t bytes)
+{
+	m->writer.out.max += bytes;
+}
+
+struct str
+intake_content(const struct intake_message *m, uint64_t offset, uint64_t max, struct err *err)
+{
+	static char piece[READ_PIECE];
+	uint64_t written = m->writer.written;
+	size_t wanted;
+	ssize_t n;
+
+	if (offset >= written)
+		return str_sub(queue_writer_output(&m->writer), (size_t)(offset - written), (size_t)max);
+	wanted = (size_t)(max < written - offset ? max : written - offset);
+	do
+		n = pread(m->fd, piece, wanted < sizeof piece ? wanted : sizeof piece, (off_t)offset);
+	while (n < 0 && errno == EINTR);
+	if (n > 0)
+		return (struct str){piece, (size_t)n};
+	if (n == 0)
+		errno = EIO;
+	(void)err_sys(err, "cannot read %s", m->id.text);
+	return STR_NONE;
 }
 
 static bool
@@ -247,7 +278,8 @@ void
 intake_finish(struct intake_message *m, void (*done)(struct intake_message *, bool, const struct err *))
 {
 	m->done = done;
-	queue_writer_end(&m->writer);
+	if (!m->writer.ended)
+		queue_writer_end(&m->writer);
 	if (!m->failed && !file_end(m, &m->err))
 		m->failed = true;
 	/* One that failed goes the same way, so that done is never called from inside. */

@@ -20,6 +20,7 @@ struct intake {
 	struct loop *loop;
 	struct commit *commit;
 	int incoming_fd;	/* the directory */
+	bool reads_back;	/* messages are shown to filters: files are opened for reading too */
 	unsigned file_mode;	/* of new files */
 	int poke_fd;		/* datagrams that tell queued; -1: it looks by itself */
 	const char *poke_path;
@@ -57,7 +58,14 @@ void intake_begin(struct intake_message *m, struct intake *intake, uint64_t time
 /* To be called now and then while m->writer is filled: writes out what has gathered once it is much. False and err when
  * the disk does not take it; the message is lost then and the caller says so to the client (452). */
 bool intake_flush(struct intake_message *m, struct err *err);
-/* Ends the file, makes it durable and tells queued. done is called from the loop, never from inside. */
+/* For who will add much at once behind the content: so many bytes more may gather. */
+void intake_widen(struct intake_message *m, size_t bytes);
+/*
+ * With reads_back: what was written from offset on, at most max bytes and at least one, none of which may lie behind the
+ * end. Borrowed until the next call for any message, or until more is written. .p NULL and err: it cannot be read.
+ */
+struct str intake_content(const struct intake_message *m, uint64_t offset, uint64_t max, struct err *err);
+/* Ends the file, unless the writer did that already, makes it durable and tells queued. done is called from the loop, never from inside. */
 void intake_finish(struct intake_message *m, void (*done)(struct intake_message *, bool, const struct err *));
 /* Gives the message up (before intake_finish), or frees what is left of it (after done). Harmless twice. */
 void intake_clear(struct intake_message *m);

@@ -16,7 +16,6 @@ bool
 letter_init(struct letter *l, const struct letter_rules *rules, const struct str *recipients, size_t n)
 {
 	*l = (struct letter){.rules = *rules, .recipients = recipients, .nrecipients = n};
-	l->last = &l->added;
 	buf_init(&l->text, rules->header_max + TEXT_MORE);
 	arena_init(&l->arena, ARENA_MAX);
 	l->removed = calloc(n > 0 ? n : 1, 1);
@@ -145,12 +144,13 @@ keep(struct letter *l, struct str *field, struct str value)
 static struct letter_recipient *
 recipient_add(struct letter *l, struct str address)
 {
-	struct letter_recipient *r = arena_alloc(&l->arena, sizeof *r);
+	struct letter_recipient *r = arena_alloc(&l->arena, sizeof *r), **last = &l->added;
 
 	if (r == NULL || !keep(l, &r->address, address))
 		return NULL;
-	*l->last = r;
-	l->last = &r->next;
+	while (*last != NULL)
+		last = &(*last)->next;
+	*last = r;
 	l->nadded++;
 	return r;
 }

@@ -62,7 +62,7 @@ struct letter {
 	bool has_sender;    /* the sender is another one now */
 	struct str sender;
 	struct str ret, envid; /* with it; .p NULL: as they were */
-	struct letter_recipient *added, **last;
+	struct letter_recipient *added;
 	size_t nadded;
 	const struct str *recipients; /* those of the envelope, the owner's, in the order of the file */
 	size_t nrecipients;

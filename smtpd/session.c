@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "smtpd/session_filter.h"
 #include "smtpd/session_message.h"
 #include "smtpd/session_policy.h"
 
@@ -23,7 +24,7 @@ static void
 body_begin(struct session *s)
 {
 	if (session_message_begin(s))
-		smtp_server_accept(&s->smtp);
+		session_filter_body(s);
 	else
 		smtp_server_answer(&s->smtp, SMTP_REPLY(452, "4.3.1", "Out of memory, please try again later"));
 }
@@ -35,6 +36,9 @@ event_take(struct session *s, enum smtp_event event)
 	switch (event) {
 	case SMTP_READ:
 		return s->smtp.refusal.code != 0; /* the core stops at each of them */
+	case SMTP_HELLO:
+		session_filter_hello(s);
+		return true;
 	case SMTP_VRFY:
 		session_verify(s);
 		return true;
@@ -42,7 +46,6 @@ event_take(struct session *s, enum smtp_event event)
 		intake_wake(&s->worker->intake, s->smtp.argument);
 		smtp_server_accept(&s->smtp);
 		return true;
-	case SMTP_HELLO:
 	case SMTP_XCLIENT:
 		smtp_server_accept(&s->smtp);
 		return true;
@@ -64,6 +67,7 @@ event_take(struct session *s, enum smtp_event event)
 	case SMTP_ABANDONED:
 		session_message_drop(s);
 		session_policy_clear(s);
+		session_filter_abandoned(s);
 		return true;
 	case SMTP_AUTHENTICATE:
 		session_authenticate(s);
@@ -254,6 +258,7 @@ server_init(struct session *s, bool resumed)
 	    .hold_max_s = rules->is_submission ? conf->smtpd.future_release_limit_ms / 1000 : 0,
 	    .is_resumed = resumed,
 	    .stops_at_refusals = true,
+	    .asks_hello = s->filters != NULL,
 	    .normalise = conf->smtpd.normalise_line_ends,
 	    .size_max = conf->message_size_limit_bytes,
 	    .recipients_max = conf->smtpd.recipients_per_message,
@@ -364,12 +369,18 @@ on_drained(struct stream *stream)
 		run(s);
 }
 
+static void session_greet(struct session *s);
+
 static void
 on_secured(struct stream *stream)
 {
 	struct session *s = container_of(stream, struct session, stream);
 
-	server_init(s, !s->listener->facts->tls_at_once);
+	if (s->listener->facts->tls_at_once) {
+		session_greet(s);
+		return;
+	}
+	server_init(s, true);
 	run(s);
 }
 
@@ -386,6 +397,7 @@ on_closed(struct stream *stream, enum stream_end why, const struct err *err)
 	if (err != NULL)
 		log_debug("%s: %s", s->name, err->text);
 	session_log_end(s);
+	session_filters_free(s->filters);
 	session_message_drop(s);
 	socketmap_cancel(&s->query);
 	session_policy_clear(s);
@@ -449,13 +461,38 @@ facts_set(struct session *s, int fd, const struct sockaddr *peer)
 	s->is_exempt = s->in_networks || conf_networks_contain(&s->worker->conf->smtpd.exempt_clients, peer);
 }
 
+/* A greeting is 220, or 554 or 421 and the end (RFC 5321 3.1, 4.3.2). */
 static void
-session_greet(struct session *s)
+turn_away(struct session *s, const struct smtp_reply *refusal)
 {
+	struct smtp_reply reply = *refusal;
+
+	reply.code = reply.code < 500 ? 421 : 554;
+	server_init(s, true);
+	goodbye(s, &reply);
+	stream_finish(&s->stream);
+}
+
+static void
+greet(struct session *s, const struct smtp_reply *refusal)
+{
+	if (refusal != NULL) {
+		turn_away(s, refusal);
+		return;
+	}
 	server_init(s, false);
 	replies_release(s);
 	stream_resume(&s->stream);
 	stream_flush(&s->stream);
+}
+
+static void
+session_greet(struct session *s)
+{
+	s->filters = session_filters_new(s);
+	stream_pause(&s->stream);
+	if (!session_filter_connect(s, greet))
+		greet(s, NULL);
 }
 
 /* Nothing speaks against the client. */

@@ -9,6 +9,7 @@
  *     session_message.c    the content, on its way into the queue
  *     session_guard.c      what it asks the guard: limits, lists, names, greylisting
  *     session_pace.c       how fast it may go
+ *     session_filter.c     its milters
  *     session_log.c        its lines in the log
  */
 #ifndef SMTPD_SESSION_H
@@ -27,6 +28,7 @@
 struct session_message {
 	struct intake_message intake;
 	struct content content;
+	uint64_t trace_offset; /* of our own trace field in the file */
 	struct session *session; /* NULL when the client is gone */
 	struct worker *worker;
 	char date[DATE_RFC5322_SIZE];
@@ -35,6 +37,8 @@ struct session_message {
 
 #define SESSION_NAME_MAX (253 + INET6_ADDRSTRLEN + 3)
 struct session_policy;
+
+struct session_filters;
 
 struct session {
 	struct worker *worker;
@@ -69,6 +73,7 @@ struct session {
 	struct sasl_request sasl;
 	char mechanism[21];
 	struct session_message *message;
+	struct session_filters *filters; /* NULL: no milter looks at its mail */
 	bool start_tls, close; /* due when the step's input is used up */
 	bool leaving;	       /* goodbye was said, or QUIT */
 };

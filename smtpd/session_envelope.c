@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/sasl_channel.h"
 #include "common/unix_socket.h"
+#include "smtpd/session_filter.h"
 #include "smtpd/session_policy.h"
 
 #define ADDRESS_SHOWN_MAX 256 /* bytes of an address in a reply */
@@ -19,7 +20,7 @@ sender_go_on(struct session *s)
 	if (s->rules->must_authenticate && s->smtp.user[0] != '\0')
 		session_sender_check(s);
 	else
-		smtp_server_accept(&s->smtp);
+		session_filter_sender(s);
 }
 
 void
@@ -44,7 +45,7 @@ session_recipient_refuse(struct session *s, const struct smtp_reply *reply)
 	/* Clients that pipeline need the address to know which one is meant. */
 	named.text = (struct str){text, n < (int)sizeof text ? (size_t)n : sizeof text - 1};
 	session_log_reject(s, "RCPT", &named, s->smtp.recipient->address.text);
-	smtp_server_answer(&s->smtp, &named);
+	session_filter_recipient_refused(s, &named);
 }
 
 /* What authd is asked: the address with a domain, in buffer. */
@@ -72,7 +73,7 @@ recipient_known(struct socketmap_query *query, enum socketmap_status status, str
 	switch (status) {
 	case SOCKETMAP_OK:
 		known_add(&s->worker->known, recipient_key(s, key), loop_now_ms(s->worker->loop));
-		smtp_server_accept(&s->smtp);
+		session_filter_recipient(s);
 		break;
 	case SOCKETMAP_NOTFOUND:
 		session_recipient_refuse(s, SMTP_REPLY(550, "5.1.1", "Recipient address rejected: User unknown"));
@@ -94,7 +95,7 @@ recipient_ask(struct session *s)
 	struct str key = recipient_key(s, buffer);
 
 	if (known_has(&s->worker->known, key, loop_now_ms(s->worker->loop)))
-		smtp_server_accept(&s->smtp);
+		session_filter_recipient(s);
 	else
 		socketmap_ask(&s->worker->map, &s->query, STR("recipient"), key, recipient_known);
 }
@@ -104,7 +105,7 @@ recipient_go_on(struct session *s)
 {
 	/* As everywhere: sendmail takes any address, and what cannot be delivered comes back as a notification. */
 	if (s->rules->is_local)
-		smtp_server_accept(&s->smtp);
+		session_filter_recipient(s);
 	else
 		session_policy_recipient(s, recipient_ask);
 }

@@ -8,10 +8,13 @@
 
 #include "common/log.h"
 #include "smtpd/envelope.h"
+#include "smtpd/session_filter.h"
 #include "smtpd/session_policy.h"
 #include "smtpd/trace.h"
 
 #define HEAD_MAX 4096
+/* What filters add to header and envelope besides the header's limit: letter.h bounds it. */
+#define FILTERS_ADD_MAX (4 * 1024 * 1024)
 
 static void
 message_free(struct session_message *m)
@@ -23,26 +26,23 @@ message_free(struct session_message *m)
 
 /* ---- the envelope -------------------------------------------------------------------------------------------------- */
 
-#define QUALIFIED_MAX (ADDRESS_TEXT_MAX + 1 + ADDRESS_DOMAIN_MAX + 1)
-
-/* The address with a domain: in buffer, if it had none. */
-static struct str
-qualified(const struct session *s, const struct address *address, char buffer[QUALIFIED_MAX])
+struct str
+session_message_address(const struct session *s, const struct address *address, char buffer[SESSION_ADDRESS_MAX])
 {
 	struct str domain = policy_domain(s->worker->conf, address);
 	int n;
 
 	if (address->kind != ADDRESS_LOCAL)
 		return address->text;
-	n = snprintf(buffer, QUALIFIED_MAX, "%.*s@%.*s", STR_FMT(address->text), STR_FMT(domain));
-	return (struct str){buffer, n < QUALIFIED_MAX ? (size_t)n : QUALIFIED_MAX - 1};
+	n = snprintf(buffer, SESSION_ADDRESS_MAX, "%.*s@%.*s", STR_FMT(address->text), STR_FMT(domain));
+	return (struct str){buffer, n < SESSION_ADDRESS_MAX ? (size_t)n : SESSION_ADDRESS_MAX - 1};
 }
 
 static void
 recipients_write(struct session *s, struct queue_writer *w)
 {
 	const struct smtp_transaction *t = &s->smtp.transaction;
-	char buffer[QUALIFIED_MAX];
+	char buffer[SESSION_ADDRESS_MAX];
 	struct err err;
 
 	if (s->policy != NULL && s->policy->redirect[0] != '\0') {
@@ -50,7 +50,7 @@ recipients_write(struct session *s, struct queue_writer *w)
 		return;
 	}
 	for (const struct smtp_recipient *r = t->recipients; r != NULL; r = r->next) {
-		queue_writer_recipient(w, qualified(s, &r->address, buffer));
+		queue_writer_recipient(w, session_message_address(s, &r->address, buffer));
 		envelope_rcpt_write(w, r);
 		(void)intake_flush(&s->message->intake, &err); /* a failure is kept for the first piece of content */
 	}
@@ -60,10 +60,10 @@ static void
 envelope_write(struct session *s, struct queue_writer *w, uint64_t time_ms)
 {
 	const struct smtp_transaction *t = &s->smtp.transaction;
-	char client[SMTP_HELO_MAX + INET6_ADDRSTRLEN + 8], buffer[QUALIFIED_MAX];
+	char client[SMTP_HELO_MAX + INET6_ADDRSTRLEN + 8], buffer[SESSION_ADDRESS_MAX];
 	int n;
 
-	queue_writer_begin(w, time_ms, qualified(s, &t->sender, buffer));
+	queue_writer_begin(w, time_ms, session_message_address(s, &t->sender, buffer));
 	n = s->remote[0] != '\0' ? snprintf(client, sizeof client, "%s [%s]", s->smtp.helo, s->remote)
 				 : snprintf(client, sizeof client, "%s", s->worker->conf->hostname);
 	queue_writer_record(w, QUEUE_CLIENT, (struct str){client, n < (int)sizeof client ? (size_t)n : sizeof client - 1});
@@ -98,6 +98,7 @@ received_write(struct session *s, struct queue_writer *w)
 
 	/* Above our own line, as RFC 7208 9.1 wants Received-SPF. */
 	queue_writer_content(w, session_policy_fields(s));
+	s->message->trace_offset = queue_writer_offset(w);
 	buf_init(&head, HEAD_MAX);
 	trace_received_add(&head, &facts);
 	queue_writer_content(w, buf_str(&head));
@@ -153,6 +154,8 @@ session_message_begin(struct session *s)
 	rules.message_id = str_from(m->message_id);
 	if (s->sender_is_rewritten)
 		rules.sender = s->smtp.transaction.sender.text;
+	if (s->filters != NULL)
+		intake_widen(&m->intake, conf->smtpd.header_limit_bytes + FILTERS_ADD_MAX);
 	content_init(&m->content, &rules, &m->intake.writer);
 	envelope_write(s, &m->intake.writer, time_us / 1000);
 	received_write(s, &m->intake.writer);
@@ -255,20 +258,32 @@ finished(struct intake_message *intake, bool ok, const struct err *err)
 	session_go_on(s);
 }
 
-/* Into the queue, or where else the policy wants it. */
-static void
-message_commit(struct session *s)
+void
+session_message_commit(struct session *s, struct letter *letter)
 {
-	struct session_message *m = s->message;
+	struct queue_writer *w = &s->message->intake.writer;
 
-	if (s->policy != NULL && s->policy->discard) { /* its sender is not to know */
-		reply_accepted(s, m);
-		session_message_drop(s);
-		return;
+	if (s->policy != NULL && s->policy->hold) {
+		if (letter == NULL)
+			queue_writer_hold(w, STR("a policy server wants it"));
+		else if (letter->hold.p == NULL)
+			letter->hold = STR("a policy server wants it");
 	}
-	if (s->policy != NULL && s->policy->hold)
-		queue_writer_hold(&m->intake.writer, STR("a policy server wants it"));
-	intake_finish(&m->intake, finished);
+	if (letter != NULL)
+		letter_write(letter, w);
+	intake_finish(&s->message->intake, finished);
+}
+
+/* The policy has nothing against it. */
+static void
+filter_or_commit(struct session *s)
+{
+	if (s->policy != NULL && s->policy->discard) { /* its sender is not to know */
+		session_message_discard(s);
+		session_filter_abandoned(s);
+	} else if (!session_filter_message(s)) {
+		session_message_commit(s, NULL);
+	}
 }
 
 static void
@@ -276,10 +291,10 @@ policy_over(struct session *s, const struct smtp_reply *refusal)
 {
 	if (refusal != NULL) {
 		log_refusal(s, refusal, "policy server");
-		session_message_drop(s);
-		smtp_server_answer(&s->smtp, refusal);
+		session_message_refuse(s, refusal);
+		session_filter_abandoned(s);
 	} else {
-		message_commit(s);
+		filter_or_commit(s);
 	}
 	session_go_on(s);
 }
@@ -293,8 +308,8 @@ session_message_end(struct session *s)
 		return;
 	content_end(&s->message->content);
 	if (content_is_refused(s, &reply)) {
-		session_message_drop(s);
-		smtp_server_answer(&s->smtp, &reply);
+		session_message_refuse(s, &reply);
+		session_filter_abandoned(s);
 		return;
 	}
 	/* Before the queue gets to know it, so that the log's lines stand in their order; and both at once. */
@@ -302,7 +317,21 @@ session_message_end(struct session *s)
 	log_as(s->listener->facts->service, "%s: message-id=%s", s->message->intake.id.text,
 	    s->message->content.message_id[0] != '\0' ? s->message->content.message_id : "<>");
 	if (!session_policy_end(s, policy_over))
-		message_commit(s);
+		filter_or_commit(s);
+}
+
+void
+session_message_discard(struct session *s)
+{
+	reply_accepted(s, s->message);
+	session_message_drop(s);
+}
+
+void
+session_message_refuse(struct session *s, const struct smtp_reply *reply)
+{
+	session_message_drop(s);
+	smtp_server_answer(&s->smtp, reply);
 }
 
 void

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "common/log.h"
+#include "smtpd/session_filter.h"
 #include "smtpd/session_guard.h"
 
 #define RESULT_HEAD "Recipient address rejected: " /* what log tools look for */
@@ -417,7 +418,7 @@ step_take(struct session *s, struct policy_play *play, enum policy_step step)
 			s->recipient_is_ours(s);
 		return false;
 	case POLICY_RELAY:
-		smtp_server_accept(&s->smtp);
+		session_filter_recipient(s);
 		return false;
 	case POLICY_REFUSE:
 		session_recipient_refuse(s, &play->reply);

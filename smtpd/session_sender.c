@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "smtpd/session.h"
+#include "smtpd/session_filter.h"
 
 #define SUBJECT_MAX (SMTP_USER_MAX + 1 + ADDRESS_TEXT_MAX + 1 + ADDRESS_DOMAIN_MAX + 1)
 
@@ -35,7 +36,7 @@ rewrite(struct session *s)
 	}
 	t->sender = own;
 	s->sender_is_rewritten = true;
-	smtp_server_accept(&s->smtp);
+	session_filter_sender(s);
 }
 
 static void
@@ -55,7 +56,7 @@ sender_known(struct socketmap_query *query, enum socketmap_status status, struct
 	(void)value;
 	switch (status) {
 	case SOCKETMAP_OK:
-		smtp_server_accept(&s->smtp);
+		session_filter_sender(s);
 		break;
 	case SOCKETMAP_NOTFOUND:
 	case SOCKETMAP_PERM:
@@ -90,7 +91,7 @@ session_sender_check(struct session *s)
 	/* Notifications of a user's program come from nobody (RFC 3798); and most users send as themselves. */
 	if (s->worker->conf->smtpd.submission_sender == CONF_SENDER_ALLOW || sender->kind == ADDRESS_NULL ||
 	    str_equal_nocase(sender->text, str_from(s->smtp.user)))
-		smtp_server_accept(&s->smtp);
+		session_filter_sender(s);
 	else
 		ask(s);
 }

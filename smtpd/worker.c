@@ -144,13 +144,29 @@ listeners_open(struct worker *worker, struct daemon_self *self)
 	}
 }
 
+static uint64_t
+milter_count(const struct conf *conf)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < conf->nfilters; i++)
+		n += conf->filters[i].kind == CONF_FILTER_MILTER;
+	return n;
+}
+
+/*
+ * What is in the drop box is not this process's to read, but for a file of its own that it shows to filters: it opens it for
+ * both when it creates it. Landlock knows of directories only and must let it, where there are milters. What lies there
+ * already stays out of reach: seccomp lets files be created, not opened, and as root nor do their modes.
+ */
 static void
 confine(struct daemon_self *self, int incoming_fd)
 {
+	uint64_t milters = milter_count(self->conf);
 	struct sandbox_spec spec = {
 	    .promises = SANDBOX_STDIO | SANDBOX_LOOP | SANDBOX_SERVE | SANDBOX_UNIX | SANDBOX_CREATE | SANDBOX_THREADS,
-	    .paths = {{.fd = incoming_fd, .access = SANDBOX_WRITE}},
-	    .descriptors_max = self->conf->smtpd.clients_per_worker * DESCRIPTORS_A_SESSION + DESCRIPTORS_MORE,
+	    .paths = {{.fd = incoming_fd, .access = SANDBOX_WRITE | (milters > 0 ? SANDBOX_READ : 0)}},
+	    .descriptors_max = self->conf->smtpd.clients_per_worker * (DESCRIPTORS_A_SESSION + milters) + DESCRIPTORS_MORE,
 	};
 
 	daemon_confine(self, &spec);
@@ -181,9 +197,11 @@ services_open(struct worker *worker, const struct daemon_self *self, int incomin
 	guard_client_start(&worker->guard, worker->loop, self->peers[WORKER_PEER_GUARD]);
 	connector_client_init(&worker->connector, worker->loop, self->peers[WORKER_PEER_CONNECTOR], worker->conf);
 	policies_open(worker);
+	milter_pool_init(&worker->milters, worker->loop, &worker->connector, worker->conf);
 	commit = commit_new(worker->loop, COMMIT_THREADS);
 	commit_use_kernel_threads(commit);
 	intake_init(&worker->intake, worker->loop, commit, incoming_fd, poke_path);
+	worker->intake.reads_back = milter_count(worker->conf) > 0;
 }
 
 void

@@ -13,6 +13,7 @@
 #include "smtpd/connector_client.h"
 #include "smtpd/intake.h"
 #include "smtpd/known.h"
+#include "smtpd/milter_client.h"
 #include "smtpd/policy_client.h"
 
 struct session;
@@ -43,6 +44,7 @@ struct worker {
 	struct known known; /* recipients */
 	struct connector_client connector;
 	struct policy_client *policies; /* for each filter of the configuration; those of milters are not used */
+	struct milter_pool milters;
 	struct worker_listener *listeners;
 	size_t nlisteners;
 	TAILQ_HEAD(worker_sessions, session) sessions;

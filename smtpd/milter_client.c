@@ -1,0 +1,284 @@
+#include "smtpd/milter_client.h"
+
+#include <stdlib.h>
+#include "common/log.h"
+
+#define IN_MAX (MILTER_PACKET_MAX + 8)
+/* The largest packet of ours, behind some that could not be sent yet. */
+#define FULL_FROM 65536
+#define OUT_MAX (MILTER_PACKET_MAX + 4 * FULL_FROM)
+
+void
+milter_pool_init(struct milter_pool *pool, struct loop *loop, struct connector_client *connector, const struct conf *conf)
+{
+	*pool = (struct milter_pool){.loop = loop, .connector = connector, .conf = conf};
+	LIST_INIT(&pool->idle);
+}
+
+/* ---- the end ----------------------------------------------------------------------------------------------------------- */
+
+static void
+free_later(struct loop_deferred *later)
+{
+	struct milter_client *client = container_of(later, struct milter_client, later);
+
+	milter_clear(&client->milter);
+	free(client);
+}
+
+/* Not from inside our own functions that still look at it. */
+static void
+client_end(struct milter_client *client)
+{
+	connector_cancel(&client->query);
+	stream_close(&client->stream);
+	if (client->user != NULL)
+		client->user->client = NULL;
+	client->user = NULL;
+	loop_defer(client->pool->loop, &client->later, free_later);
+}
+
+static void
+failed(struct milter_client *client, const char *why)
+{
+	struct milter_user *user = client->user;
+	bool is_stale = client->is_reused;
+
+	if (user == NULL)
+		LIST_REMOVE(client, link);
+	client_end(client);
+	if (user != NULL)
+		user->events->failed(user, why, is_stale);
+}
+
+/* ---- what the filter says ------------------------------------------------------------------------------------------------ */
+
+static uint64_t
+timeout_ms(const struct milter_client *client)
+{
+	return client->pool->conf->filters[client->filter].timeout_ms;
+}
+
+static void
+deadline_set(struct milter_client *client)
+{
+	bool waits = client->milter.asked != 0 || stream_pending(&client->stream) > 0;
+
+	stream_set_deadline(&client->stream, waits ? timeout_ms(client) : 0);
+}
+
+static bool
+progress(struct milter_client *client)
+{
+	if (loop_now_ms(client->pool->loop) - client->asked_ms > MILTER_PROGRESS_MS) {
+		failed(client, "makes progress without end");
+		return false;
+	}
+	deadline_set(client);
+	return true;
+}
+
+/* False: nothing more for now. */
+static bool
+event_take(struct milter_client *client, enum milter_event event)
+{
+	struct milter_user *user = client->user;
+
+	if (user == NULL) { /* it has nothing to say to nobody */
+		if (event != MILTER_MORE)
+			failed(client, "");
+		return false;
+	}
+	switch (event) {
+	case MILTER_MORE:
+		return false;
+	case MILTER_READY:
+		deadline_set(client);
+		user->events->ready(user);
+		break;
+	case MILTER_VERDICT:
+		deadline_set(client);
+		user->events->verdict(user);
+		break;
+	case MILTER_CHANGED:
+		user->events->changed(user);
+		break;
+	case MILTER_PROGRESS:
+		return progress(client);
+	case MILTER_BAD:
+		failed(client, client->milter.problem);
+		return false;
+	}
+	return client->user == user;
+}
+
+/* A change is borrowed from the input until it is dealt with; nothing else is. */
+static bool
+packet_take(struct milter_client *client)
+{
+	struct buf *in = &client->stream.in;
+	struct str rest = buf_str(in);
+	enum milter_event event = milter_feed(&client->milter, &rest);
+	size_t taken = in->n - rest.n;
+	bool more;
+
+	client->is_reused = client->is_reused && event == MILTER_MORE;
+	if (event != MILTER_CHANGED)
+		buf_consume(in, taken);
+	more = event_take(client, event);
+	if (more && event == MILTER_CHANGED)
+		buf_consume(in, taken);
+	return more;
+}
+
+static void
+on_input(struct stream *stream)
+{
+	struct milter_client *client = container_of(stream, struct milter_client, stream);
+
+	while (packet_take(client))
+		continue;
+}
+
+static void
+on_drained(struct stream *stream)
+{
+	struct milter_client *client = container_of(stream, struct milter_client, stream);
+
+	deadline_set(client);
+	if (client->user != NULL)
+		client->user->events->drained(client->user);
+}
+
+static void
+on_closed(struct stream *stream, enum stream_end why, const struct err *err)
+{
+	struct milter_client *client = container_of(stream, struct milter_client, stream);
+
+	if (why == STREAM_DEADLINE)
+		failed(client, "does not answer in time");
+	else
+		failed(client, err != NULL ? err->text : "the connection was closed");
+}
+
+static const struct stream_events client_events = {
+    .input = on_input,
+    .drained = on_drained,
+    .closed = on_closed,
+};
+
+/* ---- the beginning ------------------------------------------------------------------------------------------------------- */
+
+static void
+connected(struct connector_query *query, int fd, const char *reason)
+{
+	static const struct stream_limits limits = {.in_max = IN_MAX, .out_max = OUT_MAX, .full_duplex = true};
+	struct milter_client *client = container_of(query, struct milter_client, query);
+
+	if (fd < 0) {
+		failed(client, reason);
+		return;
+	}
+	stream_open(&client->stream, client->pool->loop, fd, &client_events, &limits);
+	milter_negotiate(&client->milter, &client->stream.out);
+	milter_client_send(client);
+}
+
+static struct milter_client *
+idle_take(struct milter_pool *pool, size_t filter)
+{
+	struct milter_client *client;
+
+	LIST_FOREACH(client, &pool->idle, link)
+		if (client->filter == filter) {
+			LIST_REMOVE(client, link);
+			return client;
+		}
+	return NULL;
+}
+
+static struct milter_client *
+client_new(struct milter_pool *pool, size_t filter)
+{
+	struct milter_client *client = calloc(1, sizeof *client);
+
+	if (client == NULL)
+		return NULL;
+	client->pool = pool;
+	client->filter = filter;
+	milter_init(&client->milter);
+	return client;
+}
+
+bool
+milter_client_open(struct milter_pool *pool, size_t filter, struct milter_user *user)
+{
+	struct milter_client *client = idle_take(pool, filter);
+
+	if (client != NULL) {
+		client->user = user;
+		user->client = client;
+		client->is_reused = true;
+		stream_set_deadline(&client->stream, 0);
+		return true;
+	}
+	client = client_new(pool, filter);
+	if (client == NULL)
+		fatal("out of memory for a filter");
+	client->user = user;
+	user->client = client;
+	connector_ask(pool->connector, &client->query, filter, connected);
+	return false;
+}
+
+void
+milter_client_send(struct milter_client *client)
+{
+	client->asked_ms = loop_now_ms(client->pool->loop);
+	stream_flush(&client->stream);
+	deadline_set(client);
+}
+
+bool
+milter_client_has_room(struct milter_client *client)
+{
+	if (stream_pending(&client->stream) >= FULL_FROM)
+		milter_client_send(client);
+	return stream_pending(&client->stream) < FULL_FROM;
+}
+
+static size_t
+idle_count(const struct milter_pool *pool, size_t filter)
+{
+	const struct milter_client *client;
+	size_t n = 0;
+
+	LIST_FOREACH(client, &pool->idle, link)
+		n += client->filter == filter;
+	return n;
+}
+
+/* What cannot be sent at once is not: the filter sees the end of the connection all the same. */
+void
+milter_client_release(struct milter_user *user, bool is_clean)
+{
+	struct milter_client *client = user->client;
+	bool keeps;
+
+	if (client == NULL)
+		return;
+	keeps = is_clean && client->milter.asked == 0 && stream_is_open(&client->stream) &&
+	    idle_count(client->pool, client->filter) < MILTER_IDLE_MAX;
+	if (stream_is_open(&client->stream)) {
+		milter_quit(&client->milter, &client->stream.out, keeps);
+		stream_flush(&client->stream);
+	}
+	if (!keeps || stream_pending(&client->stream) > 0) {
+		client_end(client);
+		return;
+	}
+	user->client = NULL;
+	client->user = NULL;
+	LIST_INSERT_HEAD(&client->pool->idle, client, link);
+	stream_set_deadline(&client->stream, MILTER_IDLE_MS);
+}

@@ -1,0 +1,437 @@
+"""Milters at smtpd: a milter of the tests that does all there is to do, the real opendkim, and rspamd."""
+
+import os
+import re
+import smtplib
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+import milter_server as m
+from milter_server import Milter
+from suite import PASSWORD, Case, Instance, letter, wait_for, without_trace
+from test_smuggling import Wire
+
+
+def section(name, milter, **options):
+    lines = "".join("%s = %s\n" % item for item in options.items())
+    return "\n[filter %s]\nkind = milter\nsocket = %s\n%s" % (name, milter if isinstance(milter, str) else milter.spec, lines)
+
+
+def server(*sections, **options):
+    return Instance("satu.test", "127.0.0.2", sections="".join(sections), **options)
+
+
+class Milters(Case):
+    """One instance with one milter, whose script each test sets."""
+
+    options = {}
+    filter_options = {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.milter = Milter(**cls.options)
+        cls.milter.__enter__()
+        cls.server = server(section("uji", cls.milter, **cls.filter_options))
+        cls.server.__enter__()
+        cls.lama, cls.tua = cls.server.add_user("lama"), cls.server.add_user("tua")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.__exit__(None, None, None)
+        cls.milter.__exit__()
+
+    def setUp(self):
+        self.script()
+
+    def script(self, **stages):
+        self.milter.script = dict(stages)
+
+    def wire(self):
+        wire = Wire((self.server.address, self.server.ports["mx"]))
+        self.addCleanup(wire.close)
+        return wire
+
+    def ask_all(self, wire, *pairs):
+        for line, expected in pairs:
+            self.assertRegex(wire.ask(line.encode()).decode(), "^" + expected, line)
+
+    def open(self):
+        wire = self.wire()
+        self.assertRegex(wire.reply().decode(), "^220 ")
+        self.ask_all(wire, ("EHLO x.test", "250"))
+        return wire
+
+    def send(self, message=None, sender="a@b.test", recipients=None):
+        with self.server.smtp("mx") as client:
+            client.sendmail(sender, recipients or [self.lama], message or letter("a@b.test", self.lama))
+
+    def letters(self, user=None, count=1):
+        found = self.server.wait_letters(user or self.lama, count)
+        client = self.server.pop(user or self.lama)
+        for i in range(client.stat()[0]):
+            client.dele(i + 1)
+        client.quit()
+        return found
+
+
+class Stages(Milters):
+    def test_every_stage_is_told_in_order_with_its_macros(self):
+        wire = self.open()
+        self.ask_all(wire, ("MAIL FROM:<a@b.test> SIZE=200", "250"), ("RCPT TO:<%s>" % self.lama, "250"), ("DATA", "354"),
+                     ("A: 1\r\nB:  2\r\n\tfolded\r\n\r\nHalo\r\n.", "250"), ("QUIT", "221"))
+        said = self.milter.last.said
+        self.assertEqual([["[127.0.0.1]", "4", said["C"][0][2], "127.0.0.1"]], said["C"])
+        self.assertEqual([["x.test"]], said["H"])
+        self.assertEqual([["<a@b.test>", "SIZE=200"]], said["M"])
+        self.assertEqual([["<%s>" % self.lama]], said["R"])
+        self.assertEqual([["A", "1"], ["B", " 2\n\tfolded"]], self.milter.last.fields)
+        self.assertEqual(b"Halo\r\n", self.milter.last.body)
+        macros = self.milter.last.macros
+        self.assertEqual("satu.test", macros["C"]["j"])
+        self.assertEqual("mx", macros["C"]["{daemon_name}"])
+        self.assertEqual("127.0.0.2", macros["C"]["{daemon_addr}"])
+        self.assertEqual("unknown [127.0.0.1]", macros["C"]["_"])
+        self.assertEqual("a@b.test", macros["M"]["{mail_addr}"])
+        self.assertEqual(("b.test", "smtp"), (macros["M"]["{mail_host}"], macros["M"]["{mail_mailer}"]))
+        self.assertEqual((self.lama, "satu.test", "local"), tuple(macros["R"]["{rcpt_%s}" % x] for x in ("addr", "host", "mailer")))
+        self.assertRegex(self.server.log(), "%s: client=" % macros["E"]["i"])
+        self.assertEqual(b"Halo\r\n", self.letters()[0][-6:])
+
+    def test_a_refusal_at_each_stage_is_the_clients_reply(self):
+        wire = None
+        for answer, expected in ((m.reject(), "550 5.7.1 Command rejected"), (m.defer(), "451 4.7.1 "),
+                                 (m.reply("452 4.2.2 full"), "452 4.2.2 full"), (m.shut_down(), "421 4.7.0 "), (m.fail(), "421")):
+            for stage in "HMRTLNBE":
+                self.script(**{stage: [answer]})
+                wire = self.wire()
+                self.assertRegex(wire.reply().decode(), "^220 ")
+                asked = [("EHLO x.test", "H"), ("MAIL FROM:<a@b.test>", "M"), ("RCPT TO:<%s>" % self.lama, "R"), ("DATA", "T"),
+                         ("A: 1\r\n\r\nHalo\r\n.", "LNBE")]
+                for line, stages in asked:
+                    got = wire.ask(line.encode()).decode()
+                    if stage in stages:
+                        self.assertRegex(got, "^" + expected, (stage, line))
+                        break
+                    self.assertRegex(got, "^[23]", (stage, line))
+        self.assertEqual([], self.server.letters(self.lama))
+
+    def test_a_refusal_at_connect_is_the_greeting(self):
+        for answer, expected in ((m.reject(), "554 5.7.1 "), (m.defer(), "421 4.7.1 "), (m.reply("550 5.7.99 go away"), "554 5.7.99 go away")):
+            self.script(C=[answer])
+            wire = self.wire()
+            self.assertRegex(wire.reply().decode(), "^" + expected)
+            self.assertEqual(b"", wire.socket.recv(10))
+
+    def test_a_filters_words_of_several_lines(self):
+        self.script(R=[m.reply("550-5.7.1 one 100%%\r\n550-5.7.1 \xe4\x01two\r\n550 5.7.1 three")])
+        wire = self.open()
+        self.ask_all(wire, ("MAIL FROM:<a@b.test>", "250"))
+        self.assertEqual(b"550-5.7.1 one 100%\n550-5.7.1 ???two\n550 5.7.1 three", wire.ask(b"RCPT TO:<%s>" % self.lama.encode()))
+        # Of another recipient it thinks better.
+        self.script()
+        self.ask_all(wire, ("RCPT TO:<%s>" % self.tua, "250"), ("RSET", "250"))
+
+    def test_one_that_accepts_hears_no_more_of_the_message(self):
+        for stage, expected in (("M", "M"), ("T", "MRT"), ("N", "MRTLN"), ("E", "MRTLNBE")):
+            self.milter.told = []
+            self.script(**{stage: [m.accept()]})
+            self.send()
+            told = "".join(t for t, _ in self.milter.told if t in "MRTLNBE")
+            self.assertEqual(expected, re.sub("L+", "L", told))
+        self.letters(count=4)
+        self.script(H=[m.accept()])
+        heard = len(self.milter.heard("M"))
+        self.send()
+        self.letters()
+        self.assertEqual(heard, len(self.milter.heard("M")))
+
+    def test_what_is_discarded_is_taken_from_the_client_and_gone(self):
+        for stage in "MRTLNBE":
+            self.script(**{stage: [m.discard()]})
+            self.send()
+        self.script()
+        self.send(letter("a@b.test", self.lama, "ini"))
+        self.assertIn(b"Subject: ini", self.letters()[0])
+        self.assertEqual([], self.server.letters(self.lama))
+        self.assertIn("milter-discard: END-OF-MESSAGE", self.server.log())
+
+    def test_a_message_given_up_is_aborted_and_the_connection_goes_on(self):
+        wire = self.open()
+        self.ask_all(wire, ("MAIL FROM:<a@b.test>", "250"), ("RSET", "250"), ("MAIL FROM:<c@b.test>", "250"),
+                     ("RCPT TO:<%s>" % self.lama, "250"), ("DATA", "354"), ("\r\nx\r\n.", "250"), ("QUIT", "221"))
+        wait_for(lambda: self.milter.last.said.get("K") or self.milter.last.said.get("Q"), "the end of the session")
+        self.assertEqual(1, len(self.milter.last.said["A"]))
+        self.letters()
+
+    def test_a_session_takes_over_the_connection_of_the_one_before(self):
+        self.send()
+        wait_for(lambda: self.milter.told[-1][0] in "KQ", "the end of the session")
+        before = len(self.milter.conversations)
+        for _ in range(4):
+            self.send()
+            time.sleep(0.1)
+        self.letters(count=5)
+        # Two workers may have one each.
+        self.assertLessEqual(len(self.milter.conversations), before + 1)
+
+    def test_after_starttls_helo_comes_again_with_the_cipher(self):
+        with self.server.smtp("mx") as client:
+            client.starttls(context=self.server.tls_context())
+            client.ehlo("rahasia.test")
+            self.assertEqual([["rahasia.test"]], self.milter.last.said["H"][-1:])
+            self.assertEqual("TLSv1.3", self.milter.last.macros["H"]["{tls_version}"])
+            self.assertEqual("256", self.milter.last.macros["H"]["{cipher_bits}"])
+
+    def test_a_login_is_told(self):
+        self.server.submit(self.lama, [self.tua], letter(self.lama, self.tua))
+        self.letters(self.tua)
+        macros = self.milter.last.macros["M"]
+        self.assertEqual((self.lama, "PLAIN"), (macros["{auth_authen}"], macros["{auth_type}"]))
+        self.assertEqual("submissions", self.milter.last.macros["C"]["{daemon_name}"])
+
+
+class Changes(Milters):
+    def deliver(self, *changes, message=None, recipients=None):
+        self.script(E=list(changes) + [m.proceed()])
+        self.send(message or b"A: 1\r\nB: 2\r\na: 3\r\n\r\nHalo\r\n", recipients=recipients)
+
+    def changed(self, *changes, message=None):
+        self.deliver(*changes, message=message)
+        return re.sub(rb"(?s)^.*?\tby satu.*?\+\d{4}\r\n|^.*?; [^\r]*\r\n(?=[^ \t])", b"", self.letters()[0], count=0)
+
+    def body_of(self, found):
+        return found.split(b"\r\n\r\n", 1)[1]
+
+    def fields_of(self, found):
+        head = found.split(b"\r\n\r\n", 1)[0] + b"\r\n"
+        return [f for f in re.findall(rb"(?m)^[^ \t\r\n][^\r]*\r\n(?:[ \t][^\r]*\r\n)*", head)
+                if not f.lower().startswith((b"return-path", b"delivered-to"))]
+
+    def test_fields_are_added_inserted_changed_and_deleted(self):
+        self.deliver(m.add("X-Last", "z"), m.insert(0, "X-First", "a"), m.insert(2, "X-Second", "b"), m.change(1, "B", "two\n\tfolded"),
+                     m.change(2, "A", ""), m.change(1, "X-New", "n"))
+        fields = self.fields_of(self.letters()[0])
+        self.assertEqual(b"X-First: a\r\n", fields[0])
+        self.assertTrue(fields[1].startswith(b"Received:"))
+        self.assertEqual([b"X-Second: b\r\n", b"A: 1\r\n", b"B: two\r\n\tfolded\r\n", b"X-Last: z\r\n", b"X-New: n\r\n"], fields[2:])
+
+    def test_the_message_is_pieces_and_the_content_stays(self):
+        self.script(E=[m.change(1, "B", "dua"), m.body(b"baru\r\n"), m.hold("to be looked at"), m.proceed()])
+        self.send(b"A: 1\r\nB: 2\r\n\r\nHalo asli\r\n")
+        found = wait_for(lambda: [q for q in self.server.queue() if q["queue_name"] == "hold"] or None, "a held message")[0]
+        path = os.path.join(self.server.directory, "spool", "hold", found["queue_id"])
+        with open(path, "rb") as f:
+            raw = f.read()
+        self.assertIn(b"B: 2\r\n\r\nHalo asli\r\n", raw)
+        self.assertRegex(raw, rb"\nhold 15:to be looked at, ")
+        self.assertRegex(raw, rb"\npieces \d+:\d+ \d+ \d+ \d+ \d+ \d+")
+        self.server.merpati("queue", "release", found["queue_id"])
+        found = self.letters()[0]
+        self.assertIn(b"\r\nA: 1\r\nB: dua\r\n\r\nbaru\r\n", found)
+        self.assertIn("milter-hold: END-OF-MESSAGE", self.server.log())
+
+    def test_a_body_is_replaced_in_chunks_and_normalised(self):
+        self.deliver(m.body(b"satu\ndua\r"), m.body(b"\ntiga"), m.add("X", "y"), m.body(b"\r\n.\nempat"))
+        found = self.letters()[0]
+        self.assertEqual(b"satu\r\ndua\r\ntiga\r\n.\r\nempat\r\n", self.body_of(found))
+        self.assertIn(b"X: y\r\n", found)
+
+    def test_nothing_smuggles_a_second_message_or_field_through_a_filter(self):
+        evil = "x\r\n.\r\nMAIL FROM:<evil@b.test>\r\nRCPT TO:<%s>\r\nDATA\r\nSubject: smuggled\r\n\r\n.\r\n" % self.lama
+        self.deliver(m.add("X-A", evil), m.add("X-B", "y\rEvil: 1\nEvil: 2\n\nbody"), m.body(evil.replace("\r\n", "\n").encode()),
+                     m.body(b"\n.\r"), m.body(b"\n.\n"))
+        found = self.letters()[0]
+        self.assertEqual([], [f for f in self.fields_of(found) if f.startswith((b"Evil", b"MAIL", b"."))])
+        self.assertIn(b"X-B: y\r\n\tEvil: 1\r\n\tEvil: 2\r\n\tbody\r\n", found)
+        self.assertIn(b"\r\n.\r\nMAIL FROM:<evil@b.test>\r\n", self.body_of(found))
+        self.assertEqual([], self.server.letters(self.lama))
+
+    def test_recipients_come_and_go_and_the_sender_changes(self):
+        self.deliver(m.remove_recipient("<%s>" % self.lama), m.add_recipient(self.tua, "NOTIFY=NEVER"), m.sender("<lain@b.test>", "RET=HDRS"))
+        found = self.letters(self.tua)[0]
+        self.assertIn(b"Return-Path: <lain@b.test>\r\n", found)
+        self.assertEqual([], self.server.letters(self.lama))
+
+    def test_without_recipients_left_the_message_is_gone(self):
+        self.deliver(m.remove_recipient(self.lama))
+        self.deliver()
+        self.letters()
+        self.assertEqual([], self.server.letters(self.lama))
+
+    def test_nul_bytes_and_what_was_not_asked_for_are_a_failure_and_nothing_changes(self):
+        for bad in (m.body(b"a\0b"), m.packet("h", b"A\0b\0c\0"), m.add("no name", "x"), m.add_recipient("a b@c"), b"\0\0\0\1z", b"\xff\xff\xff\xff"):
+            self.script(E=[m.add("X-Half", "done"), bad, m.proceed()])
+            with self.assertRaises(smtplib.SMTPDataError) as caught:
+                self.send()
+            self.assertEqual(451, caught.exception.smtp_code)
+        self.assertEqual([], self.server.letters(self.lama))
+
+    def test_a_large_message_passes_in_chunks(self):
+        lines = [b"%07d " % i + b"x" * 70 + b"\r\n" for i in range(40000)]
+        message = b"Subject: besar\r\n\r\n" + b"".join(lines)
+        self.script(E=[m.add("X-Seen", "all"), m.proceed()])
+        self.send(message)
+        self.assertEqual(b"".join(lines), self.milter.last.body)
+        found = self.letters()[0]
+        self.assertIn(b"X-Seen: all\r\n", found)
+        self.assertTrue(found.endswith(b"".join(lines)))
+
+    def test_a_large_body_is_replaced_by_another(self):
+        line = b"y" * 70 + b"\r\n"
+        chunk = line * 900
+        self.script(E=[m.body(chunk)] * 30 + [m.proceed()])
+        self.send(b"Subject: besar\r\n\r\n" + b"x" * 70 + b"\r\n" * 3000)
+        self.assertEqual(line * 27000, self.body_of(self.letters()[0]))
+
+
+class Mute(Milters):
+    options = {"options": m.MAY_SKIP | m.REFUSED_RCPT | m.LEADING_SPACE | m.CHUNK_1M | sum(m.MUTE.values()) & ~m.MUTE_BODY,
+               "macros": {0: "{client_port}", 2: "i j {mail_addr}", 5: "b i"}, "actions": m.ALL}
+
+    def test_a_filter_that_answers_nothing_hears_all_the_same(self):
+        self.script(E=[m.insert(1, "X-A", "\ttab"), m.proceed()])
+        self.send(b"A:1\r\nB:  2\r\n\r\nHalo\r\n")
+        self.assertIn(b"\r\nX-A:\ttab\r\nA:1\r\n", self.letters()[0])
+        said = self.milter.last.said
+        self.assertEqual([["A", "1"], ["B", "  2"]], self.milter.last.fields)
+        self.assertEqual([["<a@b.test>"]], [w[:1] for w in said["M"][-1:]])
+        macros = self.milter.last.macros
+        self.assertEqual({"{client_port}": macros["C"]["{client_port}"]}, macros["C"])
+        self.assertEqual({"j": "satu.test", "{mail_addr}": "a@b.test"}, macros["M"])
+        self.assertEqual({"b", "i"}, set(macros["E"]))
+
+    def test_refused_recipients_are_told_of(self):
+        wire = self.open()
+        self.ask_all(wire, ("MAIL FROM:<a@b.test>", "250"), ("RCPT TO:<nobody@satu.test>", "550 5.1.1"), ("RCPT TO:<%s>" % self.lama, "250"),
+                     ("DATA", "354"), ("\r\nx\r\n.", "250"))
+        self.letters()
+        self.assertEqual([["<nobody@satu.test>"], ["<%s>" % self.lama]], self.milter.last.said["R"][-2:])
+
+    def test_it_may_skip_the_rest_of_the_body(self):
+        self.script(B=[m.skip()])
+        self.send(b"Subject: besar\r\n\r\n" + b"x" * 70 + b"\r\n" * 200000)
+        self.letters()
+        self.assertEqual(1, len(self.milter.last.said["B"]))
+
+
+class Several(Case):
+    def test_each_sees_what_those_before_it_changed(self):
+        with Milter({"E": [m.add("X-Satu", "1"), m.change(1, "Subject", "lain"), m.body(b"dari satu\r\n"), m.proceed()]}) as first, \
+                Milter({"E": [m.add("X-Dua", "2"), m.proceed()]}) as second, \
+                Milter({"E": [m.change(1, "X-Satu", ""), m.proceed()]}) as third, \
+                Milter() as other, \
+                server(section("satu", first), section("dua", second), section("tiga", third),
+                       section("lain", other, listeners="submission")) as instance:
+            lama = instance.add_user("lama")
+            with instance.smtp("mx") as client:
+                client.sendmail("a@b.test", [lama], b"Subject: asli\r\n\r\nHalo\r\n")
+            found = instance.wait_letters(lama)[0]
+            self.assertEqual([["Subject", "asli"]], first.last.fields)
+            self.assertEqual([["Subject", "lain"], ["X-Satu", "1"]], second.last.fields)
+            self.assertEqual(b"dari satu\r\n", second.last.body)
+            self.assertTrue(found.endswith(b"Subject: lain\r\nX-Dua: 2\r\n\r\ndari satu\r\n"), found)
+            self.assertEqual([], other.conversations)
+
+    def test_a_refusal_spares_those_behind_it(self):
+        with Milter() as first, Milter({"R": [m.reject()], "E": [m.reject()]}) as second, Milter() as third, \
+                server(section("satu", first), section("dua", second), section("tiga", third)) as instance:
+            lama = instance.add_user("lama")
+            with self.assertRaises(smtplib.SMTPRecipientsRefused), instance.smtp("mx") as client:
+                client.sendmail("a@b.test", [lama], b"\r\nHalo\r\n")
+            self.assertEqual(1, len(first.heard("R")))
+            self.assertEqual([], third.heard("R"))
+            second.script = {"E": [m.reject()]}
+            with self.assertRaises(smtplib.SMTPDataError), instance.smtp("mx") as client:
+                client.sendmail("a@b.test", [lama], b"\r\nHalo\r\n")
+            self.assertEqual([], third.heard("E"))
+            wait_for(lambda: third.heard("A"), "the third to be told that there is no message")
+
+
+class Away(Case):
+    def try_it(self, instance, lama):
+        with instance.smtp("mx") as client:
+            try:
+                client.sendmail("a@b.test", [lama], b"Subject: x\r\n\r\nHalo\r\n")
+            except smtplib.SMTPResponseException as refused:
+                return refused.smtp_code
+            except smtplib.SMTPRecipientsRefused as refused:
+                return list(refused.recipients.values())[0][0]
+        return 250
+
+    def test_a_filter_that_is_down_and_comes_back(self):
+        port = socket.socket()
+        port.bind(("127.0.0.1", 0))
+        number = port.getsockname()[1]
+        port.close()
+        spec = "inet:127.0.0.1:%d" % number
+        for on_failure, code in (("accept", 250), ("defer", 451), ("refuse", 550)):
+            with self.subTest(on_failure), server(section("uji", spec, on_failure=on_failure)) as instance:
+                lama = instance.add_user("lama")
+                self.assertEqual(code, self.try_it(instance, lama))
+                self.assertRegex(instance.log(), "warning: filter uji: .*: Connection refused")
+                # In the same session, at the next message.
+                with instance.smtp("mx") as client:
+                    client.ehlo("x.test")
+                    self.assertEqual(250 if on_failure == "accept" else code, client.mail("a@b.test")[0])
+                    client.rset()
+                    with Milter(port=number) as milter:
+                        self.assertEqual(250, client.mail("a@b.test")[0])
+                        self.assertEqual([["x.test"]], milter.heard("H"))
+                        self.assertEqual(1, len(milter.heard("C")))
+
+    def test_one_that_does_not_answer_in_time(self):
+        for stage in "OCMRTLBE":
+            with self.subTest(stage), Milter(delay={stage: 3}) as milter, server(section("uji", milter, timeout="500ms")) as instance:
+                lama = instance.add_user("lama")
+                begun = time.monotonic()
+                self.assertEqual(451, self.try_it(instance, lama))
+                self.assertLess(time.monotonic() - begun, 5)
+                self.assertIn("does not answer in time", instance.log())
+
+    def test_progress_buys_time(self):
+        def slow(conversation):
+            for _ in range(8):
+                time.sleep(0.2)
+                conversation.connection.sendall(m.progress())
+            return [m.proceed()]
+
+        with Milter({"E": slow}) as milter, server(section("uji", milter, timeout="500ms")) as instance:
+            self.assertEqual(250, self.try_it(instance, instance.add_user("lama")))
+
+    def test_one_that_dies_in_the_middle_leaves_the_message_as_it_was(self):
+        def half(conversation):
+            conversation.connection.sendall(m.add("X-Half", "done") + m.body(b"half of it"))
+            conversation.connection.close()
+            return None
+
+        for on_failure, code in (("accept", 250), ("defer", 451), ("refuse", 550)):
+            for script in ({"E": half}, {"B": lambda c: c.connection.close()}, {"R": lambda c: c.connection.close()}):
+                with self.subTest(on_failure, stage=list(script)), Milter(script) as milter, \
+                        server(section("uji", milter, on_failure=on_failure)) as instance:
+                    lama = instance.add_user("lama")
+                    self.assertEqual(code, self.try_it(instance, lama))
+                    if code == 250:
+                        found = instance.wait_letters(lama)[0]
+                        self.assertTrue(found.endswith(b"Subject: x\r\n\r\nHalo\r\n"))
+                        self.assertNotIn(b"X-Half", found)
+                    else:
+                        self.assertEqual([], instance.queue())
+
+    def test_over_a_unix_socket(self):
+        directory = tempfile.mkdtemp(prefix="milter", dir="/tmp")
+        self.addCleanup(lambda: subprocess.run(["rm", "-r", directory], check=False))
+        os.chmod(directory, 0o755)
+        with Milter({"E": [m.add("X-A", "b"), m.proceed()]}, path=directory + "/s") as milter, server(section("uji", milter)) as instance:
+            lama = instance.add_user("lama")
+            self.assertEqual(250, self.try_it(instance, lama))
+            self.assertIn(b"X-A: b\r\n", instance.wait_letters(lama)[0])
+
+
+del Milters
+
+
+if __name__ == "__main__":
+    unittest.main()
