@@ -36,7 +36,7 @@ transaction_drop(struct smtp_server *s)
 {
 	struct arena arena = s->transaction.arena;
 
-	arena_reset(&arena);
+	arena_clear(&arena); /* who only waits holds no memory */
 	s->transaction = (struct smtp_transaction){.arena = arena};
 	s->transaction.last = &s->transaction.recipients;
 	s->recipient = NULL;

@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -33,6 +34,15 @@ enum transfer {
 static void stream_ready(struct loop_io *io, unsigned events);
 static void run_later(struct loop_deferred *later);
 
+/* Where to write what went wrong: made when something does, for most connections end well. Without memory nobody learns. */
+static struct err *
+error_of(struct stream *s)
+{
+	if (s->err == NULL)
+		s->err = calloc(1, sizeof *s->err);
+	return s->err;
+}
+
 /* --- one read, one write ------------------------------------------------------------------------------------------- */
 
 static enum transfer
@@ -47,10 +57,10 @@ tls_result(struct stream *s, int result, const char *what)
 	case SSL_ERROR_SYSCALL:
 		if (errno == 0)
 			return TRANSFER_EOF;
-		(void)err_sys(&s->err, "%s", what);
+		(void)err_sys(error_of(s), "%s", what);
 		return TRANSFER_FAILED;
 	default:
-		(void)tls_error(&s->err, what);
+		(void)tls_error(error_of(s), what);
 		return TRANSFER_FAILED;
 	}
 }
@@ -62,7 +72,7 @@ plain_result(struct stream *s, ssize_t result, const char *what)
 		return TRANSFER_EOF;
 	if (errno == EAGAIN || errno == EINTR)
 		return TRANSFER_BLOCKED;
-	(void)err_sys(&s->err, "%s", what);
+	(void)err_sys(error_of(s), "%s", what);
 	return TRANSFER_FAILED;
 }
 
@@ -214,7 +224,7 @@ send_output(struct stream *s)
 	if (s->write_broken)
 		buf_reset(&s->out);
 	if (!buf_ok(&s->out)) {
-		(void)err_set(&s->err, ERR_LIMIT, "the peer does not read: more than %zu bytes wait for it", s->out.max);
+		(void)err_set(error_of(s), ERR_LIMIT, "the peer does not read: more than %zu bytes wait for it", s->out.max);
 		end(s, STREAM_BROKEN);
 		return false;
 	}
@@ -237,6 +247,7 @@ send_output(struct stream *s)
 		}
 	}
 	s->blocked = false;
+	buf_clear(&s->out); /* whoever only waits holds no buffer */
 	return true;
 }
 
@@ -281,7 +292,7 @@ input(struct stream *s)
 	char *to = buf_reserve(&s->in, room < READ_BYTES ? room : READ_BYTES);
 
 	if (to == NULL) {
-		(void)err_set(&s->err, ERR_TEMP, "out of memory");
+		(void)err_set(error_of(s), ERR_TEMP, "out of memory");
 		end(s, STREAM_BROKEN);
 		return false;
 	}
@@ -330,7 +341,7 @@ handshake(struct stream *s)
 	case TRANSFER_BLOCKED:
 		break;
 	case TRANSFER_EOF:
-		(void)err_set(&s->err, ERR_TEMP, "the peer closed during the TLS handshake");
+		(void)err_set(error_of(s), ERR_TEMP, "the peer closed during the TLS handshake");
 		end(s, STREAM_BROKEN);
 		break;
 	case TRANSFER_FAILED:
@@ -352,7 +363,7 @@ connected(struct stream *s)
 		return true;
 	if (errnum != 0) {
 		errno = errnum;
-		(void)err_sys(&s->err, "connect");
+		(void)err_sys(error_of(s), "connect");
 		end(s, STREAM_BROKEN);
 		return true;
 	}
@@ -438,10 +449,12 @@ run_later(struct loop_deferred *later)
 	if (s->ended) {
 		const struct stream_events *events = s->events;
 		enum stream_end why = s->why;
-		struct err err = s->err;
+		struct err *err = s->err;
 
+		s->err = NULL;
 		stream_close(s);
-		events->closed(s, why, why == STREAM_BROKEN ? &err : NULL);
+		events->closed(s, why, why == STREAM_BROKEN ? err : NULL);
+		free(err);
 		return;
 	}
 	if (s->phase == STREAM_HANDSHAKE && !handshake(s))
@@ -493,6 +506,8 @@ stream_close(struct stream *stream)
 	SSL_free(stream->ssl);
 	stream->ssl = NULL;
 	(void)close(stream->io.fd);
+	free(stream->err);
+	stream->err = NULL;
 	buf_clear_secret(&stream->in);
 	buf_clear_secret(&stream->out);
 }

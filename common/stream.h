@@ -45,7 +45,7 @@ struct stream_events {
 	/* The TLS handshake is over. May be NULL where there is no TLS. */
 	void (*secured)(struct stream *stream);
 	/* The connection is over and already closed. The last callback; never called from inside a function of this
-	 * header, but from the loop. err is NULL unless BROKEN. */
+	 * header, but from the loop. err is NULL unless BROKEN (and then too when memory was out). */
 	void (*closed)(struct stream *stream, enum stream_end why, const struct err *err);
 };
 
@@ -60,7 +60,7 @@ struct stream {
 	struct loop_timer deadline; /* what the owner waits for */
 	struct loop_deferred later; /* calls what must not be called from inside our functions */
 	struct ssl_st *ssl;
-	struct err err;
+	struct err *err; /* NULL: nothing went wrong so far */
 	enum stream_end why;
 	enum stream_phase phase;
 	bool full_duplex;

@@ -116,10 +116,17 @@ step(struct session *s, size_t *taken)
 static void
 replies_release(struct session *s)
 {
+	if (s->stream.out.n == 0 && buf_ok(&s->replies)) {
+		struct buf empty = s->stream.out;
+
+		s->stream.out = s->replies;
+		s->replies = empty;
+		return;
+	}
 	buf_add(&s->stream.out, buf_str(&s->replies));
 	if (!buf_ok(&s->replies))
 		s->stream.out.failed = true; /* the client does not read: the stream ends it */
-	buf_reset(&s->replies);
+	buf_clear(&s->replies);
 }
 
 /* False: the client is to take the replies that it has before it gets more. */

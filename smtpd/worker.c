@@ -1,6 +1,7 @@
 #include "smtpd/worker.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +18,8 @@
 #define DESCRIPTORS_MORE 64	/* besides those of the sessions */
 #define DESCRIPTORS_A_SESSION 2 /* connection and queue file */
 #define PATH_BYTES 128
+#define TRIM_FROM 100 /* sessions at a time, after which memory is worth giving back */
+#define TRIM_AFTER_MS 500
 
 static void
 accept_on(struct worker *worker, bool on)
@@ -75,9 +78,29 @@ accept_ready(struct loop_io *io, unsigned events)
 	}
 }
 
+/* What many sessions held lies in pieces between what the others hold; malloc keeps it unless it is told. */
+static void
+trim_expired(struct loop_timer *timer)
+{
+	(void)timer;
+	(void)malloc_trim(0);
+}
+
+static void
+memory_give_back(struct worker *worker)
+{
+	if (worker->nsessions > worker->sessions_peak)
+		worker->sessions_peak = worker->nsessions;
+	if (worker->sessions_peak < TRIM_FROM || worker->nsessions > worker->sessions_peak / 2)
+		return;
+	worker->sessions_peak = worker->nsessions;
+	loop_timer_set(worker->loop, &worker->trim, TRIM_AFTER_MS, trim_expired);
+}
+
 void
 worker_session_over(struct worker *worker)
 {
+	memory_give_back(worker);
 	if (!worker->draining) {
 		if (has_room(worker))
 			accept_on(worker, true);

@@ -49,6 +49,8 @@ struct worker {
 	size_t nlisteners;
 	TAILQ_HEAD(worker_sessions, session) sessions;
 	size_t nsessions;
+	size_t sessions_peak; /* the most since memory was last given back */
+	struct loop_timer trim;
 	size_t ncommits; /* messages under way to the disk whose session has ended */
 	struct guard_client_side guard;
 	struct loop_timer accept_pause;
