@@ -27,13 +27,16 @@ moved(struct queue *q, const struct queue_id *id, enum spool_place from, enum sp
 	return status_of(&err);
 }
 
-/* Into active/, whence everything else can be done. */
+/* Into active/, whence everything else can be done. Where it was seen saves the search. */
 static enum control_status
-undefer(struct queue *q, const struct queue_id *id)
+undefer(struct queue *q, const struct queue_id *id, struct str seen)
 {
 	struct spool_time time;
 	struct err err;
+	uint64_t time_s;
 
+	if (spool_time_parse(seen, &time, &time_s) && spool_undefer(&q->spool, id, &time, &err))
+		return CONTROL_DONE;
 	if (!spool_find_deferred(&q->spool, id, &time))
 		return CONTROL_NO_MESSAGE;
 	if (spool_undefer(&q->spool, id, &time, &err))
@@ -43,13 +46,15 @@ undefer(struct queue *q, const struct queue_id *id)
 }
 
 static enum control_status
-retry(struct queue *q, const struct queue_id *id, struct message *m)
+retry(struct queue *q, const struct queue_id *id, struct message *m, const struct control_request *request)
 {
 	enum control_status status;
 
 	if (m != NULL)
 		return CONTROL_NOT_SO;
-	status = undefer(q, id);
+	if (!intake_has_room(q->intake))
+		return CONTROL_BUSY;
+	status = undefer(q, id, request->time);
 	if (status == CONTROL_DONE) {
 		schedule_revive_all(&q->schedule);
 		intake_take(q->intake, id);
@@ -59,7 +64,7 @@ retry(struct queue *q, const struct queue_id *id, struct message *m)
 
 /* One that is being tried goes there as soon as nothing is under way for it. */
 static enum control_status
-hold(struct queue *q, const struct queue_id *id, struct message *m)
+hold(struct queue *q, const struct queue_id *id, struct message *m, const struct control_request *request)
 {
 	enum control_status status;
 
@@ -69,19 +74,22 @@ hold(struct queue *q, const struct queue_id *id, struct message *m)
 		outcome_progress(m);
 		return CONTROL_DONE;
 	}
-	status = undefer(q, id);
+	status = undefer(q, id, request->time);
 	if (status == CONTROL_NO_MESSAGE)
 		return moved(q, id, SPOOL_INCOMING, SPOOL_HOLD);
 	return status == CONTROL_DONE ? moved(q, id, SPOOL_ACTIVE, SPOOL_HOLD) : status;
 }
 
 static enum control_status
-release(struct queue *q, const struct queue_id *id, struct message *m)
+release(struct queue *q, const struct queue_id *id, struct message *m, const struct control_request *request)
 {
 	enum control_status status;
 
+	(void)request;
 	if (m != NULL)
 		return CONTROL_NOT_SO;
+	if (!intake_has_room(q->intake))
+		return CONTROL_BUSY;
 	status = moved(q, id, SPOOL_HOLD, SPOOL_ACTIVE);
 	if (status == CONTROL_DONE)
 		intake_take(q->intake, id);
@@ -89,7 +97,7 @@ release(struct queue *q, const struct queue_id *id, struct message *m)
 }
 
 static enum control_status
-delete (struct queue *q, const struct queue_id *id, struct message *m)
+delete (struct queue *q, const struct queue_id *id, struct message *m, const struct control_request *request)
 {
 	static const enum spool_place places[] = {SPOOL_HOLD, SPOOL_INCOMING, SPOOL_CORRUPT};
 	struct err err;
@@ -100,7 +108,7 @@ delete (struct queue *q, const struct queue_id *id, struct message *m)
 		outcome_progress(m);
 		return CONTROL_DONE;
 	}
-	if (undefer(q, id) == CONTROL_DONE)
+	if (undefer(q, id, request->time) == CONTROL_DONE)
 		return spool_remove(&q->spool, id, SPOOL_ACTIVE, &err) ? CONTROL_DONE : status_of(&err);
 	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
 		if (spool_remove(&q->spool, id, places[i], &err))
@@ -113,14 +121,39 @@ delete (struct queue *q, const struct queue_id *id, struct message *m)
 	return CONTROL_NO_MESSAGE;
 }
 
+/* One that is being tried is returned after that, if something is left of it. */
+static enum control_status
+bounce(struct queue *q, const struct queue_id *id, struct message *m, const struct control_request *request)
+{
+	enum control_status status;
+
+	if (request->text.n == 0 || request->text.n > COMMANDS_REASON_MAX)
+		return CONTROL_NOT_SO;
+	if (m != NULL) {
+		message_bounce(m, request->text);
+		route_withdraw(m);
+		outcome_progress(m);
+		return CONTROL_DONE;
+	}
+	if (!intake_has_room(q->intake))
+		return CONTROL_BUSY;
+	status = undefer(q, id, request->time);
+	if (status == CONTROL_NO_MESSAGE)
+		status = moved(q, id, SPOOL_HOLD, SPOOL_ACTIVE);
+	if (status == CONTROL_DONE)
+		intake_bounce(q->intake, id, request->text);
+	return status;
+}
+
 static const struct {
 	const char *verb;
-	enum control_status (*run)(struct queue *, const struct queue_id *, struct message *);
+	enum control_status (*run)(struct queue *, const struct queue_id *, struct message *, const struct control_request *);
 } commands[CONTROL_VERBS] = {
     [CONTROL_RETRY] = {"retry", retry},
     [CONTROL_HOLD] = {"hold", hold},
     [CONTROL_RELEASE] = {"release", release},
     [CONTROL_DELETE] = {"delete", delete},
+    [CONTROL_BOUNCE] = {"bounce", bounce},
     [CONTROL_WAKE] = {"wake", NULL},
 };
 
@@ -129,6 +162,7 @@ static const char *const status_texts[CONTROL_STATUSES] = {
     [CONTROL_NO_MESSAGE] = "there is no such message",
     [CONTROL_NOT_SO] = "it is not in a state for that",
     [CONTROL_FAILED] = "failed: see the log",
+    [CONTROL_BUSY] = "too much is under way, try again later",
 };
 
 static enum control_status
@@ -151,7 +185,7 @@ run(struct queue *q, const struct control_request *request)
 		return request->verb == CONTROL_RETRY ? retry_all(q) : CONTROL_NOT_SO;
 	if (!queue_id_parse(&id, request->id))
 		return CONTROL_NO_MESSAGE;
-	status = commands[request->verb].run(q, &id, queue_find(q, &id));
+	status = commands[request->verb].run(q, &id, queue_find(q, &id), request);
 	if (status == CONTROL_DONE)
 		log_info("%s: %s by command", id.text, commands[request->verb].verb);
 	return status;

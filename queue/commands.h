@@ -7,6 +7,8 @@
 #include "common/msg.h"
 #include "queue/queue.h"
 
+#define COMMANDS_REASON_MAX 500 /* bytes of the reason of a bounce */
+
 /* Answers on the channel. False: the message made no sense. */
 bool commands_received(struct queue *q, struct channel *channel, struct msg *m);
 

@@ -6,6 +6,8 @@ control_request_encode(struct buf *b, uint32_t id, const struct control_request 
 	msg_begin(b, CONTROL_REQUEST, id);
 	msg_add_u64(b, request->verb);
 	msg_add_str(b, request->id);
+	msg_add_str(b, request->time);
+	msg_add_str(b, request->text);
 }
 
 bool
@@ -14,6 +16,8 @@ control_request_decode(struct msg *m, struct control_request *request)
 	uint64_t verb = msg_get_u64(m);
 
 	request->id = msg_get_str(m);
+	request->time = msg_get_str(m);
+	request->text = msg_get_str(m);
 	if (verb >= CONTROL_VERBS)
 		return false;
 	request->verb = (enum control_verb)verb;

@@ -20,6 +20,7 @@ enum control_verb {
 	CONTROL_RELEASE, /* from hold */
 	CONTROL_DELETE,	 /* without notification */
 	CONTROL_WAKE,	 /* what waits for a site, now: .id is the target of queue/wake.h */
+	CONTROL_BOUNCE,	 /* returned to its sender with .text as the reason, without a further try */
 	CONTROL_VERBS,
 };
 
@@ -28,12 +29,15 @@ enum control_status {
 	CONTROL_NO_MESSAGE, /* there is none of that ID */
 	CONTROL_NOT_SO,	    /* it is in a state for which the command makes no sense */
 	CONTROL_FAILED,
+	CONTROL_BUSY, /* too much is under way: ask again a little later */
 	CONTROL_STATUSES,
 };
 
 struct control_request {
 	enum control_verb verb;
 	struct str id; /* empty: all */
+	struct str time; /* of the directory of deferred/ in which it was seen; empty: not known */
+	struct str text;
 };
 
 struct control_reply {

@@ -105,9 +105,9 @@ put_off(struct intake *intake, const struct queue_id *id)
 static bool
 is_not_for_now(struct message *m)
 {
-	if (m->envelope.hold.p != NULL && m->envelope.held_ms == 0)
+	if (m->wish == MESSAGE_WISH_NONE && m->envelope.hold.p != NULL && m->envelope.held_ms == 0)
 		m->wish = MESSAGE_WISH_HOLD;
-	return m->wish == MESSAGE_WISH_HOLD || m->envelope.release_ms > queue_now_ms();
+	return m->wish != MESSAGE_WISH_NONE || m->envelope.release_ms > queue_now_ms();
 }
 
 static void
@@ -161,12 +161,14 @@ load(struct intake *intake, struct message *m)
 	queue_forget(m);
 }
 
-/* The message of an open file in active/. */
+/* The message of an open file in active/; bounced for the reason, if there is one. */
 static void
-begin(struct intake *intake, const struct queue_id *id, int fd)
+begin(struct intake *intake, const struct queue_id *id, int fd, struct str bounce)
 {
 	struct message *m = message_new(intake->queue, id);
 
+	if (bounce.n > 0)
+		message_bounce(m, bounce);
 	m->fd = fd;
 	intake->queue->nopen += fd >= 0;
 	if (!queue_insert(intake->queue, m)) {
@@ -178,13 +180,13 @@ begin(struct intake *intake, const struct queue_id *id, int fd)
 }
 
 static void
-take(struct intake *intake, const struct queue_id *id, bool may_be_gone)
+take(struct intake *intake, const struct queue_id *id, bool may_be_gone, struct str bounce)
 {
 	struct err err;
 	int fd = spool_open_file(&intake->queue->spool, SPOOL_ACTIVE, id, O_RDONLY, &err);
 
 	if (fd >= 0) {
-		begin(intake, id, fd);
+		begin(intake, id, fd, bounce);
 		return;
 	}
 	if (err.errnum != ENOENT || !may_be_gone)
@@ -196,7 +198,13 @@ take(struct intake *intake, const struct queue_id *id, bool may_be_gone)
 void
 intake_take(struct intake *intake, const struct queue_id *id)
 {
-	take(intake, id, false);
+	take(intake, id, false, STR_NONE);
+}
+
+void
+intake_bounce(struct intake *intake, const struct queue_id *id, struct str reason)
+{
+	take(intake, id, false, reason);
 }
 
 /* ---- incoming/ ------------------------------------------------------------------------------------------------- */
@@ -267,7 +275,7 @@ take_incoming(struct intake *intake, const struct queue_id *id, bool noticed)
 		return;
 	}
 	if (spool_move(spool, id, SPOOL_INCOMING, SPOOL_ACTIVE, &err)) {
-		begin(intake, id, fd);
+		begin(intake, id, fd, STR_NONE);
 		return;
 	}
 	log_error("%s: %s", id->text, err.text);
@@ -339,7 +347,7 @@ static void
 take_active(struct intake *intake, const struct queue_id *id)
 {
 	if (queue_find(intake->queue, id) == NULL && !notice_is_being_written(intake->queue->notices, id))
-		take(intake, id, true);
+		take(intake, id, true, STR_NONE);
 }
 
 /* Without moving it: what its envelope says. Anything odd about it is found when it is taken. */

@@ -28,5 +28,7 @@ void intake_retry_all(struct intake *intake);
  * already when this returns.
  */
 void intake_take(struct intake *intake, const struct queue_id *id);
+/* The same, of one that is not tried but returned to its sender, for this reason. */
+void intake_bounce(struct intake *intake, const struct queue_id *id, struct str reason);
 
 #endif

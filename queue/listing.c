@@ -34,10 +34,10 @@ is_void(int fd)
 
 /* False when it is not there (any more), or the visitor has seen enough: *go_on tells. */
 static bool
-visit_file(struct listing *listing, enum spool_place place, int directory_fd, const struct queue_id *id,
-    uint64_t due_s, bool *go_on)
+visit_file(struct listing *listing, enum spool_place place, const struct spool_time *time, int directory_fd,
+    const struct queue_id *id, bool *go_on)
 {
-	struct listed message = {.id = *id, .place = place, .due_s = due_s};
+	struct listed message = {.id = *id, .place = place};
 	struct envelope_source source;
 	struct err err;
 	int fd = openat(directory_fd, id->text, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -45,6 +45,8 @@ visit_file(struct listing *listing, enum spool_place place, int directory_fd, co
 	*go_on = true;
 	if (fd < 0)
 		return false;
+	if (time != NULL)
+		(void)spool_time_parse(str_from(time->text), &message.time, &message.due_s);
 	if (place == SPOOL_INCOMING && is_void(fd)) {
 		(void)close(fd);
 		return true;
@@ -63,8 +65,7 @@ visit_file(struct listing *listing, enum spool_place place, int directory_fd, co
 }
 
 static bool
-walk_directory(struct listing *listing, enum spool_place place, const struct spool_time *time, uint64_t due_s,
-    struct err *err)
+walk_directory(struct listing *listing, enum spool_place place, const struct spool_time *time, struct err *err)
 {
 	struct spool_scan scan;
 	const char *name;
@@ -75,8 +76,8 @@ walk_directory(struct listing *listing, enum spool_place place, const struct spo
 	while (go_on && (name = spool_scan_next(&scan)) != NULL) {
 		struct queue_id id;
 
-		if (queue_id_parse(&id, str_from(name)))
-			(void)visit_file(listing, place, dirfd(scan.dir), &id, due_s, &go_on);
+		if (queue_id_parse(&id, str_from(name)) && (listing->wants == NULL || listing->wants(listing, &id)))
+			(void)visit_file(listing, place, time, dirfd(scan.dir), &id, &go_on);
 	}
 	spool_scan_close(&scan);
 	return go_on || err_set(err, ERR_NONE, "ended");
@@ -131,13 +132,8 @@ walk_deferred(struct listing *listing, struct err *err)
 	size_t n;
 	struct spool_time *times = deferred_times(listing, &n, err);
 
-	for (size_t i = 0; good && i < n; i++) {
-		struct spool_time time;
-		uint64_t due_s = 0;
-
-		(void)spool_time_parse(str_from(times[i].text), &time, &due_s);
-		good = walk_directory(listing, SPOOL_DEFERRED, &time, due_s, err);
-	}
+	for (size_t i = 0; good && i < n; i++)
+		good = walk_directory(listing, SPOOL_DEFERRED, &times[i], err);
 	free(times);
 	return good;
 }
@@ -145,30 +141,47 @@ walk_deferred(struct listing *listing, struct err *err)
 bool
 listing_walk(struct listing *listing, struct err *err)
 {
-	bool good = walk_directory(listing, SPOOL_ACTIVE, NULL, 0, err) &&
-	    walk_directory(listing, SPOOL_INCOMING, NULL, 0, err) && walk_deferred(listing, err) &&
-	    walk_directory(listing, SPOOL_HOLD, NULL, 0, err) && walk_directory(listing, SPOOL_CORRUPT, NULL, 0, err);
+	static const enum spool_place order[] = {SPOOL_ACTIVE, SPOOL_INCOMING, SPOOL_DEFERRED, SPOOL_HOLD, SPOOL_CORRUPT};
+	bool good = true;
 
+	for (size_t i = 0; good && i < sizeof order / sizeof order[0]; i++) {
+		if (listing->places != 0 && (listing->places & 1U << order[i]) == 0)
+			continue;
+		good = order[i] == SPOOL_DEFERRED ? walk_deferred(listing, err) : walk_directory(listing, order[i], NULL, err);
+	}
 	return good || err->class == ERR_NONE;
+}
+
+static bool
+visit_deferred(struct listing *listing, const struct queue_id *id, const struct spool_time *time)
+{
+	int fd = openat(listing->spool.fds[SPOOL_DEFERRED], time->text, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	bool found, go_on;
+
+	if (fd < 0)
+		return false;
+	found = visit_file(listing, SPOOL_DEFERRED, time, fd, id, &go_on);
+	(void)close(fd);
+	return found;
 }
 
 static bool
 find_deferred(struct listing *listing, const struct queue_id *id)
 {
-	struct spool_time time, parsed;
-	uint64_t due_s = 0;
-	bool found, go_on;
-	int fd;
+	struct spool_time time;
 
-	if (!spool_find_deferred(&listing->spool, id, &time))
-		return false;
-	(void)spool_time_parse(str_from(time.text), &parsed, &due_s);
-	fd = openat(listing->spool.fds[SPOOL_DEFERRED], time.text, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	found = visit_file(listing, SPOOL_DEFERRED, fd, id, due_s, &go_on);
-	(void)close(fd);
-	return found;
+	return spool_find_deferred(&listing->spool, id, &time) && visit_deferred(listing, id, &time);
+}
+
+bool
+listing_again(struct listing *listing, const struct queue_id *id, enum spool_place place, const struct spool_time *time)
+{
+	bool go_on;
+
+	if (place == SPOOL_DEFERRED ? visit_deferred(listing, id, time)
+				    : visit_file(listing, place, NULL, listing->spool.fds[place], id, &go_on))
+		return true;
+	return listing_find(listing, id);
 }
 
 bool
@@ -180,7 +193,7 @@ listing_find(struct listing *listing, const struct queue_id *id)
 	/* It may move from one that we have looked into to one that we have not yet; but not for long. */
 	for (int round = 0; round < 3; round++) {
 		for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
-			if (visit_file(listing, places[i], listing->spool.fds[places[i]], id, 0, &go_on))
+			if (visit_file(listing, places[i], NULL, listing->spool.fds[places[i]], id, &go_on))
 				return true;
 		if (find_deferred(listing, id))
 			return true;

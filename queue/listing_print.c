@@ -26,8 +26,8 @@ local_time(uint64_t time_s, struct tm *tm)
 	return localtime_r(&t, tm) != NULL;
 }
 
-static void
-add_time(struct buf *b, uint64_t time_s)
+void
+listing_print_time(struct buf *b, uint64_t time_s)
 {
 	char text[64] = "-";
 	struct tm tm;
@@ -64,18 +64,86 @@ state_word(enum queue_state state)
 	return "expanded";
 }
 
+void
+listing_print_cell(struct buf *b, const struct listing_style *style, enum listing_colour colour, int width, struct str text)
+{
+	static const char *const codes[LISTING_COLOURS] = {"", "1", "2", "31", "32", "33", "34"};
+	bool painted = style->colour && colour != LISTING_PLAIN;
+	size_t begin;
+
+	if (painted)
+		buf_addf(b, "\033[%sm", codes[colour]);
+	begin = b->n;
+	add_escaped(b, text);
+	begin = b->n - begin;
+	if (painted)
+		buf_adds(b, "\033[0m");
+	if (begin < (size_t)width)
+		buf_addf(b, "%*s", width - (int)begin, "");
+}
+
+static void
+in_units(char text[16], uint64_t value, const char *units, const uint64_t *factors)
+{
+	size_t i = 0;
+
+	while (units[i + 1] != '\0' && value >= 2 * factors[i + 1])
+		i++;
+	(void)snprintf(text, 16, "%llu%.1s", (unsigned long long)(value / factors[i]), units[i] == ' ' ? "" : units + i);
+}
+
+void
+listing_print_duration(char text[16], uint64_t seconds)
+{
+	static const uint64_t factors[] = {1, 60, 3600, 86400};
+
+	in_units(text, seconds, "smhd", factors);
+}
+
+void
+listing_print_bytes(char text[16], uint64_t bytes)
+{
+	static const uint64_t factors[] = {1, 1024, 1024 * 1024, 1024ULL * 1024 * 1024};
+
+	in_units(text, bytes, " KMG", factors);
+}
+
+static enum listing_colour
+colour_of(enum spool_place place)
+{
+	switch (place) {
+	case SPOOL_ACTIVE:
+	case SPOOL_INCOMING:
+		return LISTING_GREEN;
+	case SPOOL_DEFERRED:
+		return LISTING_YELLOW;
+	case SPOOL_HOLD:
+		return LISTING_BLUE;
+	case SPOOL_CORRUPT:
+	case SPOOL_PLACES:
+		break;
+	}
+	return LISTING_RED;
+}
+
 /* ---- a list ---------------------------------------------------------------------------------------------------- */
 
 void
-listing_print_head(struct buf *b, enum listing_format format)
+listing_print_head(struct buf *b, const struct listing_style *style)
 {
-	if (format == LISTING_MAILQ)
+	if (style->format == LISTING_TEXT) {
+		listing_print_cell(b, style, LISTING_BOLD, 0, STR("ID                STATE           SIZE  ARRIVED              SENDER"));
+		buf_addc(b, '\n');
+	}
+	if (style->format == LISTING_MAILQ)
 		buf_adds(b, "----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------\n");
 }
 
 void
-listing_print_end(struct buf *b, enum listing_format format, uint64_t messages, uint64_t bytes)
+listing_print_end(struct buf *b, const struct listing_style *style, uint64_t messages, uint64_t bytes)
 {
+	enum listing_format format = style->format;
+
 	if (format == LISTING_JSON || format == LISTING_POSTFIX)
 		return;
 	buf_truncate(b, messages == 0 ? 0 : b->n);
@@ -90,18 +158,20 @@ listing_print_end(struct buf *b, enum listing_format format, uint64_t messages, 
 }
 
 static void
-print_text(struct buf *b, const struct listed *m)
+print_text(struct buf *b, const struct listing_style *style, const struct listed *m)
 {
 	const struct envelope *e = &m->envelope;
 
-	buf_addf(b, "%s  %-8s  %10llu  ", m->id.text, spool_place_name(m->place), (unsigned long long)e->head.message_size);
-	add_time(b, queue_id_time_us(&m->id) / 1000000);
-	buf_adds(b, "  from <");
+	listing_print_cell(b, style, LISTING_BOLD, 18, queue_id_str(&m->id));
+	listing_print_cell(b, style, colour_of(m->place), 8, str_from(spool_place_name(m->place)));
+	buf_addf(b, "  %10llu  ", (unsigned long long)e->head.message_size);
+	listing_print_time(b, queue_id_time_us(&m->id) / 1000000);
+	buf_adds(b, "  <");
 	add_escaped(b, e->sender);
 	buf_adds(b, ">\n");
 	if (m->due_s > 0) {
 		buf_adds(b, "    next try ");
-		add_time(b, m->due_s);
+		listing_print_time(b, m->due_s);
 		buf_addc(b, '\n');
 	}
 	for (size_t i = 0; i < e->nrecipients; i++) {
@@ -111,11 +181,8 @@ print_text(struct buf *b, const struct listed *m)
 			continue;
 		buf_adds(b, "    to <");
 		add_escaped(b, r->address);
-		buf_addc(b, '>');
-		if (r->reply.n > 0) {
-			buf_adds(b, ": ");
-			add_escaped(b, r->reply);
-		}
+		buf_adds(b, r->reply.n > 0 ? ">: " : ">");
+		listing_print_cell(b, style, LISTING_DIM, 0, r->reply);
 		buf_addc(b, '\n');
 	}
 }
@@ -219,11 +286,11 @@ print_postfix(struct buf *b, const struct listed *m)
 }
 
 void
-listing_print(struct buf *b, enum listing_format format, const struct listed *message)
+listing_print(struct buf *b, const struct listing_style *style, const struct listed *message)
 {
-	switch (format) {
+	switch (style->format) {
 	case LISTING_TEXT:
-		print_text(b, message);
+		print_text(b, style, message);
 		return;
 	case LISTING_JSON:
 		print_json(b, message);
@@ -257,11 +324,11 @@ whole_text(struct buf *b, const struct listed *m, const struct buf *history)
 	if (m->load == ENVELOPE_DAMAGED)
 		text_line(b, "problem", STR("the file is damaged"));
 	buf_adds(b, "arrived    ");
-	add_time(b, e->time_ms / 1000);
+	listing_print_time(b, e->time_ms / 1000);
 	buf_addc(b, '\n');
 	if (m->due_s > 0) {
 		buf_adds(b, "next try   ");
-		add_time(b, m->due_s);
+		listing_print_time(b, m->due_s);
 		buf_addc(b, '\n');
 	}
 	buf_addf(b, "size       %llu\n", (unsigned long long)e->head.message_size);
@@ -358,7 +425,7 @@ static void
 attempt_text(struct buf *b, const struct queue_attempt *a)
 {
 	buf_adds(b, "attempt    ");
-	add_time(b, a->time_ms / 1000);
+	listing_print_time(b, a->time_ms / 1000);
 	buf_addc(b, ' ');
 	buf_addf(b, "recipient %llu %s ", (unsigned long long)a->recipient,
 	    a->outcome == QUEUE_WAITING ? "deferred" : state_word(a->outcome));

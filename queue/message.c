@@ -25,6 +25,14 @@ message_new(struct queue *q, const struct queue_id *id)
 	return m;
 }
 
+void
+message_bounce(struct message *m, struct str reason)
+{
+	free(m->bounce_reason);
+	m->bounce_reason = str_dup(reason);
+	m->wish = MESSAGE_WISH_BOUNCE;
+}
+
 bool
 message_open(struct message *m, struct err *err)
 {
@@ -54,6 +62,7 @@ message_free(struct message *m)
 	if (m->record_fd >= 0)
 		(void)close(m->record_fd);
 	envelope_clear(&m->envelope);
+	free(m->bounce_reason);
 	free(m);
 }
 

@@ -19,6 +19,7 @@ enum message_wish {
 	MESSAGE_WISH_NONE,
 	MESSAGE_WISH_HOLD,
 	MESSAGE_WISH_DELETE,
+	MESSAGE_WISH_BOUNCE,
 };
 
 struct message {
@@ -43,6 +44,7 @@ struct message {
 	unsigned deaths; /* workers that died with it */
 	uint64_t last_death;
 	enum message_wish wish;
+	char *bounce_reason; /* of BOUNCE; else NULL */
 	/* outcome.c: */
 	bool recording; /* until its file is durable */
 	bool noticing;	/* until a notification about it is durable */
@@ -63,6 +65,9 @@ struct message {
 struct message *message_new(struct queue *q, const struct queue_id *id);
 /* Closes and frees; nothing may be under way. */
 void message_free(struct message *m);
+
+/* The postmaster's wish that it be returned, for this reason. */
+void message_bounce(struct message *m, struct str reason);
 
 /* Opens active/ID, or does nothing when it is open. */
 bool message_open(struct message *m, struct err *err);

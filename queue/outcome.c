@@ -433,6 +433,31 @@ expire(struct message *m, uint64_t now_ms)
 		log_info("%s: from=<%.*s>, status=expired, returned to sender", m->id.text, STR_FMT(e->sender));
 }
 
+/* By command: what waits has failed, for the postmaster's reason. */
+static void
+give_up(struct message *m, uint64_t now_ms)
+{
+	struct envelope *e = &m->envelope;
+	struct str reason = arena_copy(&e->arena, str_from(m->bounce_reason));
+	bool any = false;
+
+	for (size_t i = 0; i < e->nrecipients; i++) {
+		struct recipient *r = &e->recipients[i];
+
+		if (r->state != QUEUE_WAITING)
+			continue;
+		any = true;
+		r->state = QUEUE_FAILED;
+		r->recorded = r->told = false;
+		r->tried_ms = now_ms;
+		r->code = STR("5.0.0");
+		r->relay = STR("none");
+		r->reply = reason.p != NULL ? reason : STR("returned by the postmaster");
+	}
+	if (any)
+		log_info("%s: from=<%.*s>, status=force-expired, returned to sender", m->id.text, STR_FMT(e->sender));
+}
+
 /* Until its time comes (RFC 4865) it waits as what is deferred does; the file tells all that there is to be known. */
 static void
 wait_for_release(struct message *m)
@@ -455,11 +480,14 @@ end_round(struct message *m)
 		put_off(m);
 		return;
 	}
-	if (m->is_untried) {
+	if (m->is_untried && m->wish != MESSAGE_WISH_BOUNCE) {
 		wait_for_release(m);
 		return;
 	}
-	expire(m, now_ms);
+	if (m->wish == MESSAGE_WISH_BOUNCE)
+		give_up(m, now_ms);
+	else
+		expire(m, now_ms);
 	if (notify_failures(m) || notify_done(m))
 		return;
 	if (envelope_waiting(&m->envelope) == 0)

@@ -138,7 +138,8 @@ what_is_remembered_is_bounded(void **state)
 static void
 commands_pass_between_processes(void **state)
 {
-	struct control_request request = {.verb = CONTROL_HOLD, .id = STR("4jYT0M6kbqzm4yGB")}, read_request;
+	struct control_request request = {.verb = CONTROL_HOLD, .id = STR("4jYT0M6kbqzm4yGB"),
+	    .time = STR("20261124T030000Z"), .text = STR("why")}, read_request;
 	struct control_reply reply = {.status = CONTROL_NOT_SO, .text = STR("no")}, read_reply;
 	struct buf b;
 	struct msg m;

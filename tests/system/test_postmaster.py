@@ -1,0 +1,150 @@
+"""The postmaster's view of the queue: what `merpati queue` finds, in which order, and what it does with what it found."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import unittest
+
+from suite import Case, Instance, letter, wait_for
+
+# Nobody listens there: mail for them is deferred.
+DEAD = "[127.0.0.98]"
+DEADER = "[127.0.0.99]"
+
+
+class Postmaster(Case):
+    def setUp(self):
+        self.server = Instance("satu.test", "127.0.0.2", kinds=("mx", "pop3"), settings={"retry": "1h"})
+        self.server.__enter__()
+        self.addCleanup(self.server.__exit__, None)
+        self.baru = self.server.add_user("baru")
+        self.lama = self.server.add_user("lama")
+
+    def queue_command(self, *words, check=True):
+        return self.server.merpati("queue", *words, check=check)
+
+    def names(self, *words):
+        """The subjects' recipients of what is listed, in order: a list of lists."""
+        out = self.queue_command("list", "--json", *words).stdout
+        return [[r["address"].split("@")[0] for r in json.loads(line)["recipients"]] for line in out.splitlines()]
+
+    def put(self, sender, *recipients, size=10):
+        self.server.sendmail("-f", sender, *recipients, input=b"Subject: x\n\n" + b"x" * size + b"\n")
+
+    def fill(self):
+        self.put(self.baru, "a@" + DEAD)
+        self.put(self.lama, "b@" + DEADER, size=5000)
+        self.put("<>", "c@" + DEAD, "d@" + DEADER, size=100)
+        wait_for(lambda: len(self.names("--state", "deferred")) == 3 and len(self.names("--reason", "refused")) == 3,
+                 "three deferred messages")
+
+    def test_conditions_choose_messages(self):
+        self.fill()
+        for words, names in (
+                (["--sender", self.baru], ["a"]), (["--sender", "@SATU.test"], ["a", "b"]), (["--sender", "<>"], ["cd"]),
+                (["--sender", "b*"], ["a"]), (["--recipient", "d@" + DEADER], ["cd"]), (["--recipient", "@" + DEAD], ["a", "cd"]),
+                (["--site", DEADER], ["b", "cd"]), (["--site", "127.0.0.98"], ["a", "cd"]), (["--size", "1K"], ["b"]),
+                (["--size", "..1K"], ["a", "cd"]), (["--age", "1h"], []), (["--age", "..1h"], ["a", "b", "cd"]),
+                (["--state", "hold,active"], []), (["--reason", "REFUSED"], ["a", "b", "cd"]), (["--reason", "greylist"], []),
+                (["--sender", self.lama, "--site", DEADER], ["b"]), (["--sender", self.baru, "--site", DEADER], [])):
+            self.assertEqual(sorted("".join(n) for n in self.names(*words)), names, words)
+
+    def test_lists_have_an_order_and_a_limit(self):
+        self.fill()
+        for words, names in (
+                (["--sort", "age"], ["a", "b", "cd"]), (["--sort", "age", "--reverse"], ["cd", "b", "a"]),
+                (["--sort", "size"], ["b", "cd", "a"]), (["--sort", "sender"], ["cd", "a", "b"]),
+                (["--sort", "recipient"], ["a", "b", "cd"]), (["--sort", "site", "--limit", "2"], ["a", "cd"]),
+                (["--sort", "size", "--limit", "1"], ["b"])):
+            self.assertEqual(["".join(n) for n in self.names(*words)], names, words)
+        self.assertEqual(len(self.names("--limit", "2")), 2)
+
+    def test_what_is_not_understood_is_refused(self):
+        for words in (["list", "--age", "old"], ["list", "--size", "big"], ["list", "--state", "gone"], ["list", "--sort", "x"],
+                      ["list", "--sender", ""], ["list", "--limit", "0"], ["list", "--nonsense"], ["delete"], ["hold", "--dry-run"],
+                      ["delete", "ABC", "--sender", "x"], ["bounce", "all"], ["list", "ID"], []):
+            done = self.queue_command(*words, check=False)
+            self.assertEqual((done.returncode, done.stdout), (64, ""), words)
+            self.assertTrue(done.stderr)
+
+    def test_commands_by_condition(self):
+        self.fill()
+        out = self.queue_command("hold", "--dry-run", "--site", DEADER).stdout
+        self.assertIn("2 messages", out)
+        self.assertEqual(self.names("--state", "hold"), [])
+        self.assertEqual(self.queue_command("hold", "--site", DEADER).stdout, "2 messages put on hold\n")
+        self.assertEqual(sorted("".join(n) for n in self.names("--state", "hold")), ["b", "cd"])
+        self.assertEqual(self.queue_command("release", "--sender", "lama").stdout, "1 message released\n")
+        wait_for(lambda: len(self.names("--state", "deferred")) == 2, "the released one")
+        self.assertEqual(self.queue_command("release", "all").stdout, "1 message released\n")
+        wait_for(lambda: len(self.names("--state", "deferred")) == 3, "both")
+        before = self.server.log().count("status=deferred")
+        self.assertEqual(self.queue_command("retry", "--sender", self.baru).stdout, "1 message to be tried\n")
+        wait_for(lambda: self.server.log().count("status=deferred") > before, "the try")
+        out = self.queue_command("delete", "--json", "--sender", "<>").stdout
+        self.assertEqual([json.loads(line)["result"] for line in out.splitlines()], ["done"])
+        self.assertEqual(self.queue_command("delete", "all").stdout, "2 messages deleted\n")
+        self.assertEqual(self.queue_command("list").stdout, "Mail queue is empty\n")
+
+    def test_a_message_is_returned_with_the_postmasters_reason(self):
+        self.put(self.baru, "a@" + DEAD, "b@" + DEAD)
+        self.put(self.baru, "c@" + DEADER)
+        self.put(self.baru, "d@" + DEADER)
+        wait_for(lambda: len(self.names("--state", "deferred")) == 3, "the messages")
+        tries = self.server.log().count("status=deferred")
+        self.queue_command("hold", "--recipient", "c")
+        self.assertEqual(self.queue_command("bounce", "--reason", "that host is gone for good", "--site", DEAD).stdout,
+                         "1 message returned to their senders\n")
+        self.assertEqual(self.queue_command("bounce", "--reason", "nor this one", "--recipient", "c", "--answer", "refused").stdout,
+                         "1 message returned to their senders\n")
+        found = self.server.wait_letters(self.baru, 2)
+        text = b"".join(found).decode()
+        self.assertEqual(len(re.findall(r"Diagnostic-Code: [^\r]*that host is gone for good", text)), 2)
+        self.assertIn("Final-Recipient: rfc822; c@" + DEADER, text)
+        self.assertIn("nor this one", text)
+        self.assertEqual(self.names(), [["d"]])
+        self.assertEqual(self.server.log().count("status=deferred"), tries)
+        self.assertIn("status=force-expired, returned to sender", self.server.log())
+
+    def test_many_at_once(self):
+        self.server.sendmail("-f", "<>", "-t", input=b"Bcc: x@" + DEAD.encode() + b"\n\n")
+        wait_for(lambda: len(self.names("--state", "deferred")) == 1, "the message")
+        directory = os.path.join(self.server.directory, "spool", "hold")
+        queue_id = self.server.queue()[0]["queue_id"]
+        self.queue_command("hold", queue_id)
+        with open(os.path.join(directory, queue_id), "rb") as f:
+            content = f.read()
+        owner = os.stat(os.path.join(directory, queue_id))
+        letters = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz"
+        for i in range(3000):
+            name = os.path.join(directory, queue_id[:13] + letters[i // 52 // 52 % 52] + letters[i // 52 % 52] + letters[i % 52])
+            if not os.path.exists(name):
+                with open(name, "wb") as f:
+                    f.write(content)
+                os.chown(name, owner.st_uid, owner.st_gid)
+        count = len(self.names())
+        self.assertGreaterEqual(count, 3000)
+        self.assertEqual(self.queue_command("delete", "--state", "hold", "--limit", "1000").stdout, "1000 messages deleted\n")
+        self.assertEqual(self.queue_command("bounce", "--reason", "enough", "--state", "hold").stdout,
+                         "%d messages returned to their senders\n" % (count - 1000))
+        wait_for(lambda: not os.listdir(directory), "an empty hold/")
+
+    def test_a_terminal_gets_colours_and_others_do_not(self):
+        self.fill()
+        self.assertNotIn("\033", self.queue_command("list").stdout)
+        ours, theirs = pty.openpty()
+        env = dict(os.environ, MERPATI_CONF=self.server.conf, TERM="xterm")
+        env.pop("NO_COLOR", None)
+        subprocess.run([self.server.program("merpati"), "queue", "list"], env=env, stdout=theirs, check=True)
+        os.close(theirs)
+        shown = os.read(ours, 65536).decode()
+        os.close(ours)
+        self.assertIn("\033[33mdeferred\033[0m", shown)
+        plain = re.sub(r"\033\[\d*m", "", shown).replace("\r\n", "\n")
+        self.assertEqual(plain, self.queue_command("list").stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
