@@ -171,6 +171,11 @@ static const char manual_head[] =
     "What follows a # at the beginning of a line or after a blank is a comment.\n"
     "A value in double quotes may contain # and begin or end with blanks.\n"
     "Sections come after all parameters that belong to none; a parameter may be set only once.\n"
+    "The lines of a section\n"
+    ".Li [policy]\n"
+    "are rules, which\n"
+    ".Xr merpati-policy 5\n"
+    "describes.\n"
     ".Pp\n"
     "The types of values are:\n"
     ".Bl -tag -width Ds\n"
@@ -213,6 +218,7 @@ static const char manual_tail[] = ".Sh FILES\n"
 				  "accounts = virtual\n"
 				  ".Ed\n"
 				  ".Sh SEE ALSO\n"
+				  ".Xr merpati-policy 5 ,\n"
 				  ".Xr merpati 8\n";
 
 void
@@ -279,6 +285,18 @@ add_file_table(struct buf *out, unsigned section)
 		add_file_param(out, &table->params[i]);
 }
 
+/* The standard list, as what is in force without the section. */
+static void
+add_file_policy(struct buf *out)
+{
+	buf_adds(out, "\n# --- Policy\n");
+	add_comment(out, STR("The section [policy] is a list of rules of who may send what to whom, read from top to bottom for each "
+			     "recipient: see merpati-policy(5). Without it:"));
+	buf_adds(out, "\n#[policy]\n");
+	for (size_t i = 0; rule_standard(i) != NULL; i++)
+		buf_addf(out, "#%s\n", rule_standard(i));
+}
+
 void
 conf_doc_file(struct buf *out)
 {
@@ -287,4 +305,5 @@ conf_doc_file(struct buf *out)
 		      "# To receive mail for a domain, set hostname, tls_certificate and tls_key, and a section [domain ...].\n");
 	for (unsigned i = 0; i < CONF_SECTIONS; i++)
 		add_file_table(out, i);
+	add_file_policy(out);
 }
