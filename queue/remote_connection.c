@@ -278,9 +278,11 @@ drained(struct stream *stream)
 {
 	struct remote_connection *c = container_of(stream, struct remote_connection, stream);
 
-	c->connected = true;
 	if (c->owner == NULL)
 		return;
+	if (!c->connected && c->owner->connected != NULL)
+		c->owner->connected(c->owner, c);
+	c->connected = true;
 	if (smtp_client_need(&c->client) == SMTP_NEED_BODY)
 		body_send(c);
 	else if (smtp_client_need(&c->client) == SMTP_NEED_REPLY)

@@ -23,6 +23,9 @@ struct remote_connection;
 
 /* Who uses a connection. No callback comes from inside remote_connection_open; each may release the connection. */
 struct remote_owner {
+	/* It is connected, and greeting, EHLO and TLS follow; for who raced it with others. May be NULL. Must not release
+	 * this connection. */
+	void (*connected)(struct remote_owner *owner, struct remote_connection *connection);
 	/* The first thing that it hears: failure is NULL when a transaction can begin, else why not. */
 	void (*opened)(struct remote_owner *owner, struct remote_connection *connection,
 	    const struct smtp_verdict *failure);

@@ -31,13 +31,7 @@ struct remote_job {
 
 	/* Where it has got to. */
 	struct loop_timer begin; /* so that nothing is called from inside remote_job_start */
-	struct remote_route route;
-	size_t host;		 /* of route.list, tried now */
-	struct remote_addresses addresses;
-	size_t address; /* of addresses.list, tried next */
-	unsigned tried;
-	bool plain; /* the address that was tried last, again without TLS */
-	bool unfit; /* a server talked to us, but cannot keep what the message needs */
+	struct remote_search search;
 	struct remote_connection *connection;
 
 	struct remote_transaction transaction;
@@ -46,17 +40,9 @@ struct remote_job {
 	uint64_t started_ms, begun_ms;
 	bool reused;
 	enum job_health health;
-
-	/* Why no server was ready, as far as that is known. FAILED only while all of them said so for good. */
-	enum job_status failure;
-	char code[16];
-	char words[JOB_REPLY_MAX];
-	char relay[JOB_RELAY_MAX + 1];
 };
 
 static void begin(struct loop_timer *timer);
-static void try_address(struct remote_job *job);
-static void try_host(struct remote_job *job);
 
 /* --- the end --------------------------------------------------------------------------------------------------------- */
 
@@ -66,8 +52,7 @@ job_free(struct remote_job *job)
 	LIST_REMOVE(job, link);
 	job->jobs->n--;
 	loop_timer_cancel(&job->begin);
-	remote_route_stop(&job->route);
-	remote_addresses_stop(&job->addresses);
+	remote_search_stop(&job->search);
 	if (job->connection != NULL)
 		remote_connection_release(job->connection);
 	if (job->fd >= 0)
@@ -121,7 +106,7 @@ tell(struct remote_job *job, const struct smtp_recipient *recipient, const struc
 	    .status = status_of(verdict->outcome),
 	    .code = verdict->code,
 	    .reply = str_sub(verdict->words, 0, JOB_REPLY_MAX),
-	    .relay = str_from(c != NULL ? c->relay : job->relay),
+	    .relay = str_from(c != NULL ? c->relay : job->search.relay),
 	    .tls = str_from(c != NULL ? c->tls : ""),
 	    .dsn = c != NULL && c->client.features.dsn && !c->client.lmtp,
 	    .setup_ms = job->reused ? 0 : (c != NULL ? job->begun_ms : now_ms) - job->started_ms,
@@ -135,28 +120,17 @@ tell(struct remote_job *job, const struct smtp_recipient *recipient, const struc
 static void
 give_up(struct remote_job *job)
 {
+	const struct remote_search *search = &job->search;
 	struct smtp_verdict verdict = {
-	    .outcome = job->failure == JOB_FAILED ? SMTP_FAILED : SMTP_DEFERRED,
-	    .code = str_from(job->code),
-	    .words = str_from(job->words),
+	    .outcome = search->failure == JOB_FAILED ? SMTP_FAILED : SMTP_DEFERRED,
+	    .code = str_from(search->code),
+	    .words = str_from(search->words),
 	};
 
 	for (size_t i = 0; i < job->transaction.mail.nrecipients; i++)
 		tell(job, &job->recipients[i], &verdict);
-	job->health = job->unfit ? JOB_HEALTH_GOOD : job->tried > 0 ? JOB_HEALTH_DEAD : JOB_HEALTH_UNKNOWN;
+	job->health = search->unfit ? JOB_HEALTH_GOOD : search->tried > 0 ? JOB_HEALTH_DEAD : JOB_HEALTH_UNKNOWN;
 	job_done(job);
-}
-
-/* A lasting refusal counts only while nobody was merely out of reach: that one might take the mail later. */
-static void
-remember(struct remote_job *job, enum job_status status, struct str code, struct str words, const char *relay)
-{
-	if (status == JOB_FAILED && job->failure == JOB_DEFERRED)
-		return;
-	job->failure = status;
-	(void)snprintf(job->code, sizeof job->code, "%.*s", STR_FMT(code));
-	(void)snprintf(job->words, sizeof job->words, "%.*s", STR_FMT(words));
-	(void)snprintf(job->relay, sizeof job->relay, "%s", relay);
 }
 
 /* RFC 2852 2: what a BY parameter can hold; time that has begun is gone. */
@@ -296,176 +270,49 @@ ended(struct remote_owner *owner, struct remote_connection *connection)
 
 /* --- finding a server ------------------------------------------------------------------------------------------------ */
 
-/* The server's words need its name in front; ours have it. */
 static void
-log_failure(const struct remote_job *job, const struct remote_connection *c, const struct smtp_verdict *failure)
+found(struct remote_search *search, struct remote_connection *connection)
 {
-	bool its_words = failure->words.n > 0 && ascii_is_digit(failure->words.p[0]);
+	struct remote_job *job = container_of(search, struct remote_job, search);
 
-	log_info("%.*s: %s%s%s%.*s", STR_FMT(job->job.queue_id), its_words ? "host " : "", its_words ? c->relay : "",
-	    its_words ? " said: " : "", STR_FMT(failure->words));
-}
-
-static void
-opened(struct remote_owner *owner, struct remote_connection *connection, const struct smtp_verdict *failure)
-{
-	struct remote_job *job = container_of(owner, struct remote_job, owner);
-
-	if (failure == NULL) {
-		transaction_begin(job);
-		return;
-	}
-	log_failure(job, connection, failure);
-	remember(job, failure->outcome == SMTP_FAILED ? JOB_FAILED : JOB_DEFERRED, failure->code, failure->words,
-	    connection->relay);
-	job->unfit = job->unfit || is_between_two(connection);
-	job->plain = connection->tls_failed && !(job->job.flags & JOB_REQUIRETLS);
-	if (job->plain)
-		job->address--;
-	job->connection = NULL;
-	remote_connection_release(connection);
-	try_address(job);
-}
-
-/* One connection to this target; false when it cannot even be begun. */
-static bool
-connect_to(struct remote_job *job, const struct endpoint *to, const char *path)
-{
-	struct remote_context *context = &job->jobs->context;
-	struct remote_target target = {
-	    .host = job->route.list.hosts[job->host],
-	    .to = to,
-	    .path = path,
-	    .lmtp = job->job.transport == JOB_LMTP,
-	    .want_tls = path == NULL && !job->plain,
-	    .must_keep_tls = (job->job.flags & JOB_REQUIRETLS) != 0 && job->job.transport == JOB_SMTP,
-	};
-	struct err err;
-	char words[JOB_REPLY_MAX];
-
-	/* One goes for one that comes; it is still counted while it takes its leave. */
-	if (context->connections >= context->conf->queue.remote_connections)
-		(void)remote_pool_drop_one(&job->jobs->pool);
-	job->plain = false;
-	job->connection = remote_connection_open(context, &target, &job->owner, &err);
-	if (job->connection != NULL)
-		return true;
-	(void)snprintf(words, sizeof words, "connect to %.*s: %s", STR_FMT(target.host), err.text);
-	remember(job, JOB_DEFERRED, STR("4.4.1"), str_from(words), "none");
-	return false;
-}
-
-/* What would come back to us is not sent; nor is anything to the exchangers that are no better than we are. */
-static bool
-leads_back(struct remote_job *job, const struct endpoint *to)
-{
-	if (!remote_own_has(&job->jobs->own, to))
-		return false;
-	remember(job, JOB_FAILED, STR("5.4.6"), STR("mail for this domain loops back to myself"), "none");
-	job->route.list.n = job->host + 1;
-	job->address = job->addresses.n;
-	return true;
+	job->connection = connection;
+	connection->owner = &job->owner;
+	transaction_begin(job);
 }
 
 static void
-try_address(struct remote_job *job)
+failed(struct remote_search *search)
 {
-	while (job->address < job->addresses.n && job->tried < REMOTE_JOB_ADDRESSES_MAX) {
-		const struct endpoint *to = &job->addresses.list[job->address++];
-
-		if (leads_back(job, to))
-			break;
-		job->tried++;
-		if (connect_to(job, to, NULL))
-			return;
-	}
-	job->host++;
-	try_host(job);
-}
-
-static void
-addresses_found(struct remote_addresses *addresses)
-{
-	struct remote_job *job = container_of(addresses, struct remote_job, addresses);
-	struct str host = job->route.list.hosts[job->host];
-	char words[JOB_REPLY_MAX];
-
-	if (addresses->n == 0 && addresses->temporary) {
-		(void)snprintf(words, sizeof words, "DNS does not tell the addresses of %.*s: %.*s", STR_FMT(host),
-		    STR_FMT(addresses->reason));
-		remember(job, JOB_DEFERRED, STR("4.4.3"), str_from(words), "none");
-	} else if (addresses->n == 0) {
-		(void)snprintf(words, sizeof words, "%.*s has no address in DNS", STR_FMT(host));
-		remember(job, JOB_FAILED, job->route.implicit ? STR("5.1.2") : STR("5.4.4"), str_from(words), "none");
-	}
-	job->address = 0;
-	try_address(job);
-}
-
-/* The addresses of the host that is next, or the end of the list. */
-static void
-try_host(struct remote_job *job)
-{
-	struct str host;
-
-	if (job->host >= job->route.list.n || job->tried >= REMOTE_JOB_ADDRESSES_MAX) {
-		give_up(job);
-		return;
-	}
-	host = job->route.list.hosts[job->host];
-	job->addresses.n = 0;
-	job->address = 0;
-	switch (job->next_hop.kind) {
-	case NEXT_HOP_DOMAIN:
-	case NEXT_HOP_HOST:
-		remote_addresses_start(&job->addresses, job->jobs->dns, host, job->next_hop.port, addresses_found);
-		return;
-	case NEXT_HOP_ADDRESS:
-		job->addresses.list[0] = job->next_hop.address;
-		job->addresses.n = 1;
-		break;
-	case NEXT_HOP_SOCKET:
-		job->tried++;
-		if (connect_to(job, NULL, daemon_socket_path(job->jobs->context.conf, job->job.next_hop.p)))
-			return;
-		break;
-	}
-	try_address(job);
-}
-
-static void
-route_found(struct remote_route *route)
-{
-	struct remote_job *job = container_of(route, struct remote_job, route);
-
-	if (route->status != JOB_DELIVERED) {
-		remember(job, route->status, route->code, route->reason, "none");
-		give_up(job);
-		return;
-	}
-	job->host = 0;
-	try_host(job);
+	give_up(container_of(search, struct remote_job, search));
 }
 
 /* --- the beginning --------------------------------------------------------------------------------------------------- */
+
+static bool
+must_keep_tls(const struct remote_job *job)
+{
+	return (job->job.flags & JOB_REQUIRETLS) != 0 && job->job.transport == JOB_SMTP;
+}
 
 static void
 begin(struct loop_timer *timer)
 {
 	struct remote_job *job = container_of(timer, struct remote_job, begin);
-	struct str own = str_from(job->jobs->context.conf->hostname);
+	struct remote_jobs *jobs = job->jobs;
+	struct remote_quest quest = {.context = &jobs->context, .dns = jobs->dns, .own = &jobs->own,
+	    .next_hop = &job->next_hop, .arena = &job->arena, .queue_id = job->job.queue_id,
+	    .lmtp = job->job.transport == JOB_LMTP, .must_keep_tls = must_keep_tls(job)};
 
-	if (job->failure != JOB_DELIVERED) {
-		give_up(job);
-		return;
-	}
-	job->connection = remote_pool_take(&job->jobs->pool, job->key, &job->owner);
+	job->connection = remote_pool_take(&jobs->pool, job->key, &job->owner);
 	if (job->connection != NULL) {
 		job->reused = true;
 		transaction_begin(job);
-	} else if (remote_route_start(&job->route, job->jobs->dns, &job->next_hop, own, &job->arena, route_found)) {
-		route_found(&job->route);
+		return;
 	}
+	/* One goes for one that comes; it is still counted while it takes its leave. */
+	if (jobs->context.connections >= jobs->context.conf->queue.remote_connections)
+		(void)remote_pool_drop_one(&jobs->pool);
+	remote_search_start(&job->search, &quest);
 }
 
 static struct str
@@ -529,7 +376,7 @@ destination_read(struct remote_job *job)
 	struct str site = job->job.site.n > 0 ? job->job.site : job->job.next_hop;
 
 	if (!next_hop_parse(job->job.next_hop, job->job.transport, (uint16_t)conf->relay_port, &job->next_hop))
-		remember(job, JOB_FAILED, STR("5.1.3"), STR("the domain is malformed"), "none");
+		remote_search_refuse(&job->search, JOB_FAILED, STR("5.1.3"), STR("the domain is malformed"));
 	/* What must keep TLS has connections of its own, of which that is known. */
 	(void)snprintf(job->key, sizeof job->key, "%c%u %.*s",
 	    job->job.transport == JOB_LMTP ? 'l' : job->job.flags & JOB_REQUIRETLS ? 'r' : 's',
@@ -543,7 +390,9 @@ remote_job_start(struct remote_jobs *jobs, struct msg *m)
 
 	if (job == NULL)
 		fatal("out of memory for a job");
-	job->owner = (struct remote_owner){.opened = opened, .result = result, .ended = ended};
+	job->owner = (struct remote_owner){.result = result, .ended = ended};
+	job->search.found = found;
+	job->search.failed = failed;
 	job->jobs = jobs;
 	job->id = m->id;
 	job->fd = msg_take_fd(m);

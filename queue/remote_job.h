@@ -1,16 +1,13 @@
 /*
  * One job of remote: the way from a next hop to a verdict for each recipient. A connection that is open to the site is
- * used; else the exchangers are tried in order, each with all of its addresses, until a server is ready to take mail.
+ * used; else a server that is ready to take mail is looked for (remote_search.h).
  */
 #ifndef QUEUE_REMOTE_JOB_H
 #define QUEUE_REMOTE_JOB_H
 
 #include "queue/remote_own.h"
 #include "queue/remote_pool.h"
-#include "queue/remote_route.h"
-
-/* Addresses that one job connects to at most. */
-#define REMOTE_JOB_ADDRESSES_MAX 20
+#include "queue/remote_search.h"
 
 struct remote_job;
 

@@ -45,6 +45,7 @@ add(uint8_t job, uint8_t how)
 
 	if (w.states[job] != FREE)
 		return;
+	w.jobs[job].priority = how % (2 * SCHEDULE_PRIORITY_MAX + 1) - SCHEDULE_PRIORITY_MAX;
 	if (schedule_add(&w.s, schedule_site(&w.s, str_from(key), &site_limits), &w.jobs[job],
 	        (enum schedule_class)(how / SITES % SCHEDULE_CLASSES), how / 64, w.now_ms)) {
 		w.states[job] = WAITING;

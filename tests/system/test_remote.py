@@ -205,6 +205,79 @@ class RemoteCase(unittest.TestCase):
         self.dns.add("mx2.dua.test", "A", "127.0.0.4")
 
 
+class BlackHole:
+    """An address that answers no SYN: a listener whose queue is full."""
+
+    def __init__(self, address, port):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.listener = socket.socket(family)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind((address, port))
+        self.listener.listen(0)
+        self.fillers = []
+        for _ in range(3):
+            filler = socket.socket(family)
+            filler.setblocking(False)
+            filler.connect_ex((address, port))
+            self.fillers.append(filler)
+        time.sleep(0.05)
+
+    def close(self):
+        for s in self.fillers + [self.listener]:
+            s.close()
+
+
+class Race(RemoteCase):
+    """RFC 8305."""
+
+    def black_hole(self, address, port):
+        hole = BlackHole(address, port)
+        self.addCleanup(hole.close)
+
+    def test_an_address_that_does_not_answer_costs_a_moment(self):
+        self.dns.add("dua.test", "AAAA", "::1")
+        self.dns.add("dua.test", "A", "127.0.0.3")
+        (server,) = self.servers("127.0.0.3")
+        self.black_hole("::1", server.port)
+        remote = self.remote(server.port, connect_timeout="30s")
+        begun = time.monotonic()
+        (result,), health, _ = remote.send("dua.test", ["lama@dua.test"])
+        self.assertEqual((result.status, health), ("delivered", "good"))
+        self.assertTrue(0.2 < time.monotonic() - begun < 2)
+        self.assertEqual(len(server.sessions), 1)
+
+    def test_whoever_is_connected_first_goes_on_alone(self):
+        for address in ("127.0.0.3", "127.0.0.4", "127.0.0.5"):
+            self.dns.add("dua.test", "A", address)
+        servers = self.servers("127.0.0.3", "127.0.0.4", "127.0.0.5")
+        remote = self.remote(servers[0].port)
+        for server in servers:
+            server.replies[""] = lambda _: time.sleep(0.6) or "220 slow"
+        remote.send("dua.test", ["lama@dua.test"])
+        self.assertEqual(sum(len(server.sessions) for server in servers), 1)
+
+    def test_who_lost_has_another_turn_when_the_winner_is_not_ready(self):
+        self.dns.add("dua.test", "AAAA", "::1")
+        self.dns.add("dua.test", "A", "127.0.0.3")
+        (server,) = self.servers("127.0.0.3")
+        server.replies[""] = "450 4.3.2 busy"
+        self.black_hole("::1", server.port)
+        remote = self.remote(server.port, connect_timeout="1s")
+        (result,), health, _ = remote.send("dua.test", ["lama@dua.test"])
+        self.assertEqual((result.status, health, len(server.sessions)), ("deferred", "dead", 1))
+        self.assertIn("connect to dua.test[::1]:%d: Connection timed out" % server.port, remote.log())
+
+    def test_the_next_exchanger_is_asked_after_some_patience(self):
+        self.two_exchangers()
+        mx2, = self.servers("127.0.0.4")
+        self.black_hole("127.0.0.3", mx2.port)
+        remote = self.remote(mx2.port, connect_timeout="30s")
+        begun = time.monotonic()
+        (result,), _, _ = remote.send("dua.test", ["lama@dua.test"])
+        self.assertEqual(result.status, "delivered")
+        self.assertTrue(4.5 < time.monotonic() - begun < 8)
+
+
 class Exchangers(RemoteCase):
     def test_the_best_exchanger_is_tried_first(self):
         self.two_exchangers()

@@ -1,0 +1,345 @@
+#include "queue/remote_search.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/daemon.h"
+#include "common/log.h"
+
+/* RFC 8305 5: Connection Attempt Delay. */
+#define RACE_MS 250
+/* How long the addresses of a host are waited for before the next host is asked as well: being slow is no reason to give
+ * its mail to a host of a worse preference. */
+#define PATIENCE_MS 5000
+
+static void go_on(struct remote_search *s, bool patience_is_over);
+
+/* --- why not ------------------------------------------------------------------------------------------------------------- */
+
+/* A lasting refusal counts only while nobody was merely out of reach: that one might take the mail later. */
+static void
+remember(struct remote_search *s, enum job_status status, struct str code, struct str words, const char *relay)
+{
+	if (status == JOB_FAILED && s->failure == JOB_DEFERRED)
+		return;
+	s->failure = status;
+	(void)snprintf(s->code, sizeof s->code, "%.*s", STR_FMT(code));
+	(void)snprintf(s->words, sizeof s->words, "%.*s", STR_FMT(words));
+	(void)snprintf(s->relay, sizeof s->relay, "%s", relay);
+}
+
+void
+remote_search_refuse(struct remote_search *s, enum job_status status, struct str code, struct str words)
+{
+	remember(s, status, code, words, "none");
+}
+
+/* The server's words need its name in front; ours have it. */
+static void
+log_failure(const struct remote_search *s, const struct remote_connection *c, const struct smtp_verdict *failure)
+{
+	bool its_words = failure->words.n > 0 && ascii_is_digit(failure->words.p[0]);
+
+	log_info("%.*s: %s%s%s%.*s", STR_FMT(s->quest.queue_id), its_words ? "host " : "", its_words ? c->relay : "",
+	    its_words ? " said: " : "", STR_FMT(failure->words));
+}
+
+/* --- candidates ---------------------------------------------------------------------------------------------------------- */
+
+static void
+candidate_back(struct remote_search *s, const struct remote_candidate *candidate)
+{
+	if (s->nagain < sizeof s->again / sizeof s->again[0])
+		s->again[s->nagain++] = *candidate;
+}
+
+/* What would come back to us is not sent; nor is anything to the exchangers that are no better than we are. */
+static bool
+leads_back(struct remote_search *s, const struct endpoint *to)
+{
+	if (!remote_own_has(s->quest.own, to))
+		return false;
+	remember(s, JOB_FAILED, STR("5.4.6"), STR("mail for this domain loops back to myself"), "none");
+	s->route.list.n = s->host + 1;
+	s->address = s->addresses.n;
+	return true;
+}
+
+static bool
+candidate_take(struct remote_search *s, struct remote_candidate *candidate)
+{
+	if (s->tried >= REMOTE_SEARCH_TRIES_MAX)
+		return false;
+	if (s->nagain > 0) {
+		*candidate = s->again[--s->nagain];
+		return true;
+	}
+	if (s->looking_up || s->address >= s->addresses.n)
+		return false;
+	*candidate = (struct remote_candidate){.to = s->addresses.list[s->address++], .host = s->route.list.hosts[s->host]};
+	return !leads_back(s, &candidate->to);
+}
+
+static bool
+has_more_hosts(const struct remote_search *s)
+{
+	return s->host + 1 < s->route.list.n && s->tried < REMOTE_SEARCH_TRIES_MAX;
+}
+
+/* --- attempts ------------------------------------------------------------------------------------------------------------ */
+
+/* The first connection that came about goes on alone. */
+static void
+won(struct remote_search *s, struct remote_connection *connection)
+{
+	struct remote_attempt winner = s->attempts[0];
+	size_t n = s->nattempts;
+
+	loop_timer_cancel(&s->timer);
+	s->has_winner = true;
+	/* Those that were begun first are to be tried first again. */
+	while (n-- > 0) {
+		struct remote_attempt *attempt = &s->attempts[n];
+
+		if (attempt->connection == connection) {
+			winner = *attempt;
+			continue;
+		}
+		candidate_back(s, &attempt->candidate);
+		remote_connection_release(attempt->connection);
+	}
+	s->attempts[0] = winner;
+	s->nattempts = 1;
+}
+
+static void
+connected(struct remote_owner *owner, struct remote_connection *connection)
+{
+	struct remote_search *s = container_of(owner, struct remote_search, owner);
+
+	if (s->nattempts > 0)
+		won(s, connection);
+}
+
+static struct remote_attempt
+attempt_remove(struct remote_search *s, const struct remote_connection *connection)
+{
+	struct remote_attempt removed = s->attempts[0];
+
+	for (size_t i = 0; i < s->nattempts; i++) {
+		if (s->attempts[i].connection != connection)
+			continue;
+		removed = s->attempts[i];
+		s->nattempts--;
+		memmove(&s->attempts[i], &s->attempts[i + 1], (s->nattempts - i) * sizeof s->attempts[0]);
+		break;
+	}
+	s->has_winner = false;
+	return removed;
+}
+
+static bool
+is_fit_to_talk(const struct remote_connection *c)
+{
+	return smtp_client_need(&c->client) == SMTP_NEED_NOTHING && stream_is_open(&c->stream);
+}
+
+static void
+opened(struct remote_owner *owner, struct remote_connection *connection, const struct smtp_verdict *failure)
+{
+	struct remote_search *s = container_of(owner, struct remote_search, owner);
+	struct remote_attempt attempt = attempt_remove(s, connection);
+
+	if (failure == NULL) {
+		remote_search_stop(s);
+		s->found(s, connection);
+		return;
+	}
+	log_failure(s, connection, failure);
+	remember(s, failure->outcome == SMTP_FAILED ? JOB_FAILED : JOB_DEFERRED, failure->code, failure->words,
+	    connection->relay);
+	s->unfit = s->unfit || is_fit_to_talk(connection);
+	if (connection->tls_failed && !s->quest.must_keep_tls) {
+		attempt.candidate.plain = true;
+		candidate_back(s, &attempt.candidate);
+	}
+	remote_connection_release(connection);
+	go_on(s, false);
+}
+
+/* One connection; false when it cannot even be begun. path: of a socket, then the candidate has only a host. */
+static bool
+attempt_begin(struct remote_search *s, const struct remote_candidate *candidate, const char *path)
+{
+	struct remote_context *context = s->quest.context;
+	struct remote_target target = {
+	    .host = candidate->host,
+	    .to = path == NULL ? &candidate->to : NULL,
+	    .path = path,
+	    .lmtp = s->quest.lmtp,
+	    .want_tls = path == NULL && !candidate->plain,
+	    .must_keep_tls = s->quest.must_keep_tls,
+	};
+	struct remote_connection *connection;
+	struct err err;
+	char words[JOB_REPLY_MAX];
+
+	s->tried++;
+	connection = remote_connection_open(context, &target, &s->owner, &err);
+	if (connection == NULL) {
+		(void)snprintf(words, sizeof words, "connect to %.*s: %s", STR_FMT(target.host), err.text);
+		remember(s, JOB_DEFERRED, STR("4.4.1"), str_from(words), "none");
+		return false;
+	}
+	s->attempts[s->nattempts++] = (struct remote_attempt){connection, *candidate};
+	if (connection->connected)
+		won(s, connection);
+	return true;
+}
+
+/* --- hosts --------------------------------------------------------------------------------------------------------------- */
+
+static void
+addresses_found(struct remote_addresses *addresses)
+{
+	struct remote_search *s = container_of(addresses, struct remote_search, addresses);
+	struct str host = s->route.list.hosts[s->host];
+	char words[JOB_REPLY_MAX];
+
+	if (addresses->n == 0 && addresses->temporary) {
+		(void)snprintf(words, sizeof words, "DNS does not tell the addresses of %.*s: %.*s", STR_FMT(host),
+		    STR_FMT(addresses->reason));
+		remember(s, JOB_DEFERRED, STR("4.4.3"), str_from(words), "none");
+	} else if (addresses->n == 0) {
+		(void)snprintf(words, sizeof words, "%.*s has no address in DNS", STR_FMT(host));
+		remember(s, JOB_FAILED, s->route.implicit ? STR("5.1.2") : STR("5.4.4"), str_from(words), "none");
+	}
+	s->looking_up = false;
+	s->address = 0;
+	go_on(s, true);
+}
+
+static void
+look_up(struct remote_search *s)
+{
+	s->addresses.n = 0;
+	s->address = 0;
+	if (s->quest.next_hop->kind == NEXT_HOP_ADDRESS) {
+		s->addresses.list[0] = s->quest.next_hop->address;
+		s->addresses.n = 1;
+		return;
+	}
+	s->looking_up = true;
+	remote_addresses_start(&s->addresses, s->quest.dns, s->route.list.hosts[s->host], s->quest.next_hop->port,
+	    addresses_found);
+}
+
+/* --- what next ----------------------------------------------------------------------------------------------------------- */
+
+static void
+timer_expired(struct loop_timer *timer)
+{
+	go_on(container_of(timer, struct remote_search, timer), true);
+}
+
+/* While what is under way does not answer. Not when connections are scarce: then one at a time must do. */
+static void
+wait_a_moment(struct remote_search *s)
+{
+	const struct remote_context *context = s->quest.context;
+	bool has_candidates = s->nagain > 0 || s->address < s->addresses.n;
+
+	if (s->has_winner || s->nattempts >= REMOTE_SEARCH_AT_ONCE_MAX ||
+	    context->connections >= context->conf->queue.remote_connections || (!has_candidates && !has_more_hosts(s)))
+		return;
+	loop_timer_set(context->loop, &s->timer, has_candidates ? RACE_MS : PATIENCE_MS, timer_expired);
+}
+
+static void
+go_on(struct remote_search *s, bool patience_is_over)
+{
+	struct remote_candidate candidate;
+
+	loop_timer_cancel(&s->timer);
+	if (s->has_winner)
+		return; /* an answer of DNS that nobody needs at present */
+	for (;;) {
+		while (s->nattempts < REMOTE_SEARCH_AT_ONCE_MAX && candidate_take(s, &candidate))
+			if (attempt_begin(s, &candidate, NULL)) {
+				wait_a_moment(s);
+				return;
+			}
+		if (s->looking_up || (s->nattempts > 0 && (!patience_is_over || !has_more_hosts(s))))
+			break;
+		if (!has_more_hosts(s)) {
+			s->failed(s);
+			return;
+		}
+		s->host++;
+		look_up(s);
+	}
+	if (s->nattempts > 0 && !s->looking_up)
+		wait_a_moment(s);
+}
+
+static void
+hosts_begin(struct remote_search *s)
+{
+	struct remote_candidate local = {.host = s->route.list.hosts[0]};
+
+	s->host = 0;
+	if (s->quest.next_hop->kind != NEXT_HOP_SOCKET)
+		look_up(s);
+	else if (attempt_begin(s, &local, daemon_socket_path(s->quest.context->conf, s->quest.next_hop->name.p)))
+		return;
+	if (!s->looking_up)
+		go_on(s, false);
+}
+
+static void
+route_found(struct remote_route *route)
+{
+	struct remote_search *s = container_of(route, struct remote_search, route);
+
+	if (route->status == JOB_DELIVERED) {
+		hosts_begin(s);
+		return;
+	}
+	remember(s, route->status, route->code, route->reason, "none");
+	s->failed(s);
+}
+
+static void
+begin(struct loop_timer *timer)
+{
+	struct remote_search *s = container_of(timer, struct remote_search, timer);
+	struct remote_quest *quest = &s->quest;
+
+	if (s->failure != JOB_DELIVERED)
+		s->failed(s);
+	else if (remote_route_start(&s->route, quest->dns, quest->next_hop, str_from(quest->context->conf->hostname),
+		     quest->arena, route_found))
+		route_found(&s->route);
+}
+
+void
+remote_search_start(struct remote_search *s, const struct remote_quest *quest)
+{
+	s->quest = *quest;
+	s->owner = (struct remote_owner){.connected = connected, .opened = opened};
+	s->host = s->address = s->nagain = s->nattempts = 0;
+	s->addresses.n = 0;
+	s->looking_up = s->has_winner = false;
+	s->tried = 0;
+	loop_timer_set(quest->context->loop, &s->timer, 0, begin);
+}
+
+void
+remote_search_stop(struct remote_search *s)
+{
+	loop_timer_cancel(&s->timer);
+	remote_route_stop(&s->route);
+	remote_addresses_stop(&s->addresses);
+	while (s->nattempts > 0)
+		remote_connection_release(s->attempts[--s->nattempts].connection);
+}
