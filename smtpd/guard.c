@@ -244,6 +244,8 @@ static void
 asked_of_session(struct peer *peer, struct session *s, const struct guard_question *q)
 {
 	const struct guard_author author = {.login = q->first, .sender = q->second};
+	const struct guard_triplet triplet = {.address = {(const char *)s->client.address, s->client.address_n},
+	    .sender = q->first, .recipient = q->second};
 	struct guard_answer answer = {.session = q->session, .number = q->number};
 	struct guard_core *core = &peer->guard->core;
 
@@ -252,7 +254,7 @@ asked_of_session(struct peer *peer, struct session *s, const struct guard_questi
 	else if (q->ask == GUARD_ASK_RECIPIENTS)
 		guard_core_recipients(core, &s->client, &author, now_ms(), &answer.judgement);
 	else
-		guard_core_grey(core, &s->client, q->first, q->second, now_ms(), &answer.judgement);
+		guard_core_grey(core, &triplet, now_ms(), &answer.judgement);
 	answer_send(peer, &answer);
 }
 

@@ -42,14 +42,14 @@ key_of(const struct guard_core *core, const struct guard_client *client, enum gu
 	return guard_key_address(&core->memory->key, kind, address);
 }
 
+/* Whose limit it is stands in *j already. */
 static void
 refuse(struct guard_core *core, const struct guard_client *client, struct guard_judgement *j, enum guard_verdict verdict,
-    enum guard_kind kind, uint64_t now_ms)
+    uint64_t now_ms)
 {
 	struct guard_key key = key_of(core, client, GUARD_ADDRESS);
 
 	j->verdict = verdict;
-	j->kind = kind;
 	if (!client->exempt)
 		guard_rates_add(&core->memory->rates, &key, GUARD_REFUSALS, 1, now_ms);
 }
@@ -74,16 +74,14 @@ live_add(struct guard_core *core, struct guard_client *client, enum guard_kind k
 	return client->live[kind] != NULL;
 }
 
-/* The kind whose limit is reached in *kind. */
 static bool
-is_too_fast(const struct guard_core *core, const struct guard_client *client, uint64_t now_ms, enum guard_kind *kind,
-    uint64_t *until_ms)
+is_too_fast(const struct guard_core *core, const struct guard_client *client, uint64_t now_ms, struct guard_judgement *j)
 {
-	for (*kind = GUARD_ADDRESS; *kind <= GUARD_NETWORK; ++*kind) {
-		struct guard_key key = key_of(core, client, *kind);
+	for (j->kind = GUARD_ADDRESS; j->kind <= GUARD_NETWORK; j->kind++) {
+		struct guard_key key = key_of(core, client, j->kind);
+		uint64_t max = core->rules.limits[j->kind].rates[GUARD_CONNECTS];
 
-		if (guard_rates_left(&core->memory->rates, &key, GUARD_CONNECTS, core->rules.limits[*kind].rates[GUARD_CONNECTS],
-		        now_ms, until_ms) == 0)
+		if (guard_rates_left(&core->memory->rates, &key, GUARD_CONNECTS, max, now_ms, &j->until_ms) == 0)
 			return true;
 	}
 	return false;
@@ -92,23 +90,22 @@ is_too_fast(const struct guard_core *core, const struct guard_client *client, ui
 void
 guard_core_connect(struct guard_core *core, struct guard_client *client, uint64_t now_ms, struct guard_judgement *j)
 {
-	enum guard_kind kind;
-
 	*j = (struct guard_judgement){.verdict = GUARD_GO};
 	if (client->exempt)
 		return;
-	if (is_too_fast(core, client, now_ms, &kind, &j->until_ms)) {
-		refuse(core, client, j, GUARD_TOO_FAST, kind, now_ms);
+	if (is_too_fast(core, client, now_ms, j)) {
+		refuse(core, client, j, GUARD_TOO_FAST, now_ms);
 		return;
 	}
-	for (kind = GUARD_ADDRESS; kind <= GUARD_NETWORK; kind++) {
-		if (!live_add(core, client, kind, core->rules.limits[kind].connections)) {
+	for (j->kind = GUARD_ADDRESS; j->kind <= GUARD_NETWORK; j->kind++) {
+		if (!live_add(core, client, j->kind, core->rules.limits[j->kind].connections)) {
 			live_remove(core, client);
-			refuse(core, client, j, GUARD_TOO_MANY, kind, now_ms);
+			refuse(core, client, j, GUARD_TOO_MANY, now_ms);
 			return;
 		}
 	}
-	for (kind = GUARD_ADDRESS; kind <= GUARD_NETWORK; kind++) {
+	j->kind = GUARD_ADDRESS;
+	for (enum guard_kind kind = GUARD_ADDRESS; kind <= GUARD_NETWORK; kind++) {
 		struct guard_key key = key_of(core, client, kind);
 
 		guard_rates_add(&core->memory->rates, &key, GUARD_CONNECTS, 1, now_ms);
@@ -129,7 +126,7 @@ guard_core_listed(struct guard_core *core, const struct guard_client *client, in
     struct guard_judgement *j)
 {
 	if (score >= core->rules.refuse && j->verdict == GUARD_GO)
-		refuse(core, client, j, GUARD_LISTED, GUARD_ADDRESS, now_ms);
+		refuse(core, client, j, GUARD_LISTED, now_ms);
 }
 
 bool
@@ -231,7 +228,7 @@ grant(struct guard_core *core, const struct guard_client *client, const struct g
 	uint64_t left = left_of(core, keys, n, GUARD_RECIPIENTS, now_ms, j);
 
 	if (left == 0) {
-		refuse(core, client, j, GUARD_TOO_MANY_RECIPIENTS, j->kind, now_ms);
+		refuse(core, client, j, GUARD_TOO_MANY_RECIPIENTS, now_ms);
 		return false;
 	}
 	j->granted = left < GUARD_GRANT ? left : GUARD_GRANT;
@@ -260,11 +257,12 @@ guard_core_message(struct guard_core *core, struct guard_client *client, const s
 
 	*j = (struct guard_judgement){.verdict = GUARD_GO};
 	if (author->login.n > 0 && !login_is_connected(core, client, &keys[0])) {
-		refuse(core, client, j, GUARD_TOO_MANY, GUARD_LOGIN, now_ms);
+		j->kind = GUARD_LOGIN;
+		refuse(core, client, j, GUARD_TOO_MANY, now_ms);
 		return;
 	}
 	if (left_of(core, keys, n, GUARD_MESSAGES, now_ms, j) == 0) {
-		refuse(core, client, j, GUARD_TOO_MANY_MESSAGES, j->kind, now_ms);
+		refuse(core, client, j, GUARD_TOO_MANY_MESSAGES, now_ms);
 		return;
 	}
 	if (grant(core, client, keys, n, now_ms, j))
@@ -294,13 +292,11 @@ guard_core_return(struct guard_core *core, const struct guard_client *client, co
 }
 
 void
-guard_core_grey(struct guard_core *core, const struct guard_client *client, struct str sender, struct str recipient,
-    uint64_t now_ms, struct guard_judgement *j)
+guard_core_grey(struct guard_core *core, const struct guard_triplet *triplet, uint64_t now_ms, struct guard_judgement *j)
 {
-	struct str address = {(const char *)client->address, client->address_n};
+	const struct guard_grey grey = {&core->rules.grey, &core->memory->grey, &core->memory->key};
 
 	*j = (struct guard_judgement){.verdict = GUARD_GO};
-	if (!guard_grey_ask(&core->memory->grey, &core->memory->key, &core->rules.grey, address, sender, recipient, now_ms,
-	        &j->until_ms))
+	if (!guard_grey_ask(&grey, triplet, now_ms, &j->until_ms))
 		j->verdict = GUARD_GREY;
 }

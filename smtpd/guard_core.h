@@ -94,8 +94,9 @@ void guard_core_recipients(struct guard_core *core, const struct guard_client *c
 /* Of the granted ones this many were not used. */
 void guard_core_return(struct guard_core *core, const struct guard_client *client, const struct guard_author *author,
     uint64_t n, uint64_t now_ms);
-void guard_core_grey(struct guard_core *core, const struct guard_client *client, struct str sender, struct str recipient,
-    uint64_t now_ms, struct guard_judgement *j);
+/* May this recipient be named with this sender? */
+void guard_core_grey(struct guard_core *core, const struct guard_triplet *triplet, uint64_t now_ms,
+    struct guard_judgement *j);
 
 struct guard_report {
 	uint64_t messages, recipients; /* that were not asked about */

@@ -16,85 +16,89 @@ part_add(char *key, struct str part)
 	return 2 + part.n;
 }
 
-static struct str
-network_of(struct str address)
-{
-	return str_sub(address, 0, address.n == 4 ? 3 : 8);
-}
-
 static uint64_t
-hash_of(const struct siphash_key *hash_key, struct str network, struct str sender, struct str recipient)
+hash_of(const struct guard_grey *grey, const char *key, size_t n)
 {
-	char key[3 * (PART_MAX + 2)];
-	uint64_t hash;
-	size_t n = part_add(key, network);
+	uint64_t hash = siphash(grey->key, (struct str){key, n});
 
-	if (recipient.n > 0) {
-		n += part_add(key + n, sender);
-		n += part_add(key + n, recipient);
-	}
-	hash = siphash(hash_key, (struct str){key, n});
 	return hash == 0 ? 1 : hash;
 }
 
-static struct guard_grey_record *
-find(const struct guard_table *table, uint64_t hash, uint64_t lifetime_ms, uint64_t now_ms)
+/* Of the combination, and of the network alone. */
+static uint64_t
+hashes_of(const struct guard_grey *grey, const struct guard_triplet *triplet, uint64_t *network)
 {
-	struct guard_grey_record *record = guard_table_find(table, hash);
+	char key[3 * (PART_MAX + 2)];
+	size_t n = part_add(key, str_sub(triplet->address, 0, triplet->address.n == 4 ? 3 : 8));
 
-	if (record == NULL || record->slot.used_ms > now_ms || now_ms - record->slot.used_ms > lifetime_ms)
+	*network = hash_of(grey, key, n);
+	n += part_add(key + n, triplet->sender);
+	n += part_add(key + n, triplet->recipient);
+	return hash_of(grey, key, n);
+}
+
+static struct guard_grey_record *
+find(const struct guard_grey *grey, uint64_t hash, uint64_t now_ms)
+{
+	struct guard_grey_record *record = guard_table_find(grey->table, hash);
+
+	if (record == NULL || record->slot.used_ms > now_ms || now_ms - record->slot.used_ms > grey->rules->lifetime_ms)
 		return NULL;
 	return record;
 }
 
 static bool
-network_is_known(const struct guard_table *table, uint64_t hash, const struct guard_grey_rules *rules, uint64_t now_ms)
+network_is_known(const struct guard_grey *grey, uint64_t network, uint64_t now_ms)
 {
-	struct guard_grey_record *record = find(table, hash, rules->lifetime_ms, now_ms);
+	struct guard_grey_record *record = find(grey, network, now_ms);
 
-	if (record == NULL || rules->allow_after == 0 || record->passed < rules->allow_after)
+	if (record == NULL || grey->rules->allow_after == 0 || record->passed < grey->rules->allow_after)
 		return false;
 	record->slot.used_ms = now_ms;
 	return true;
 }
 
 static void
-accept_first(const struct guard_table *table, struct guard_grey_record *record, uint64_t network,
-    const struct guard_grey_rules *rules, uint64_t now_ms)
+accept_first(const struct guard_grey *grey, struct guard_grey_record *record, uint64_t network, uint64_t now_ms)
 {
 	struct guard_grey_record *of_network;
-	bool is_new = find(table, network, rules->lifetime_ms, now_ms) == NULL;
+	bool is_new = find(grey, network, now_ms) == NULL;
 
 	record->passed = 1;
-	of_network = guard_table_make(table, network, now_ms);
+	of_network = guard_table_make(grey->table, network, now_ms);
 	of_network->passed = is_new ? 1 : of_network->passed + 1;
 }
 
-bool
-guard_grey_ask(const struct guard_table *table, const struct siphash_key *key, const struct guard_grey_rules *rules,
-    struct str address, struct str sender, struct str recipient, uint64_t now_ms, uint64_t *until_ms)
+/* The record of the combination: a new one at a first attempt, also if one came again too late. */
+static struct guard_grey_record *
+attempt(const struct guard_grey *grey, uint64_t hash, uint64_t now_ms)
 {
-	uint64_t network = hash_of(key, network_of(address), STR_NONE, STR_NONE);
-	uint64_t hash = hash_of(key, network_of(address), sender, recipient);
+	struct guard_grey_record *record = find(grey, hash, now_ms);
+
+	if (record != NULL && (record->passed > 0 ||
+	        (record->first_ms <= now_ms && now_ms - record->first_ms <= grey->rules->window_ms)))
+		return record;
+	record = guard_table_make(grey->table, hash, now_ms);
+	record->first_ms = now_ms;
+	record->passed = 0;
+	return record;
+}
+
+bool
+guard_grey_ask(const struct guard_grey *grey, const struct guard_triplet *triplet, uint64_t now_ms, uint64_t *until_ms)
+{
+	uint64_t network, hash = hashes_of(grey, triplet, &network);
 	struct guard_grey_record *record;
 
-	if (network_is_known(table, network, rules, now_ms))
+	if (network_is_known(grey, network, now_ms))
 		return true;
-	record = find(table, hash, rules->lifetime_ms, now_ms);
-	if (record != NULL && record->passed == 0 &&
-	    (record->first_ms > now_ms || now_ms - record->first_ms > rules->window_ms))
-		record = NULL; /* it came again too late: this is a first attempt */
-	if (record == NULL) {
-		record = guard_table_make(table, hash, now_ms);
-		record->first_ms = now_ms;
-		record->passed = 0;
-	}
-	if (record->passed == 0 && now_ms - record->first_ms < rules->delay_ms) {
-		*until_ms = record->first_ms + rules->delay_ms;
+	record = attempt(grey, hash, now_ms);
+	if (record->passed == 0 && now_ms - record->first_ms < grey->rules->delay_ms) {
+		*until_ms = record->first_ms + grey->rules->delay_ms;
 		return false;
 	}
 	if (record->passed == 0)
-		accept_first(table, record, network, rules, now_ms);
+		accept_first(grey, record, network, now_ms);
 	record->slot.used_ms = now_ms;
 	return true;
 }

@@ -22,8 +22,18 @@ struct guard_grey_record {
 	uint64_t passed;   /* a combination: 1 when accepted; a network: how many combinations were */
 };
 
-/* Is the recipient accepted now? If not, *until_ms says when it will be. address: 4 or 16 bytes. */
-bool guard_grey_ask(const struct guard_table *table, const struct siphash_key *key, const struct guard_grey_rules *rules,
-    struct str address, struct str sender, struct str recipient, uint64_t now_ms, uint64_t *until_ms);
+struct guard_grey {
+	const struct guard_grey_rules *rules;
+	const struct guard_table *table; /* of guard_grey_record */
+	const struct siphash_key *key;
+};
+
+struct guard_triplet {
+	struct str address; /* 4 or 16 bytes */
+	struct str sender, recipient;
+};
+
+/* Is the recipient accepted now? If not, *until_ms says when it will be. */
+bool guard_grey_ask(const struct guard_grey *grey, const struct guard_triplet *triplet, uint64_t now_ms, uint64_t *until_ms);
 
 #endif

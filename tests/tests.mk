@@ -107,7 +107,7 @@ format-check:
 
 # --- installing and packing -----------------------------------------------------------------------------------------------
 
-LIBEXEC_PROGRAMS := smtpd queued remote deliver authd popd imapd merpati-queue merpati-user
+LIBEXEC_PROGRAMS := smtpd queued remote deliver authd popd imapd merpati-queue merpati-clients merpati-user
 MAN_PAGES := $(wildcard man/*.[1578])
 
 .PHONY: install

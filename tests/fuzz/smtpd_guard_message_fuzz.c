@@ -18,6 +18,7 @@ static void
 judge(struct guard_client *client, const struct guard_question *q)
 {
 	const struct guard_author author = {.login = q->first, .sender = q->second};
+	const struct guard_triplet triplet = {{(const char *)client->address, client->address_n}, q->first, q->second};
 	struct guard_judgement j = {.verdict = GUARD_GO};
 	uint64_t now_ms = q->number & 0xffffffffffffU;
 
@@ -46,7 +47,7 @@ judge(struct guard_client *client, const struct guard_question *q)
 		guard_core_return(&core, client, &author, q->count, now_ms);
 		break;
 	case GUARD_ASK_GREY:
-		guard_core_grey(&core, client, q->first, q->second, now_ms, &j);
+		guard_core_grey(&core, &triplet, now_ms, &j);
 		break;
 	case GUARD_ASK_GONE:
 		guard_core_gone(&core, client, &q->report, now_ms);

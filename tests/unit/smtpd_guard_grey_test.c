@@ -15,6 +15,7 @@ static const struct guard_grey_rules rules = {
 static const struct siphash_key key = {1, 2};
 static struct guard_grey_record records[SETS * GUARD_TABLE_WAYS];
 static const struct guard_table table = {(unsigned char *)records, sizeof records[0], SETS};
+static const struct guard_grey grey = {&rules, &table, &key};
 
 /* 0: accepted; else in how many ms it will be. */
 static uint64_t
@@ -22,12 +23,12 @@ waits(const char *address, const char *sender, const char *recipient, uint64_t n
 {
 	unsigned char bytes[16];
 	bool v4 = inet_pton(AF_INET, address, bytes) == 1;
+	const struct guard_triplet triplet = {{(const char *)bytes, v4 ? 4 : 16}, str_from(sender), str_from(recipient)};
 	uint64_t until_ms = 0;
 
 	if (!v4)
 		assert_int_equal(inet_pton(AF_INET6, address, bytes), 1);
-	if (guard_grey_ask(&table, &key, &rules, (struct str){(const char *)bytes, v4 ? 4 : 16}, str_from(sender),
-	        str_from(recipient), now_ms, &until_ms))
+	if (guard_grey_ask(&grey, &triplet, now_ms, &until_ms))
 		return 0;
 	assert_true(until_ms > now_ms);
 	return until_ms - now_ms;
