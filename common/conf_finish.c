@@ -110,6 +110,8 @@ check_listener(const struct conf *conf, const struct conf_listener *listener, st
 	if (listener->path[0] != '\0' && listener_kind_is_socket(str_from(listener->name)))
 		conf_problem(conf, listener->line, problems, "[listener %s]: one of our own sockets has that name; choose another",
 		    listener->name);
+	if (listener->proxy_networks.n > 0 && (strcmp(kind->program, "smtpd") != 0 || listener->path[0] != '\0'))
+		conf_problem(conf, listener->line, problems, "[listener %s]: proxy_networks are for ports of smtpd", listener->name);
 	if (listener->client_certificates == TLS_CLIENT_REQUIRE && listener->client_ca[0] == '\0')
 		conf_problem(conf, listener->line, problems, "[listener %s]: client_certificates = require needs a client_ca",
 		    listener->name);

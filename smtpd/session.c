@@ -47,7 +47,7 @@ event_take(struct session *s, enum smtp_event event)
 		smtp_server_accept(&s->smtp);
 		return true;
 	case SMTP_XCLIENT:
-		smtp_server_accept(&s->smtp);
+		session_xclient(s);
 		return true;
 	case SMTP_SENDER:
 		session_sender(s);
@@ -258,6 +258,9 @@ server_init(struct session *s, bool resumed)
 	    .must_authenticate = rules->must_authenticate,
 	    .is_trusted = rules->is_local,
 	    .asks_vrfy = rules->is_local || conf->smtpd.vrfy,
+	    .offers_etrn = s->in_networks && !rules->is_local,
+	    .may_xclient = s->may_xclient,
+	    .may_xforward = s->may_xforward,
 	    .offers_dsn = true,
 	    .offers_requiretls = true,
 	    .offers_deliverby = true,
@@ -274,6 +277,17 @@ server_init(struct session *s, bool resumed)
 	};
 
 	smtp_server_init(&s->smtp, &facts, &s->counters, &s->replies);
+}
+
+void
+session_facts_renew(struct session *s)
+{
+	struct smtp_server_facts *facts = &s->smtp.facts;
+
+	facts->mechanisms = s->rules->takes_passwords ? session_mechanisms(s) : STR_NONE;
+	facts->offers_etrn = s->in_networks;
+	facts->offers_priority = s->rules->is_submission || s->in_networks;
+	s->pace.exempt = s->is_exempt;
 }
 
 static void
@@ -442,30 +456,41 @@ session_client_name(const struct session *s)
 	return str_sub(str_from(s->name), 0, s->name_n);
 }
 
-static void
-facts_set(struct session *s, int fd, const struct sockaddr *peer)
+void
+session_client(struct session *s, const struct sockaddr *peer)
 {
-	struct sockaddr_storage local = {0};
-	socklen_t n = sizeof local;
-
-	if (s->rules->is_local) {
-		s->is_near = s->in_networks = s->is_exempt = true;
-		(void)str_copy(s->name, sizeof s->name, STR("localhost[submit]"));
-		return;
-	}
 	s->address = guard_address_bytes(peer);
 	memcpy(s->address_bytes, s->address.p, s->address.n);
 	s->address.p = s->address_bytes;
 	network_address_format(peer, s->remote);
 	session_name(s, STR_NONE);
 	s->remote_port = network_port(peer);
-	if (getsockname(fd, (struct sockaddr *)(void *)&local, &n) == 0) {
-		network_address_format((const struct sockaddr *)(const void *)&local, s->local);
-		s->local_port = network_port((const struct sockaddr *)(const void *)&local);
-	}
 	s->is_near = network_is_loopback(peer);
 	s->in_networks = conf_networks_contain(&s->worker->conf->networks, peer);
 	s->is_exempt = s->in_networks || conf_networks_contain(&s->worker->conf->smtpd.exempt_clients, peer);
+}
+
+static void
+facts_set(struct session *s, int fd, const struct sockaddr *peer, const struct sockaddr *local)
+{
+	const struct conf_smtpd *conf = &s->worker->conf->smtpd;
+	struct sockaddr_storage here = {0};
+	socklen_t n = sizeof here;
+
+	if (s->rules->is_local) {
+		s->is_near = s->in_networks = s->is_exempt = true;
+		(void)str_copy(s->name, sizeof s->name, STR("localhost[submit]"));
+		return;
+	}
+	session_client(s, peer);
+	s->may_xclient = conf_networks_contain(&conf->xclient_hosts, peer);
+	s->may_xforward = conf_networks_contain(&conf->xforward_hosts, peer);
+	if (local == NULL && getsockname(fd, (struct sockaddr *)(void *)&here, &n) == 0)
+		local = (const struct sockaddr *)(const void *)&here;
+	if (local == NULL)
+		return;
+	network_address_format(local, s->local);
+	s->local_port = network_port(local);
 }
 
 /* A greeting is 220, or 554 or 421 and the end (RFC 5321 3.1, 4.3.2). */
@@ -536,9 +561,8 @@ session_begin(struct session *s, int fd, const struct sockaddr *peer)
 }
 
 void
-session_new(struct worker_listener *listener, int fd, const struct sockaddr_storage *address)
+session_new(struct worker_listener *listener, int fd, const struct sockaddr *peer, const struct sockaddr *local)
 {
-	const struct sockaddr *peer = (const struct sockaddr *)(const void *)address;
 	struct session *s = calloc(1, sizeof *s);
 
 	if (s == NULL) {
@@ -548,7 +572,7 @@ session_new(struct worker_listener *listener, int fd, const struct sockaddr_stor
 	s->worker = listener->worker;
 	s->listener = listener;
 	s->rules = policy_listener(listener->listener->kind);
-	facts_set(s, fd, peer);
+	facts_set(s, fd, peer, local);
 	session_begin(s, fd, peer);
 }
 

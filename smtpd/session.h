@@ -7,6 +7,7 @@
  *     session_sender.c     whether a user may send under that address
  *     session_policy.c     the rules of the configuration, and policy servers
  *     session_message.c    the content, on its way into the queue
+ *     session_xclient.c    a proxy says who the client is
  *     session_guard.c      what it asks the guard: limits, lists, names, greylisting
  *     session_pace.c       how fast it may go
  *     session_filter.c     its milters
@@ -64,6 +65,8 @@ struct session {
 	bool is_near;	     /* of this host: passwords may come in plain */
 	bool in_networks;
 	bool is_exempt; /* of the limits on strangers: it is in networks or exempt_clients, or a program of this host */
+	bool in_xclient; /* inside of session_xclient */
+	bool may_xclient, may_xforward; /* whoever is at the other end of the connection, not the client it speaks for */
 
 	struct socketmap_query query; /* about a recipient, or the user of the submit socket */
 	void (*local_user_known)(struct session *s);
@@ -80,8 +83,12 @@ struct session {
 
 /* --- session.c */
 
-/* Takes the descriptor. */
-void session_new(struct worker_listener *listener, int fd, const struct sockaddr_storage *address);
+/* Takes the descriptor. local: this host's address as the client sees it; NULL: the connection's. */
+void session_new(struct worker_listener *listener, int fd, const struct sockaddr *peer, const struct sockaddr *local);
+/* The client is at this address; its name is not known. */
+void session_client(struct session *s, const struct sockaddr *peer);
+/* What the core knows of the client follows from the session's facts again. */
+void session_facts_renew(struct session *s);
 /* The session ends now; but a message that is on its way to the disk is still answered. */
 void session_stop(struct session *s);
 /* The client's verified name is this (empty: it has none). */
@@ -109,6 +116,10 @@ void session_local_user(struct session *s, int fd, void (*known)(struct session 
 
 /* Answers SENDER, now or later: belongs the sender to the login? */
 void session_sender_check(struct session *s);
+
+/* --- session_xclient.c: answers the core's question of that name */
+
+void session_xclient(struct session *s);
 
 /* --- session_log.c */
 

@@ -128,7 +128,7 @@ let_in(struct session_guard *g)
 
 	g->waiting = false;
 	loop_timer_cancel(&g->pause);
-	if (!g->known && s->worker->conf->smtpd.greet_pause_ms > 0 && s->listener->listener->kind == LISTENER_MX)
+	if (!g->known && !g->is_proxied && s->worker->conf->smtpd.greet_pause_ms > 0 && s->listener->listener->kind == LISTENER_MX)
 		guard_link_tell(&g->link, &passed);
 	g->next(s);
 }
@@ -198,7 +198,8 @@ connection_judged(struct guard_link *link, const struct guard_answer *a)
 	struct session *s = g->session;
 
 	session_pace_earlier(&s->pace, a->errors);
-	session_name(s, a->name);
+	if (!g->is_named)
+		session_name(s, a->name);
 	session_log(s, "connect from", "");
 	if (a->judgement.verdict != GUARD_GO) {
 		refuse_connection(s, a);
@@ -218,33 +219,56 @@ wait_begin(struct session_guard *g)
 	uint64_t pause_ms = s->worker->conf->smtpd.greet_pause_ms;
 
 	g->waiting = true;
-	g->pause_over = pause_ms == 0 || s->listener->listener->kind != LISTENER_MX;
+	g->pause_over = g->is_proxied || pause_ms == 0 || s->listener->listener->kind != LISTENER_MX;
 	if (g->pause_over)
 		stream_pause(&s->stream);
 	else
 		loop_timer_set(s->worker->loop, &g->pause, pause_ms, pause_over);
 }
 
-void
-session_guard_connect(struct session *s, const struct sockaddr *peer, void (*next)(struct session *))
+static void
+ask_of_connection(struct session_guard *g, const struct sockaddr *peer, void (*next)(struct session *))
 {
+	struct session *s = g->session;
 	const struct conf_smtpd *conf = &s->worker->conf->smtpd;
 	struct guard_question question = {.ask = GUARD_ASK_CONNECT, .first = s->address};
-	struct session_guard *g = s->is_exempt ? NULL : open_guard(s);
 
-	if (g == NULL) {
-		session_log(s, "connect from", "");
-		next(s);
-		return;
-	}
 	g->next = next;
 	g->begun_ms = loop_now_ms(s->worker->loop);
 	g->port = network_port(peer);
 	if (s->listener->listener->kind == LISTENER_MX)
-		question.flags = (conf->client_names ? GUARD_WANTS_NAME : 0U) | (conf->dns_lists.n > 0 ? GUARD_WANTS_LISTS : 0U);
+		question.flags = (conf->client_names && !g->is_named ? GUARD_WANTS_NAME : 0U) |
+		    (conf->dns_lists.n > 0 ? GUARD_WANTS_LISTS : 0U);
 	wait_begin(g);
 	guard_link_ask(&g->link, &question, ANSWER_TIMEOUT_MS + (question.flags != 0 ? conf->client_lookup_timeout_ms : 0),
 	    connection_judged);
+}
+
+void
+session_guard_connect(struct session *s, const struct sockaddr *peer, void (*next)(struct session *))
+{
+	struct session_guard *g = s->is_exempt ? NULL : open_guard(s);
+
+	if (g != NULL) {
+		ask_of_connection(g, peer, next);
+		return;
+	}
+	session_log(s, "connect from", "");
+	next(s);
+}
+
+void
+session_guard_again(struct session *s, const struct sockaddr *peer, bool is_named, void (*next)(struct session *))
+{
+	struct session_guard *g = s->is_exempt ? NULL : open_guard(s);
+
+	if (g == NULL) {
+		next(s);
+		return;
+	}
+	g->is_proxied = true;
+	g->is_named = is_named;
+	ask_of_connection(g, peer, next);
 }
 
 /* ---- messages ------------------------------------------------------------------------------------------------------------ */

@@ -22,6 +22,8 @@ struct session_guard {
 	bool pause_over; /* or there was none */
 	bool answered;	 /* nothing speaks against it, and known says whether it must wait */
 	bool known;
+	bool is_proxied; /* there is no pause */
+	bool is_named;	 /* a proxy told its name */
 
 	/* Whose message it is, and how many recipients are granted to it: */
 	struct str login, sender; /* owned */
@@ -32,6 +34,8 @@ struct session_guard {
 /* The connection was just accepted and the stream is open: next is called, now or later, if the client may be greeted.
  * Otherwise the session is ended here. */
 void session_guard_connect(struct session *s, const struct sockaddr *peer, void (*next)(struct session *));
+/* The same for another client of the connection, whom a proxy has named: there is no pause. is_named: so was its name. */
+void session_guard_again(struct session *s, const struct sockaddr *peer, bool is_named, void (*next)(struct session *));
 /* Is the client still to be greeted? What it sends then is for session_guard_early. */
 bool session_guard_is_waiting(const struct session *s);
 void session_guard_early(struct session *s);

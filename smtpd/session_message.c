@@ -13,6 +13,7 @@
 #include "smtpd/trace.h"
 
 #define HEAD_MAX 4096
+#define ORIGIN_MAX (3 * SMTP_ATTRIBUTE_MAX + 64)
 /* What filters add to header and envelope besides the header's limit: letter.h bounds it. */
 #define FILTERS_ADD_MAX (4 * 1024 * 1024)
 
@@ -116,17 +117,35 @@ date_now(const struct timespec *now)
 	return (struct date){.seconds = now->tv_sec, .zone_minutes = (int)(tm.tm_gmtoff / 60)};
 }
 
+/* XFORWARD: the log of the server before this one has the message under another name. */
+static void
+origin_format(const struct smtp_attributes *a, char *text, size_t size)
+{
+	struct str name, address, id;
+
+	text[0] = '\0';
+	if (a == NULL)
+		return;
+	name = a->value[SMTP_ATTR_NAME];
+	address = a->value[SMTP_ATTR_ADDR];
+	id = a->value[SMTP_ATTR_IDENT];
+	(void)snprintf(text, size, "%s%.*s, orig_client=%.*s[%.*s]", id.n > 0 ? ", orig_queue_id=" : "", STR_FMT(id),
+	    STR_FMT(name.n > 0 ? name : STR("unknown")), STR_FMT(address.n > 0 ? address : STR("unknown")));
+}
+
 static void
 log_client(const struct session *s)
 {
+	char origin[ORIGIN_MAX];
 	const char *service = s->listener->facts->service, *id = s->message->intake.id.text;
 
+	origin_format(s->smtp.transaction.forwarded, origin, sizeof origin);
 	if (s->rules->is_local)
-		log_as(service, "%s: client=%s, user=%s", id, s->name, s->local_user);
+		log_as(service, "%s: client=%s, user=%s%s", id, s->name, s->local_user, origin);
 	else if (s->smtp.user[0] != '\0')
-		log_as(service, "%s: client=%s, sasl_method=%s, sasl_username=%s", id, s->name, s->mechanism, s->smtp.user);
+		log_as(service, "%s: client=%s, sasl_method=%s, sasl_username=%s%s", id, s->name, s->mechanism, s->smtp.user, origin);
 	else
-		log_as(service, "%s: client=%s", id, s->name);
+		log_as(service, "%s: client=%s%s", id, s->name, origin);
 }
 
 bool

@@ -9,6 +9,7 @@
 #include "common/daemon_tls.h"
 #include "common/log.h"
 #include "common/sandbox.h"
+#include "smtpd/proxy_wait.h"
 #include "smtpd/session.h"
 
 #define COMMIT_THREADS 2
@@ -57,6 +58,17 @@ accept_failed(struct worker *worker, int errnum)
 }
 
 static void
+connection_take(struct worker_listener *listener, int fd, const struct sockaddr_storage *address)
+{
+	const struct sockaddr *peer = (const struct sockaddr *)(const void *)address;
+
+	if (proxy_wait_is_due(listener, peer))
+		proxy_wait_new(listener, fd, address);
+	else
+		session_new(listener, fd, peer, NULL);
+}
+
+static void
 accept_ready(struct loop_io *io, unsigned events)
 {
 	struct worker_listener *listener = container_of(io, struct worker_listener, io);
@@ -72,7 +84,7 @@ accept_ready(struct loop_io *io, unsigned events)
 			accept_failed(worker, errno);
 			return;
 		}
-		session_new(listener, fd, &address);
+		connection_take(listener, fd, &address);
 		if (!has_room(worker))
 			accept_on(worker, false); /* the others wait to be greeted */
 	}
@@ -138,6 +150,7 @@ stop(struct daemon_self *self)
 
 	listeners_remove(worker);
 	worker->stopping = true;
+	proxy_wait_stop(worker);
 	TAILQ_FOREACH_SAFE(s, &worker->sessions, link, next)
 		session_stop(s);
 	worker_session_over(worker);
@@ -163,6 +176,7 @@ listeners_open(struct worker *worker, struct daemon_self *self)
 		}
 		worker->listeners[worker->nlisteners++] = (struct worker_listener){
 		    .worker = worker, .listener = listener, .facts = facts,
+		    .section = conf_listener_find(self->conf, str_from(listener->name)),
 		    .tls = listener->kind == LISTENER_LOCAL ? NULL : daemon_tls_listener(tls, listener)};
 	}
 }
@@ -235,6 +249,7 @@ worker_run(struct daemon_self *self, int incoming_fd)
 	worker.conf = self->conf;
 	TAILQ_INIT(&worker.sessions);
 	known_init(&worker.known);
+	TAILQ_INIT(&worker.proxies);
 	listeners_open(&worker, self);
 	confine(self, incoming_fd);
 	worker.loop = loop_new();

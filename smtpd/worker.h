@@ -17,6 +17,7 @@
 #include "smtpd/policy_client.h"
 
 struct session;
+struct proxy_wait;
 struct tls_context;
 
 /* The places of these roles among the worker's peers. */
@@ -33,6 +34,7 @@ struct worker_listener {
 	const struct listener *listener;
 	const struct listener_kind_facts *facts;
 	struct tls_context *tls; /* NULL: TLS is not offered */
+	const struct conf_listener *section; /* NULL: it has none */
 };
 
 struct worker {
@@ -48,7 +50,8 @@ struct worker {
 	struct worker_listener *listeners;
 	size_t nlisteners;
 	TAILQ_HEAD(worker_sessions, session) sessions;
-	size_t nsessions;
+	TAILQ_HEAD(worker_proxies, proxy_wait) proxies; /* connections that are to become sessions */
+	size_t nsessions;			       /* of both */
 	size_t sessions_peak; /* the most since memory was last given back */
 	struct loop_timer trim;
 	size_t ncommits; /* messages under way to the disk whose session has ended */
