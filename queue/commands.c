@@ -6,6 +6,7 @@
 #include "queue/control.h"
 #include "queue/intake.h"
 #include "queue/outcome.h"
+#include "queue/report.h"
 #include "queue/route.h"
 #include "queue/wake.h"
 
@@ -191,21 +192,37 @@ run(struct queue *q, const struct control_request *request)
 	return status;
 }
 
+static bool
+send_reply(struct channel *channel, uint32_t id, const struct control_reply *reply)
+{
+	struct buf packet;
+	bool good;
+
+	buf_init(&packet, MSG_MAX_BYTES);
+	control_reply_encode(&packet, id, reply);
+	good = channel_send(channel, &packet, -1);
+	buf_clear(&packet);
+	return good;
+}
+
 bool
 commands_received(struct queue *q, struct channel *channel, struct msg *m)
 {
 	struct control_request request;
-	struct control_reply reply;
-	struct buf packet;
+	struct control_reply reply = {.status = CONTROL_DONE};
+	struct buf text;
 
 	if (m->type != CONTROL_REQUEST || !control_request_decode(m, &request))
 		return false;
-	reply.status = run(q, &request);
-	reply.text = str_from(status_texts[reply.status]);
-	buf_init(&packet, 4096);
-	control_reply_encode(&packet, m->id, &reply);
-	if (!channel_send(channel, &packet, -1))
+	buf_init(&text, MSG_MAX_BYTES);
+	if (report_answer(q, &request, &text)) {
+		reply.text = buf_str(&text);
+	} else {
+		reply.status = run(q, &request);
+		reply.text = str_from(status_texts[reply.status]);
+	}
+	if (!send_reply(channel, m->id, &reply))
 		log_warning("the answer to a command could not be sent");
-	buf_clear(&packet);
+	buf_clear(&text);
 	return true;
 }

@@ -1,6 +1,7 @@
 #include "queue/schedule.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/log.h"
 
@@ -99,6 +100,18 @@ schedule_site_find(struct schedule *s, struct str key)
 	struct schedule_site probe = {.key = str_dup(key)};
 	struct schedule_site *site = RB_FIND(schedule_site_tree, &s->sites, &probe);
 
+	free(probe.key);
+	return site;
+}
+
+struct schedule_site *
+schedule_site_after(struct schedule *s, struct str key)
+{
+	struct schedule_site probe = {.key = str_dup(key)};
+	struct schedule_site *site = RB_NFIND(schedule_site_tree, &s->sites, &probe);
+
+	if (site != NULL && strcmp(site->key, probe.key) == 0)
+		site = RB_NEXT(schedule_site_tree, &s->sites, site);
 	free(probe.key);
 	return site;
 }

@@ -119,6 +119,8 @@ void schedule_clear(struct schedule *s);
 struct schedule_site *schedule_site(struct schedule *s, struct str key, const struct schedule_site_limits *limits);
 /* NULL when it is not known. */
 struct schedule_site *schedule_site_find(struct schedule *s, struct str key);
+/* The one behind that key, in the order of their keys; NULL: the last. */
+struct schedule_site *schedule_site_after(struct schedule *s, struct str key);
 bool schedule_site_is_dead(const struct schedule_site *site, uint64_t now_ms);
 /* What the last trouble was; copied. */
 void schedule_site_blame(struct schedule_site *site, struct str words);

@@ -104,9 +104,48 @@ class Postmaster(Case):
         self.assertEqual(len(re.findall(r"Diagnostic-Code: [^\r]*that host is gone for good", text)), 2)
         self.assertIn("Final-Recipient: rfc822; c@" + DEADER, text)
         self.assertIn("nor this one", text)
-        self.assertEqual(self.names(), [["d"]])
+        wait_for(lambda: self.names() == [["d"]], "the notifications to have left")
         self.assertEqual(self.server.log().count("status=deferred"), tries)
         self.assertIn("status=force-expired, returned to sender", self.server.log())
+
+    def test_why_tells_what_a_message_waits_for(self):
+        self.put(self.baru, "a@" + DEAD, "b@" + DEADER)
+        wait_for(lambda: len(self.names("--state", "deferred")) == 1, "the deferral")
+        queue_id = self.server.queue()[0]["queue_id"]
+        text = self.queue_command("why", queue_id).stdout
+        self.assertRegex(text, r"(?m)^%s is tried again at \S+ \S+ \(in (5\d|6\d)m\), after 1 try$" % queue_id)
+        for user, host in (("a", "127.0.0.98"), ("b", "127.0.0.99")):
+            self.assertRegex(text, r"(?m)^  <%s@\[%s\]>: connect to %s\[%s\]:25: Connection refused \(" % (user, host, host, host))
+            self.assertRegex(text, r"(?m)^  site \[%s\]: has trouble; 0 of at most \d+ deliveries run, 0 wait; last trouble: "
+                                   r"connect to %s.*refused$" % (host, host))
+        told = json.loads(self.queue_command("why", "--json", queue_id).stdout)
+        self.assertEqual([(s["site"], s["failing"]) for s in told["sites"]], [("[127.0.0.98]", True), ("[127.0.0.99]", True)])
+        self.assertEqual((told["queue_name"], told["deferrals"]), ("deferred", 1))
+        self.queue_command("hold", queue_id)
+        self.assertIn("is on hold until `merpati queue release`", self.queue_command("why", queue_id).stdout)
+        self.assertEqual(self.queue_command("why", "0" * 16, check=False).returncode, 65)
+        self.server.stop()
+        done = self.queue_command("why", queue_id)
+        self.assertIn("queued is not running", done.stderr)
+        self.assertIn("is on hold", done.stdout)
+
+    def test_stats_sites_and_top(self):
+        self.fill()
+        stats = json.loads(self.queue_command("stats", "--json").stdout)
+        self.assertEqual({k: (v["messages"], v["recipients"]) for k, v in stats["states"].items()}, {
+            "incoming": (0, 0), "active": (0, 0), "deferred": (3, 4), "hold": (0, 0), "corrupt": (0, 0)})
+        self.assertEqual([(d["domain"], d["recipients"], d["younger_than"]["5m"]) for d in stats["domains"]],
+                         [(DEAD, 2, 2), (DEADER, 2, 2)])
+        text = self.queue_command("stats", "--sender", self.baru).stdout
+        self.assertRegex(text, r"(?m)^deferred +1 +1 +\d+ +\d+s$")
+        self.assertRegex(text, r"(?m)^ +1 +1( +0){7}  \[127\.0\.0\.98\]$")
+        self.assertNotIn(DEADER, text)
+        sites = [json.loads(line) for line in self.queue_command("sites", "--json").stdout.splitlines()]
+        self.assertEqual(sorted(s["site"] for s in sites), [DEAD, DEADER])
+        self.assertEqual(len(self.queue_command("sites", "--limit", "1").stdout.splitlines()), 2)
+        text = self.queue_command("top", "--interval", "1", "--count", "2").stdout
+        self.assertEqual(len(re.findall(r"(?m)at work on 0 messages \(0 of them again\), 0 recipients; 0 deliveries", text)), 2)
+        self.assertEqual(text.count(DEADER), 2 * 2)
 
     def test_many_at_once(self):
         self.server.sendmail("-f", "<>", "-t", input=b"Bcc: x@" + DEAD.encode() + b"\n\n")

@@ -1,0 +1,170 @@
+#include "queue/listing_sites.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/json.h"
+
+#define ARENA_MAX_BYTES (1024UL * 1024 * 1024)
+
+void
+listing_sites_init(struct listing_sites *sites)
+{
+	*sites = (struct listing_sites){.n = 0};
+	arena_init(&sites->arena, ARENA_MAX_BYTES);
+}
+
+void
+listing_sites_clear(struct listing_sites *sites)
+{
+	free(sites->list);
+	arena_clear(&sites->arena);
+	*sites = (struct listing_sites){.n = 0};
+}
+
+static bool
+add(struct listing_sites *sites, const struct control_site *site)
+{
+	struct control_site *kept;
+
+	if (sites->n == sites->cap) {
+		size_t cap = sites->cap * 2 + 64;
+		struct control_site *list = reallocarray(sites->list, cap, sizeof *list);
+
+		if (list == NULL)
+			return false;
+		sites->list = list;
+		sites->cap = cap;
+	}
+	kept = &sites->list[sites->n++];
+	*kept = *site;
+	kept->key = arena_copy(&sites->arena, site->key);
+	kept->trouble = arena_copy(&sites->arena, site->trouble);
+	return !sites->arena.failed;
+}
+
+/* One packet of them. *any: there was one, so there may be more. */
+static bool
+fetch_some(struct listing_sites *sites, struct control_client *client, bool *any, struct err *err)
+{
+	struct control_request request = {.verb = CONTROL_SITES};
+	struct control_reply reply;
+	struct control_site site;
+
+	if (sites->n > 0)
+		request.id = sites->list[sites->n - 1].key;
+	if (!control_client_ask(client, &request, &reply, err))
+		return false;
+	*any = false;
+	while (control_site_take(&reply.text, &site)) {
+		if (!add(sites, &site))
+			return err_set(err, ERR_TEMP, "out of memory");
+		*any = true;
+	}
+	return true;
+}
+
+bool
+listing_sites_fetch(struct listing_sites *sites, struct control_client *client, struct err *err)
+{
+	bool any = true;
+
+	listing_sites_clear(sites);
+	listing_sites_init(sites);
+	while (any && sites->n < LISTING_SITES_MAX)
+		if (!fetch_some(sites, client, &any, err))
+			return false;
+	return true;
+}
+
+static int
+busier(const void *a, const void *b)
+{
+	const struct control_site *x = a, *y = b;
+	uint64_t work_x = x->running + x->waiting, work_y = y->running + y->waiting;
+
+	if (work_x != work_y)
+		return work_x > work_y ? -1 : 1;
+	if ((x->dead_until_ms != 0) != (y->dead_until_ms != 0))
+		return x->dead_until_ms != 0 ? -1 : 1;
+	return str_compare(x->key, y->key);
+}
+
+void
+listing_sites_sort(struct listing_sites *sites)
+{
+	if (sites->n > 0)
+		qsort(sites->list, sites->n, sizeof *sites->list, busier);
+}
+
+void
+listing_site_health(char text[64], const struct control_site *site, uint64_t now_ms)
+{
+	char duration[16];
+
+	if (site->dead_until_ms > now_ms) {
+		listing_print_duration(duration, (site->dead_until_ms - now_ms + 999) / 1000);
+		(void)snprintf(text, 64, "left alone for %s", duration);
+	} else if (site->dead_until_ms != 0 || site->probing) {
+		(void)snprintf(text, 64, "to be tried with one");
+	} else {
+		(void)snprintf(text, 64, "%s", site->failing ? "has trouble" : "works");
+	}
+}
+
+void
+listing_sites_print_head(struct buf *b, const struct listing_style *style)
+{
+	if (style->format != LISTING_TEXT)
+		return;
+	listing_print_cell(b, style, LISTING_BOLD, 0, STR(" RUNNING  WINDOW  WAITING  HEALTH                SITE"));
+	buf_addc(b, '\n');
+}
+
+static void
+print_json(struct buf *b, const struct control_site *site)
+{
+	buf_addc(b, '{');
+	json_add_member(b, "site", site->key);
+	json_add_number(b, "running", site->running);
+	json_add_number(b, "window", site->window);
+	json_add_number(b, "waiting", site->waiting);
+	if (site->dead_until_ms != 0)
+		json_add_number(b, "dead_until", site->dead_until_ms / 1000);
+	json_add_key(b, "failing");
+	buf_adds(b, site->failing ? "true" : "false");
+	json_add_key(b, "probing");
+	buf_adds(b, site->probing ? "true" : "false");
+	if (site->trouble.n > 0)
+		json_add_member(b, "last_trouble", site->trouble);
+	buf_adds(b, "}\n");
+}
+
+static enum listing_colour
+colour_of(const struct control_site *site, uint64_t now_ms)
+{
+	if (site->dead_until_ms > now_ms)
+		return LISTING_RED;
+	return site->probing || site->failing ? LISTING_YELLOW : LISTING_GREEN;
+}
+
+void
+listing_site_print(struct buf *b, const struct listing_style *style, const struct control_site *site, uint64_t now_ms)
+{
+	char health[64];
+
+	if (style->format != LISTING_TEXT) {
+		print_json(b, site);
+		return;
+	}
+	listing_site_health(health, site, now_ms);
+	buf_addf(b, "%8llu %7llu %8llu  ", (unsigned long long)site->running, (unsigned long long)site->window,
+	    (unsigned long long)site->waiting);
+	listing_print_cell(b, style, colour_of(site, now_ms), 22, str_from(health));
+	listing_print_cell(b, style, LISTING_PLAIN, 0, site->key);
+	if (site->trouble.n > 0 && (site->dead_until_ms != 0 || site->probing || site->failing)) {
+		buf_adds(b, "  ");
+		listing_print_cell(b, style, LISTING_DIM, 0, site->trouble);
+	}
+	buf_addc(b, '\n');
+}
