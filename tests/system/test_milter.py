@@ -1,7 +1,9 @@
 """Milters at smtpd: a milter of the tests that does all there is to do, the real opendkim, and rspamd."""
 
+import ctypes
 import os
 import re
+import shutil
 import smtplib
 import socket
 import subprocess
@@ -11,7 +13,7 @@ import unittest
 
 import milter_server as m
 from milter_server import Milter
-from suite import PASSWORD, Case, Instance, letter, wait_for, without_trace
+from suite import Case, Dns, Instance, letter, two_instances, wait_for
 from test_smuggling import Wire
 
 
@@ -428,6 +430,154 @@ class Away(Case):
             lama = instance.add_user("lama")
             self.assertEqual(250, self.try_it(instance, lama))
             self.assertIn(b"X-A: b\r\n", instance.wait_letters(lama)[0])
+
+
+class Daemon:
+    """A packaged filter in the foreground, on a socket in a directory of its own."""
+
+    def __init__(self, name):
+        self.directory = tempfile.mkdtemp(prefix=name, dir="/tmp")
+        os.chmod(self.directory, 0o755)
+        self.socket = os.path.join(self.directory, "socket")
+
+    def file(self, name, text, mode=0o600):
+        path = os.path.join(self.directory, name)
+        with open(path, "w") as f:
+            f.write(text)
+        os.chmod(path, mode)
+        return path
+
+    def start(self, *words):
+        with open(os.path.join(self.directory, "out"), "wb") as out:
+            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                            preexec_fn=lambda: ctypes.CDLL(None).prctl(1, 15))
+        wait_for(lambda: os.path.exists(self.socket) or self.process.poll() is not None, "the socket of " + words[0])
+        if self.process.poll() is not None:
+            with open(os.path.join(self.directory, "out")) as f:
+                raise AssertionError("%s ended at once: %s" % (words[0], f.read()))
+        os.chmod(self.socket, 0o666)
+        return self
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(20)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+@unittest.skipUnless(shutil.which("opendkim") and shutil.which("opendkim-genkey"), "skipped: opendkim is not installed")
+class OpenDkim(Case):
+    """As packaged: it signs what satu's users submit, and verifies what comes to dua."""
+
+    def opendkim(self, mode, *lines):
+        daemon = Daemon("opendkim")
+        conf = daemon.file("conf", "\n".join(("Mode " + mode, "Socket local:" + daemon.socket, "UMask 000", "Background no", "Syslog no",
+                                              "Canonicalization simple/simple", "OversignHeaders From",
+                                              "RequireSafeKeys no", "AuthservID dua.test", "AlwaysAddARHeader yes") + lines) + "\n")
+        daemon.start("opendkim", "-f", "-x", conf)
+        self.addCleanup(daemon.stop)
+        return daemon
+
+    def test_what_satu_signs_dua_verifies(self):
+        keys = tempfile.mkdtemp(prefix="keys", dir="/tmp")
+        self.addCleanup(shutil.rmtree, keys)
+        subprocess.run(["opendkim-genkey", "-b", "1024", "-d", "satu.test", "-s", "kunci", "-D", keys], check=True)
+        with open(os.path.join(keys, "kunci.txt")) as f:
+            record = "".join(re.findall(r'"([^"]*)"', f.read()))
+        with open(os.path.join(keys, "public"), "w") as f:
+            f.write("kunci._domainkey.satu.test %s\n" % record)
+        with open(os.path.join(keys, "table"), "w") as f:
+            f.write("kunci satu.test:kunci:%s/kunci.private\n" % keys)
+        with open(os.path.join(keys, "signing"), "w") as f:
+            f.write("*@satu.test kunci\n")
+        signer = self.opendkim("s", "InternalHosts 127.0.0.1", "KeyTable file:%s/table" % keys, "SigningTable refile:%s/signing" % keys)
+        verifier = self.opendkim("v", "InternalHosts 192.0.2.1", "TestPublicKeys %s/public" % keys)
+        with Dns() as dns:
+            satu, dua = two_instances(dns)
+            satu.sections = section("opendkim", "unix:" + signer.socket, listeners="submission submissions local")
+            dua.sections = section("opendkim", "unix:" + verifier.socket, listeners="mx")
+            with satu, dua:
+                baru, lama = satu.add_user("baru"), dua.add_user("lama")
+                sent = letter(baru, lama, "Tertanda", ("Halo  dunia ", "", ".titik", "")).replace(b"To:", b"X-Lipat:  satu\r\n\tdua\r\nTo:")
+                satu.submit(baru, [lama], sent)
+                first = dua.wait_letters(lama)[0]
+                self.assertRegex(first, rb"\r\nDKIM-Signature: v=1; a=rsa-sha256; c=simple/simple; d=satu.test; s=kunci;")
+                self.assertRegex(first, rb"Authentication-Results: dua.test;\r\n\tdkim=pass [^;]*header.d=satu.test")
+                self.assertTrue(first.endswith(sent.split(b"\r\n\r\n", 1)[1]))
+                # A program of this host, without any login.
+                satu.sendmail("-f", baru, lama, input=b"From: %s\nSubject: dari program\n\nHalo\n" % baru.encode())
+                second = [found for found in dua.wait_letters(lama, 2) if b"dari program" in found][0]
+                self.assertRegex(second, rb"dkim=pass [^;]*header.d=satu.test")
+                # What was changed on its way is found out.
+                signed = first[first.index(b"DKIM-Signature:"):].replace(b"Halo  dunia", b"Halo, dunia")
+                with dua.smtp("mx") as client:
+                    client.sendmail(baru, [lama], signed)
+                third = [found for found in dua.wait_letters(lama, 3) if b"Halo, dunia" in found][0]
+                self.assertRegex(third, rb"Authentication-Results: dua.test;\r\n\tdkim=fail ")
+
+
+GTUBE = "JS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
+
+RSPAMD = """
+options {
+  pidfile = "%(directory)s/pid";
+  url_tld = "%(directory)s/tld";
+  cache_file = "%(directory)s/cache";
+  filters = "";
+  disable_hyperscan = true;
+  dns { nameserver = ["127.0.0.1:9"]; timeout = 0.1s; retransmits = 1; }
+}
+logging { type = "file"; filename = "%(directory)s/log"; }
+worker "rspamd_proxy" {
+  bind_socket = "%(socket)s mode=0666";
+  milter = yes;
+  count = 1;
+  upstream "local" { default = yes; self_scan = yes; }
+}
+lua = "%(directory)s/rules.lua";
+actions { reject = 15; add_header = 6; greylist = null; }
+"""
+
+
+RSPAMD_RULES = """
+rspamd_config:register_symbol({name = 'UJI', score = 7.0, callback = function(task)
+  if task:get_subject() ~= 'ditandai' then return false end
+  task:set_milter_reply({add_headers = {['X-Uji'] = 'ya'}, remove_headers = {['X-Lama'] = 1}})
+  return true
+end})
+"""
+
+
+@unittest.skipUnless(shutil.which("rspamd"), "skipped: rspamd is not installed")
+class Rspamd(Case):
+    """As packaged, with its pattern for spam and a rule that marks."""
+
+    def test_it_refuses_and_marks(self):
+        daemon = Daemon("rspamd")
+        daemon.file("tld", "test\n", 0o644)
+        daemon.file("rules.lua", RSPAMD_RULES, 0o644)
+        conf = daemon.file("conf", RSPAMD % {"directory": daemon.directory, "socket": daemon.socket}, 0o644)
+        daemon.start("rspamd", "-f", "-c", conf, *(["--insecure"] if os.getuid() == 0 else []))
+        self.addCleanup(daemon.stop)
+        with server(section("rspamd", "unix:" + daemon.socket)) as instance:
+            lama = instance.add_user("lama")
+
+            def send(subject, line):
+                with instance.smtp("mx") as client:
+                    client.sendmail("a@b.test", [lama], letter("a@b.test", lama, subject, (line,), X_Lama="dulu"))
+
+            with self.assertRaises(smtplib.SMTPDataError) as caught:
+                send("ditolak", "X" + GTUBE)
+            self.assertEqual((554, b"5.7.1 Gtube pattern"), (caught.exception.smtp_code, caught.exception.smtp_error))
+            send("biasa", "Halo")
+            send("ditandai", "Halo")
+            found = {re.search(rb"\r\nSubject: ([^\r]*)", f).group(1): f for f in instance.wait_letters(lama, 2)}
+            self.assertEqual({b"biasa", b"ditandai"}, set(found))
+            self.assertIn(b"\r\nX-Spam: Yes\r\n", found[b"ditandai"])
+            self.assertIn(b"\r\nX-Uji: ya\r\n", found[b"ditandai"])
+            self.assertNotIn(b"X-Lama", found[b"ditandai"])
+            self.assertNotIn(b"X-Spam", found[b"biasa"])
+            self.assertIn(b"X-Lama: dulu", found[b"biasa"])
+            self.assertIn("milter-reject: END-OF-MESSAGE", instance.log())
 
 
 del Milters
