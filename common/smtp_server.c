@@ -89,11 +89,28 @@ is_foreign(struct str verb)
 	return verb.n > 1 && verb.p[verb.n - 1] == ':';
 }
 
+/* Kept in the transaction for the owner, where there is room for it. */
+#define UNKNOWN_SHOWN_MAX 512
+
+static bool
+unknown_ask(struct smtp_server *s, struct str line)
+{
+	struct arena *arena = &s->transaction.arena;
+
+	line = str_sub(line, 0, UNKNOWN_SHOWN_MAX);
+	if (!s->facts.asks_unknown || arena->max - arena->used < 2 * UNKNOWN_SHOWN_MAX)
+		return false;
+	s->argument = arena_copy(arena, line);
+	smtp_ask(s, SMTP_UNKNOWN);
+	return true;
+}
+
 static void
-unknown_command(struct smtp_server *s, struct str verb)
+unknown_command(struct smtp_server *s, struct str line, struct str verb)
 {
 	if (!is_foreign(verb)) {
-		smtp_reply_own(s, 500, "5.5.2", STR("Command not recognised"));
+		if (!unknown_ask(s, line))
+			smtp_unknown_refuse(s);
 		return;
 	}
 	smtp_reply_own(s, 554, "5.5.2", STR("This is a mail server"));
@@ -179,7 +196,7 @@ dispatch(struct smtp_server *s, struct str line)
 	s->counters->commands[s->command_index].total++;
 	s->parameters = 0;
 	if (s->command == NULL)
-		unknown_command(s, verb);
+		unknown_command(s, line, verb);
 	else
 		command_run(s, argument);
 }

@@ -56,6 +56,7 @@ struct smtp_server_facts {
 	bool is_resumed;	/* the first core after STARTTLS: no greeting */
 	bool normalise;		/* bare CR and LF in content become CRLF instead of being refused */
 	bool asks_hello;	/* HELLO is asked; else every name will do */
+	bool asks_unknown;	/* UNKNOWN is asked */
 	bool asks_vrfy;		/* VRFY is asked; else nobody is told anything */
 	bool offers_etrn;
 	bool may_xclient;  /* this client speaks for others: a proxy */
@@ -187,6 +188,7 @@ enum smtp_event {
 	SMTP_RESPOND,	   /* question: s->response */
 	SMTP_CANCEL,	   /* the client gives its authentication up; step again */
 	SMTP_VRFY,	   /* question, with facts.asks_vrfy: is s->recipient a recipient? */
+	SMTP_UNKNOWN,	   /* question, with facts.asks_unknown: what is to be said to s->argument, which is no command of ours? */
 	SMTP_ETRN,	   /* question: shall the queue for s->argument be run? */
 	SMTP_XCLIENT,	   /* question: shall s->attributes replace what is known of the client? See there. */
 	SMTP_START_TLS,	   /* send out, shake hands, go on with a new core */
@@ -275,7 +277,7 @@ enum smtp_event smtp_server_step(struct smtp_server *s, struct str in, size_t *t
 /* --- answers ------------------------------------------------------------------------------------------------------------- */
 
 /*
- * Yes, in the usual words: to HELLO, SENDER, RECIPIENT, BODY, VRFY (which still tells nothing), ETRN, XCLIENT.
+ * In the usual words, which refuse it: to UNKNOWN. Yes, in the usual words: to HELLO, SENDER, RECIPIENT, BODY, VRFY (which still tells nothing), ETRN, XCLIENT.
  *
  * XCLIENT: the owner has put the new client in place of the old, may have changed s->facts accordingly (not .hostname
  * and .banner), and the session begins again with the greeting. An attribute LOGIN makes s->user, or removes it; HELO makes s->helo.

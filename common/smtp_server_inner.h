@@ -32,6 +32,8 @@ void smtp_ask(struct smtp_server *s, enum smtp_event question);
 void smtp_reply_write(struct smtp_server *s, const struct smtp_reply *reply);
 /* The command under way is done; the reply is the core's own. From 400 on it is noted for the log. */
 void smtp_reply_own(struct smtp_server *s, unsigned code, const char *status, struct str text);
+/* To a command that there is not. */
+void smtp_unknown_refuse(struct smtp_server *s);
 /* Counts what became of the command under way, and ends the session when there were too many errors. */
 void smtp_count_outcome(struct smtp_server *s, unsigned code);
 

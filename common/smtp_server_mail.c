@@ -229,6 +229,11 @@ smtp_server_answer(struct smtp_server *s, const struct smtp_reply *reply)
 void
 smtp_server_accept(struct smtp_server *s)
 {
+	if (s->event == SMTP_UNKNOWN) {
+		apply_answer(s, SMTP_UNKNOWN, false);
+		smtp_unknown_refuse(s);
+		return;
+	}
 	assert(s->event < sizeof usual_words / sizeof usual_words[0] && usual_words[s->event].code != 0);
 	smtp_server_answer(s, &usual_words[s->event]);
 }

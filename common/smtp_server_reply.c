@@ -45,6 +45,12 @@ smtp_reply_own(struct smtp_server *s, unsigned code, const char *status, struct 
 	smtp_count_outcome(s, code);
 }
 
+void
+smtp_unknown_refuse(struct smtp_server *s)
+{
+	smtp_reply_own(s, 500, "5.5.2", STR("Command not recognised"));
+}
+
 static void
 end_if_too_much(struct smtp_server *s)
 {

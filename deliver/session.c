@@ -261,6 +261,7 @@ event_take(struct session *s, enum smtp_event event)
 		content_drop(s);
 		return true;
 	case SMTP_HELLO: /* nothing of this is on offer */
+	case SMTP_UNKNOWN:
 	case SMTP_VRFY:
 	case SMTP_ETRN:
 	case SMTP_XCLIENT:

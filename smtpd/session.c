@@ -39,6 +39,9 @@ event_take(struct session *s, enum smtp_event event)
 	case SMTP_HELLO:
 		session_filter_hello(s);
 		return true;
+	case SMTP_UNKNOWN:
+		session_filter_unknown(s);
+		return true;
 	case SMTP_VRFY:
 		session_verify(s);
 		return true;
@@ -269,6 +272,7 @@ server_init(struct session *s, bool resumed)
 	    .is_resumed = resumed,
 	    .stops_at_refusals = true,
 	    .asks_hello = s->filters != NULL,
+	    .asks_unknown = s->filters != NULL,
 	    .normalise = conf->smtpd.normalise_line_ends,
 	    .size_max = conf->message_size_limit_bytes,
 	    .recipients_max = conf->smtpd.recipients_per_message,

@@ -3,10 +3,11 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/xtext.h"
 #include "smtpd/session_filter_inner.h"
 
 #define ARGUMENTS_MAX 8
-#define ARGUMENT_BYTES 1024
+#define ARGUMENT_BYTES 8192
 
 const struct conf_filter *
 filter_conf(const struct filter *f)
@@ -122,9 +123,12 @@ filters_end(struct session_filters *all, const struct smtp_reply *refusal)
 		if (refusal != NULL)
 			helo_forget(all);
 		break;
+	case FILTER_UNKNOWN:
+		if (refusal == NULL)
+			session_log_reject(s, "UNKNOWN", SMTP_REPLY(500, "5.5.2", "Command not recognised"), STR_NONE);
+		break;
 	case FILTER_MAIL:
 	case FILTER_RCPT:
-	case FILTER_UNKNOWN:
 		break;
 	}
 	if (all->stage == FILTER_END)
@@ -133,6 +137,8 @@ filters_end(struct session_filters *all, const struct smtp_reply *refusal)
 		smtp_server_answer(&s->smtp, refusal);
 	else
 		smtp_server_accept(&s->smtp);
+	if (all->stage == FILTER_UNKNOWN)
+		s->smtp.refusal.code = 0; /* it is in the log */
 	if (all->stage == FILTER_END || (all->stage == FILTER_MAIL && refusal != NULL)) {
 		all->stage = FILTER_IDLE;
 		session_filter_abandoned(s);
@@ -238,13 +244,22 @@ catch_up(struct filter *f)
 	return f->all->stage != FILTER_CONNECT && !f->knows_helo && tell_helo(f);
 }
 
+static size_t
+arguments_split(const struct buf *b, struct str *arguments)
+{
+	struct str rest = buf_str(b);
+	size_t n = 0;
+
+	while (n < ARGUMENTS_MAX && str_token(&rest, '\n', &arguments[n]))
+		n++;
+	return n;
+}
+
 /* The path, then the parameters as they were understood. */
 static size_t
 mail_arguments(const struct session *s, struct buf *b, struct str *arguments)
 {
 	const struct smtp_transaction *t = &s->smtp.transaction;
-	struct str rest;
-	size_t n = 0;
 
 	buf_addf(b, "<%.*s>", STR_FMT(t->sender.text));
 	if (t->size > 0)
@@ -253,10 +268,40 @@ mail_arguments(const struct session *s, struct buf *b, struct str *arguments)
 		buf_adds(b, "\nBODY=8BITMIME");
 	else if (t->body == SMTP_BODY_BINARYMIME)
 		buf_adds(b, "\nBODY=BINARYMIME");
-	rest = buf_str(b);
-	while (n < ARGUMENTS_MAX && str_token(&rest, '\n', &arguments[n]))
-		n++;
-	return n;
+	if (t->smtputf8)
+		buf_adds(b, "\nSMTPUTF8");
+	if (t->ret != SMTP_RET_UNSAID)
+		buf_adds(b, t->ret == SMTP_RET_FULL ? "\nRET=FULL" : "\nRET=HDRS");
+	if (t->envid.p != NULL) {
+		buf_adds(b, "\nENVID=");
+		xtext_encode(b, t->envid);
+	}
+	return arguments_split(b, arguments);
+}
+
+/* As above. */
+static size_t
+rcpt_arguments(const struct smtp_recipient *r, struct buf *b, struct str *arguments)
+{
+	static const struct {
+		unsigned bit;
+		const char *word;
+	} words[] = {{SMTP_NOTIFY_NEVER, "NEVER"}, {SMTP_NOTIFY_SUCCESS, "SUCCESS"}, {SMTP_NOTIFY_FAILURE, "FAILURE"},
+	    {SMTP_NOTIFY_DELAY, "DELAY"}};
+	size_t semicolon = str_find(r->orcpt, ';');
+	const char *between = "\nNOTIFY=";
+
+	buf_addf(b, "<%.*s>", STR_FMT(r->address.text));
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (r->notify & words[i].bit) {
+			buf_addf(b, "%s%s", between, words[i].word);
+			between = ",";
+		}
+	if (r->orcpt.p != NULL) {
+		buf_addf(b, "\nORCPT=%.*s;", STR_FMT(str_sub(r->orcpt, 0, semicolon)));
+		xtext_encode(b, str_skip(r->orcpt, semicolon + 1));
+	}
+	return arguments_split(b, arguments);
 }
 
 static bool
@@ -279,12 +324,15 @@ static bool
 tell_rcpt(struct filter *f)
 {
 	struct milter_client *c = f->user.client;
-	char text[ADDRESS_TEXT_MAX + 3];
-	struct str argument = {text, 0};
-	int n = snprintf(text, sizeof text, "<%.*s>", STR_FMT(f->all->session->smtp.recipient->address.text));
+	struct str arguments[ARGUMENTS_MAX];
+	struct buf b;
+	bool asked;
 
-	argument.n = n < (int)sizeof text ? (size_t)n : sizeof text - 1;
-	return sent(f, FILTER_RCPT, milter_rcpt(&c->milter, &c->stream.out, &f->all->macros, &argument, 1));
+	buf_init(&b, ARGUMENT_BYTES);
+	asked = milter_rcpt(&c->milter, &c->stream.out, &f->all->macros, arguments,
+	    rcpt_arguments(f->all->session->smtp.recipient, &b, arguments));
+	buf_clear(&b);
+	return sent(f, FILTER_RCPT, asked);
 }
 
 /* True: an answer is awaited. */

@@ -80,6 +80,7 @@ act(struct run *r, enum smtp_event event)
 		note(r, event, r->s.recipient->address.text);
 		answer(r, r->s.recipient->address.text);
 		return;
+	case SMTP_UNKNOWN:
 	case SMTP_ETRN:
 		note(r, event, r->s.argument);
 		answer(r, r->s.argument);

@@ -136,6 +136,16 @@ class Stages(Milters):
         self.script()
         self.ask_all(wire, ("RCPT TO:<%s>" % self.tua, "250"), ("RSET", "250"))
 
+    def test_parameters_are_told_and_a_command_that_there_is_not(self):
+        wire = self.open()
+        self.ask_all(wire, ("FROB x y", "500 5.5.2"), ("MAIL FROM:<a@b.test> RET=HDRS ENVID=x+2By BODY=8BITMIME", "250"),
+                     ("RCPT TO:<%s> NOTIFY=FAILURE,DELAY ORCPT=rfc822;a+2Bb@c.test" % self.lama, "250"), ("RSET", "250"))
+        self.assertEqual([["FROB x y"]], self.milter.last.said["U"])
+        self.assertEqual(["<a@b.test>", "BODY=8BITMIME", "RET=HDRS", "ENVID=x+2By"], self.milter.last.said["M"][-1])
+        self.assertEqual(["<%s>" % self.lama, "NOTIFY=FAILURE,DELAY", "ORCPT=rfc822;a+2Bb@c.test"], self.milter.last.said["R"][-1])
+        self.script(U=[m.reply("502 5.5.1 not even close")])
+        self.ask_all(wire, ("FROB z", "502 5.5.1 not even close"), ("MAIL FROM:<>", "250"), ("QUIT", "221"))
+
     def test_one_that_accepts_hears_no_more_of_the_message(self):
         for stage, expected in (("M", "M"), ("T", "MRT"), ("N", "MRTLN"), ("E", "MRTLNBE")):
             self.milter.told = []

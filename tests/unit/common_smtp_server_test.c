@@ -138,6 +138,13 @@ judge(struct owner *o, enum smtp_event event)
 		else
 			smtp_server_accept(&o->s);
 		break;
+	case SMTP_UNKNOWN:
+		buf_addf(&o->events, "unknown:%.*s ", STR_FMT(o->s.argument));
+		if (str_equal(o->s.argument, STR("FROB x")))
+			smtp_server_answer(&o->s, SMTP_REPLY(554, "5.7.1", "No frobbing"));
+		else
+			smtp_server_accept(&o->s);
+		break;
 	case SMTP_ETRN:
 		buf_addf(&o->events, "etrn:%.*s ", STR_FMT(o->s.argument));
 		if (o->s.argument.p[0] == '@')
@@ -364,6 +371,10 @@ static const struct session asked[] = {
         STR(GREETING "550 5.7.1 Not you\r\n503 5.5.1 Send EHLO or HELO first\r\n250 satu.test\r\n250 2.1.0 Ok\r\n550 5.7.1 Not you\r\n"
             "250 2.1.5 Ok\r\n501 5.5.4 Not a host name or address literal\r\n" HELLO_ALL "503 5.5.1 Need MAIL command\r\n"),
         "hello:palsu.test hello:x mail:a@b.test hello:palsu.test rcpt:c@d.test hello:y abandoned ", STR("")},
+    {"a command that there is not", STR("FROB x\r\nEHLO x\r\nFROB y\r\nMAIL FROM:<>\r\nFROB x\r\nRCPT TO:<c@d.test>\r\n"),
+        STR(GREETING "554 5.7.1 No frobbing\r\n" HELLO_ALL "500 5.5.2 Command not recognised\r\n250 2.1.0 Ok\r\n"
+            "554 5.7.1 No frobbing\r\n250 2.1.5 Ok\r\n"),
+        "unknown:FROB x hello:x unknown:FROB y mail: unknown:FROB x rcpt:c@d.test ", STR("")},
     {"VRFY, when the owner tells", STR("EHLO x\r\nVRFY baru@d.test\r\nVRFY <lama@d.test> SMTPUTF8\r\nVRFY a b\r\nVRFY @\r\nVRFY <a\r\n"),
         STR(GREETING HELLO_ALL "250 2.1.5 <baru@d.test>\r\n252 2.1.5 Send some mail, and I will try to deliver it\r\n"
             "252 2.1.5 Send some mail, and I will try to deliver it\r\n501 5.1.3 Bad recipient address syntax\r\n"
@@ -767,7 +778,7 @@ what_the_owner_may_be_asked_besides(void **state)
 	struct smtp_server_facts facts = default_facts;
 
 	(void)state;
-	facts.asks_hello = facts.asks_vrfy = facts.offers_etrn = facts.may_xclient = facts.may_xforward = true;
+	facts.asks_hello = facts.asks_unknown = facts.asks_vrfy = facts.offers_etrn = facts.may_xclient = facts.may_xforward = true;
 	for (size_t i = 0; i < ROWS(asked); i++)
 		session_check(&asked[i], &facts);
 }
