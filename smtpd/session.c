@@ -216,6 +216,23 @@ goodbye(struct session *s, const struct smtp_reply *reply)
 	replies_release(s);
 }
 
+/* Ends a session that dribbles, guesses or stays too long. */
+static void
+pace_end(struct session *s, enum session_pace_end why)
+{
+	static const struct {
+		const char *log;
+		struct smtp_reply reply;
+	} ends[] = {
+	    [PACE_TOO_SLOW] = {"too slow a client", {421, "4.4.2", STR("Too slow, closing the connection")}},
+	    [PACE_TOO_LONG] = {"session time limit", {421, "4.7.0", STR("The session has lasted too long, please connect again")}},
+	    [PACE_GUESSES] = {"too many refused recipients", {421, "4.7.0", STR("Too many refused recipients")}},
+	};
+
+	session_log_broken(s, ends[why].log);
+	goodbye(s, &ends[why].reply);
+}
+
 static bool
 is_committing(const struct session *s)
 {
@@ -227,7 +244,11 @@ static void idle_expired(struct loop_timer *timer);
 static void
 idle_restart(struct session *s)
 {
-	loop_timer_set(s->worker->loop, &s->idle, s->worker->conf->smtpd.timeout_ms, idle_expired);
+	const struct conf_smtpd *conf = &s->worker->conf->smtpd;
+	uint64_t now_ms = loop_now_ms(s->worker->loop);
+
+	loop_timer_set(s->worker->loop, &s->idle, s->message != NULL ? conf->timeout_ms : session_pace_wait(&s->pace, conf, now_ms),
+	    idle_expired);
 }
 
 /* The client's time is not what the disk takes, nor authd, who has deadlines of its own. */
@@ -240,8 +261,12 @@ idle_expired(struct loop_timer *timer)
 		idle_restart(s);
 		return;
 	}
-	session_log_broken(s, "timeout");
-	goodbye(s, SMTP_REPLY(421, "4.4.2", "Timeout, closing the connection"));
+	if (s->message == NULL && session_pace_is_over(&s->pace, &s->worker->conf->smtpd, loop_now_ms(s->worker->loop))) {
+		pace_end(s, PACE_TOO_LONG);
+	} else {
+		session_log_broken(s, "timeout");
+		goodbye(s, SMTP_REPLY(421, "4.4.2", "Timeout, closing the connection"));
+	}
 	stream_finish(&s->stream);
 }
 
@@ -304,23 +329,6 @@ tls_begin(struct session *s)
 	/* Something was sent behind STARTTLS, or the go-ahead could not leave: immunity rule 3. */
 	session_log(s, "ending the session of", ": input behind STARTTLS");
 	stream_finish(&s->stream);
-}
-
-/* Ends a session that dribbles, guesses or stays too long. */
-static void
-pace_end(struct session *s, enum session_pace_end why)
-{
-	static const struct {
-		const char *log;
-		struct smtp_reply reply;
-	} ends[] = {
-	    [PACE_TOO_SLOW] = {"too slow a client", {421, "4.4.2", STR("Too slow, closing the connection")}},
-	    [PACE_TOO_LONG] = {"session time limit", {421, "4.7.0", STR("The session has lasted too long, please connect again")}},
-	    [PACE_GUESSES] = {"too many refused recipients", {421, "4.7.0", STR("Too many refused recipients")}},
-	};
-
-	session_log_broken(s, ends[why].log);
-	goodbye(s, &ends[why].reply);
 }
 
 static void

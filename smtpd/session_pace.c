@@ -33,7 +33,7 @@ enum session_pace_end
 session_pace_input(struct session_pace *pace, size_t came, size_t buffered, bool receiving, uint64_t rate, uint64_t now_ms)
 {
 	if (pace->exempt || rate == 0 || (buffered == 0 && !receiving)) {
-		pace->window_ms = 0;
+		session_pace_rest(pace);
 		return PACE_FINE;
 	}
 	if (pace->window_ms == 0) {
@@ -43,7 +43,8 @@ session_pace_input(struct session_pace *pace, size_t came, size_t buffered, bool
 	pace->window_bytes += came;
 	if (now_ms - pace->window_ms < PACE_WINDOW_MS)
 		return PACE_FINE;
-	if (pace->window_bytes < rate * ((now_ms - pace->window_ms) / 1000))
+	pace->slow_windows = pace->window_bytes < rate * ((now_ms - pace->window_ms) / 1000) ? pace->slow_windows + 1 : 0;
+	if (pace->slow_windows >= PACE_WINDOWS)
 		return PACE_TOO_SLOW;
 	pace->window_ms = now_ms;
 	pace->window_bytes = 0;
@@ -54,6 +55,23 @@ void
 session_pace_rest(struct session_pace *pace)
 {
 	pace->window_ms = 0;
+	pace->slow_windows = 0;
+}
+
+bool
+session_pace_is_over(const struct session_pace *pace, const struct conf_smtpd *conf, uint64_t now_ms)
+{
+	return !pace->exempt && now_ms - pace->begun_ms > conf->session_time_limit_ms;
+}
+
+uint64_t
+session_pace_wait(const struct session_pace *pace, const struct conf_smtpd *conf, uint64_t now_ms)
+{
+	uint64_t end_ms = pace->begun_ms + conf->session_time_limit_ms + 1;
+
+	if (pace->exempt || now_ms >= end_ms || end_ms - now_ms > conf->timeout_ms)
+		return conf->timeout_ms;
+	return end_ms - now_ms;
 }
 
 static size_t
@@ -88,5 +106,5 @@ session_pace_check(const struct session_pace *pace, const struct smtp_counters *
 		return PACE_FINE;
 	if (counters->commands[rcpt].total - counters->commands[rcpt].accepted > conf->refused_recipients_per_session)
 		return PACE_GUESSES;
-	return now_ms - pace->begun_ms > conf->session_time_limit_ms ? PACE_TOO_LONG : PACE_FINE;
+	return session_pace_is_over(pace, conf, now_ms) ? PACE_TOO_LONG : PACE_FINE;
 }

@@ -14,7 +14,8 @@
 #define PACE_STEPS_MAX 20  /* the delay grows no further */
 #define PACE_EARLIER_SHARE 50 /* so many errors of earlier sessions count as one of this */
 #define PACE_EARLIER_MAX 10
-#define PACE_WINDOW_MS 30000 /* over which the rate is looked at */
+#define PACE_WINDOW_MS 15000 /* over which the rate is looked at */
+#define PACE_WINDOWS 2	     /* so many too slow ones in a row end it: a link that was down for a while is no dribble */
 
 struct session_pace {
 	bool exempt;
@@ -27,6 +28,7 @@ struct session_pace {
 	/* rate */
 	uint64_t window_ms; /* when the window began; 0: nothing is being received */
 	uint64_t window_bytes;
+	unsigned slow_windows; /* in a row */
 	size_t left; /* bytes that were in the input buffer already */
 };
 
@@ -46,8 +48,8 @@ uint64_t session_pace_delay(struct session_pace *pace, const struct smtp_counter
 
 /*
  * After each turn of input. buffered: bytes of input that wait for more; receiving: a message is under way. Says too slow
- * when a window is over in which less than `rate` bytes a second came. Time in which the client waited for us does not count:
- * session_pace_rest.
+ * when windows in a row are over in which less than `rate` bytes a second came. Time in which the client waited for us does
+ * not count: session_pace_rest.
  */
 enum session_pace_end session_pace_input(struct session_pace *pace, size_t came, size_t buffered, bool receiving,
     uint64_t rate, uint64_t now_ms);
@@ -56,6 +58,11 @@ void session_pace_rest(struct session_pace *pace);
 /* Between commands: may the session go on? */
 enum session_pace_end session_pace_check(const struct session_pace *pace, const struct smtp_counters *counters,
     const struct conf_smtpd *conf, uint64_t now_ms);
+
+/* Its time is over. */
+bool session_pace_is_over(const struct session_pace *pace, const struct conf_smtpd *conf, uint64_t now_ms);
+/* In how many ms a session that waits is to be looked at again: at its limit, or after timeout_ms. */
+uint64_t session_pace_wait(const struct session_pace *pace, const struct conf_smtpd *conf, uint64_t now_ms);
 
 /* Of the session, for the report. */
 unsigned session_pace_recipients(const struct smtp_counters *counters);

@@ -377,8 +377,23 @@ class Pace(Guarded):
         wait_for(lambda: self.clients().get(("address", "127.5.0.4"), {}).get("errors") == 4, "four errors")
 
 
-class Time(Guarded):
-    settings = {"greet_pause": 0, "session_time_limit": "1m", "smtpd_minimum_rate": 50}
+class TimeLimit(Guarded):
+    settings = {"greet_pause": 0, "session_time_limit": "2s"}
+
+    def test_a_session_ends_after_its_time_but_not_in_the_middle_of_a_message(self):
+        busy, idle = self.greeted("127.6.1.1"), self.greeted("127.6.1.2")
+        for line in ("MAIL FROM:<a@b.test>", "RCPT TO:<%s>" % self.lama, "DATA"):
+            busy.ask(line)
+        began = time.monotonic()
+        self.assertRegex(idle.reply(), r"^421 4\.7\.0 satu\.test The session has lasted too long")
+        self.assertLess(time.monotonic() - began, 4)
+        self.server.wait_log(r"session time limit after EHLO from unknown\[127\.6\.1\.2\]")
+        self.assertRegex(busy.ask("Subject: x\r\n\r\nHalo\r\n."), "^250 ")
+        self.assertRegex(busy.reply(), r"^421 4\.7\.0 ")
+
+
+class Rate(Guarded):
+    settings = {"greet_pause": 0, "smtpd_minimum_rate": 50}
 
     def test_a_client_that_dribbles_is_hung_up_on_and_a_normal_one_is_not(self):
         slow = self.greeted("127.6.0.1")

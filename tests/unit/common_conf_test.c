@@ -114,6 +114,7 @@ a_whole_file_is_understood(void **state)
 				   "smtpd_banner = \"  two blanks \"\n"
 				   "networks = 10.0.0.0/8, 192.0.2.1\t2001:db8::/32 [::1]\n"
 				   "resolvers = 127.0.0.1:5353 [::1]:53 9.9.9.9\n"
+				   "dns_lists = zen.test*2=127.0.0.[2..11], white.test*-1\n"
 				   "retry = 5m, 10m 15m\n"
 				   "debug = YES\n"
 				   "log = Syslog\n"
@@ -151,6 +152,8 @@ a_whole_file_is_understood(void **state)
 	assert_string_equal(conf->smtpd.banner, "  two blanks ");
 	assert_int_equal(conf->networks.n, 4);
 	assert_int_equal(conf->resolvers.n, 3);
+	assert_int_equal(conf->smtpd.dns_lists.n, 2);
+	assert_int_equal(conf->smtpd.dns_lists.list[1].weight, -1);
 	assert_int_equal(ntohs(conf->resolvers.list[0].address.v4.sin_port), 5353);
 	assert_int_equal(ntohs(conf->resolvers.list[2].address.v4.sin_port), 53);
 	assert_int_equal(conf->queue.retry_s.n, 3);
@@ -227,6 +230,7 @@ static const struct {
     {"networks = 10.0.0.0/33\n", "1: networks: \"10.0.0.0/33\": the number of bits must be 0 to 32"},
     {"networks = 10.0.0.0/\n", "1: networks: \"10.0.0.0/\": the number of bits must be 0 to 32"},
     {"networks = home\n", "1: networks: \"home\" is not an IP address"},
+    {"dns_lists = zen.test white\n", "1: dns_lists: \"white\" does not begin with the domain of a list"},
     {"resolvers = ns1.example.org\n", "1: resolvers: \"ns1.example.org\" is not ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT, "
 				      "such as \"192.0.2.1\" or \"[2001:db8::1]:53\""},
     {"resolvers = 127.0.0.1:0\n", "1: resolvers: \"127.0.0.1:0\" is not ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT, such as "

@@ -123,6 +123,19 @@ what_came_at_once_does_not_pay_for_dribbling_later(void **state)
 }
 
 static void
+a_link_that_was_down_for_a_while_is_no_dribble(void **state)
+{
+	struct session_pace pace;
+
+	(void)state;
+	session_pace_init(&pace, false, 1000);
+	assert_int_equal(session_pace_input(&pace, 1000, 0, true, 50, 1000), PACE_FINE);
+	assert_int_equal(session_pace_input(&pace, 1400, 0, true, 50, 101000), PACE_FINE);
+	for (uint64_t now_ms = 101100; now_ms < 200000; now_ms += 100)
+		assert_int_equal(session_pace_input(&pace, 1400, 0, true, 50, now_ms), PACE_FINE);
+}
+
+static void
 time_in_which_the_client_waits_does_not_count(void **state)
 {
 	struct session_pace pace;
@@ -138,7 +151,7 @@ time_in_which_the_client_waits_does_not_count(void **state)
 static void
 who_stays_too_long_or_guesses_recipients_is_ended(void **state)
 {
-	const struct conf_smtpd conf = {.session_time_limit_ms = 60000, .refused_recipients_per_session = 5};
+	const struct conf_smtpd conf = {.session_time_limit_ms = 60000, .timeout_ms = 20000, .refused_recipients_per_session = 5};
 	struct smtp_counters counters = {.errors = 0};
 	struct session_pace pace;
 
@@ -146,6 +159,9 @@ who_stays_too_long_or_guesses_recipients_is_ended(void **state)
 	session_pace_init(&pace, false, 1000);
 	assert_int_equal(session_pace_check(&pace, &counters, &conf, 61000), PACE_FINE);
 	assert_int_equal(session_pace_check(&pace, &counters, &conf, 61001), PACE_TOO_LONG);
+	assert_int_equal(session_pace_wait(&pace, &conf, 1000), 20000);
+	assert_int_equal(session_pace_wait(&pace, &conf, 51000), 10001);
+	assert_int_equal(session_pace_wait(&pace, &conf, 70000), 20000); /* a message is still under way */
 	counters.commands[index_of("RCPT")].total = 105;
 	counters.commands[index_of("RCPT")].accepted = 100;
 	assert_int_equal(session_pace_recipients(&counters), 100);
@@ -165,6 +181,7 @@ main(void)
 	    cmocka_unit_test(errors_of_earlier_sessions_count_a_little),
 	    cmocka_unit_test(a_client_that_dribbles_is_ended),
 	    cmocka_unit_test(what_came_at_once_does_not_pay_for_dribbling_later),
+	    cmocka_unit_test(a_link_that_was_down_for_a_while_is_no_dribble),
 	    cmocka_unit_test(time_in_which_the_client_waits_does_not_count),
 	    cmocka_unit_test(who_stays_too_long_or_guesses_recipients_is_ended),
 	};
