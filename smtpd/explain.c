@@ -98,6 +98,7 @@ step(struct explain *explain)
 
 	switch (now) {
 	case POLICY_LOCAL:
+	case POLICY_LOCAL_LATER:
 	case POLICY_RELAY:
 	case POLICY_REFUSE:
 		explain->end = now;

@@ -21,7 +21,7 @@ struct explain {
 	struct policy_play play;
 	struct explain_line *lines;
 	size_t nlines;
-	enum policy_step end; /* LOCAL, RELAY or REFUSE */
+	enum policy_step end; /* LOCAL, LOCAL_LATER, RELAY or REFUSE */
 	/* What the policy server of a rule answers, and a word about it. NULL: it is not asked. */
 	void (*ask)(struct explain *explain, const struct rule *rule, struct policy_reply *reply, char *note, size_t size);
 

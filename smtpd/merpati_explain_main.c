@@ -255,7 +255,7 @@ play_account(struct playing *p)
 	explain_decision(&p->explain, decided, sizeof decided);
 	switch (map_ask(p, "recipient", NULL, &p->recipient)) {
 	case SOCKETMAP_OK:
-		decide(p, "RCPT", SMTP_REPLY(250, "2.1.5", "Ok"), decided);
+		decide(p, "RCPT", p->explain.end == POLICY_LOCAL ? SMTP_REPLY(250, "2.1.5", "Ok") : &p->explain.play.reply, decided);
 		break;
 	case SOCKETMAP_NOTFOUND:
 		decide(p, "RCPT", SMTP_REPLY(550, "5.1.1", "Recipient address rejected: User unknown"), "authd: there is no such recipient");
@@ -283,6 +283,7 @@ play(struct playing *p)
 	explain_decision(&p->explain, decided, sizeof decided);
 	switch (p->explain.end) {
 	case POLICY_LOCAL:
+	case POLICY_LOCAL_LATER:
 		play_account(p);
 		break;
 	case POLICY_RELAY:

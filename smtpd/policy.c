@@ -63,7 +63,7 @@ end_with(struct policy_play *play, enum policy_step end)
 	play->next = NULL;
 	if (end != POLICY_REFUSE && play->has_if_accepted) {
 		play->reply = play->if_accepted;
-		end = POLICY_REFUSE;
+		end = end == POLICY_LOCAL ? POLICY_LOCAL_LATER : POLICY_REFUSE;
 	} else if (end == POLICY_REFUSE && play->has_if_refused && play->reply.code >= 500) {
 		play->reply = *SMTP_REPLY(450, "4.7.1", "Please try again later");
 	}

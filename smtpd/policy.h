@@ -31,6 +31,7 @@ const struct policy_listener *policy_listener(enum listener_kind kind);
 
 enum policy_step {
 	POLICY_LOCAL,	 /* the end: ours; ask authd whether the recipient exists */
+	POLICY_LOCAL_LATER, /* the end: the same, but if it does, play.reply puts it off */
 	POLICY_RELAY,	 /* the end: accepted for another host */
 	POLICY_REFUSE,	 /* the end: play.reply says so, for ever or for now */
 	POLICY_ASK,	 /* the policy server of play.rule; then policy_answer_..., or nothing, and on */

@@ -73,6 +73,7 @@ struct session {
 	bool sender_is_rewritten; /* it was not the login's */
 	struct session_policy *policy; /* NULL while no rule needs it */
 	void (*recipient_is_ours)(struct session *s);
+	bool recipient_is_late, recipient_is_grey; /* if it exists: policy->play.reply puts it off; the guard is asked */
 	struct sasl_request sasl;
 	char mechanism[21];
 	struct session_message *message;

@@ -73,7 +73,7 @@ recipient_known(struct socketmap_query *query, enum socketmap_status status, str
 	switch (status) {
 	case SOCKETMAP_OK:
 		known_add(&s->worker->known, recipient_key(s, key), loop_now_ms(s->worker->loop));
-		session_filter_recipient(s);
+		session_policy_exists(s);
 		break;
 	case SOCKETMAP_NOTFOUND:
 		session_recipient_refuse(s, SMTP_REPLY(550, "5.1.1", "Recipient address rejected: User unknown"));
@@ -95,7 +95,7 @@ recipient_ask(struct session *s)
 	struct str key = recipient_key(s, buffer);
 
 	if (known_has(&s->worker->known, key, loop_now_ms(s->worker->loop)))
-		session_filter_recipient(s);
+		session_policy_exists(s);
 	else
 		socketmap_ask(&s->worker->map, &s->query, STR("recipient"), key, recipient_known);
 }

@@ -392,18 +392,12 @@ step_takes_time(struct session_policy *p, const struct policy_play *play, enum p
 		return session_guard_grey(p->session, grey_over);
 	case POLICY_WARN:
 	case POLICY_LOCAL:
+	case POLICY_LOCAL_LATER:
 	case POLICY_RELAY:
 	case POLICY_REFUSE:
 		break;
 	}
 	return false;
-}
-
-/* With the parameter it is everybody whom no rule has accepted. */
-static bool
-is_to_be_greylisted(const struct session *s, const struct policy_play *play)
-{
-	return s->worker->conf->smtpd.greylist && play->rule == NULL;
 }
 
 /* False: the recipient is through, or it goes on later. */
@@ -414,8 +408,11 @@ step_take(struct session *s, struct policy_play *play, enum policy_step step)
 
 	switch (step) {
 	case POLICY_LOCAL:
-		if (!is_to_be_greylisted(s, play) || !session_guard_grey(s, s->recipient_is_ours))
-			s->recipient_is_ours(s);
+	case POLICY_LOCAL_LATER:
+		/* With the parameter everybody is greylisted whom no rule has accepted. */
+		s->recipient_is_late = step == POLICY_LOCAL_LATER;
+		s->recipient_is_grey = s->worker->conf->smtpd.greylist && play->rule == NULL;
+		s->recipient_is_ours(s);
 		return false;
 	case POLICY_RELAY:
 		session_filter_recipient(s);
@@ -458,6 +455,16 @@ session_policy_recipient(struct session *s, void (*local)(struct session *s))
 	s->recipient_is_ours = local;
 	policy_begin(&play, first_rule(s));
 	play_on(s, &play);
+}
+
+/* Only now, so that whoever guesses names learns that there are none, and nothing is remembered of them. */
+void
+session_policy_exists(struct session *s)
+{
+	if (s->recipient_is_late)
+		session_recipient_refuse(s, &s->policy->play.reply);
+	else if (!s->recipient_is_grey || !session_guard_grey(s, session_filter_recipient))
+		session_filter_recipient(s);
 }
 
 /* --- the end of the message --------------------------------------------------------------------------------------------------- */

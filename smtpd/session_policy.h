@@ -33,9 +33,10 @@ struct session_policy {
 
 _Static_assert(CONF_FILTERS_MAX <= 32, "a set of filters is 32 bits");
 
-/* Answers the core's question about s->smtp.recipient, now or later; all but whether a recipient of ours exists, for
- * which `local` is called. */
+/* Answers the core's question about s->smtp.recipient, now or later; all but whether a recipient of ours exists: for that
+ * `local` is called, and if so session_policy_exists answers. */
 void session_policy_recipient(struct session *s, void (*local)(struct session *s));
+void session_policy_exists(struct session *s);
 /* The header fields that are to stand above everything; may be empty. */
 struct str session_policy_fields(const struct session *s);
 /* The content is there. False: nothing is to be asked. True: done is called later, with NULL or with the refusal. */

@@ -199,11 +199,11 @@ milter_count(const struct conf *conf)
 static void
 confine(struct daemon_self *self, int incoming_fd)
 {
-	uint64_t milters = milter_count(self->conf);
+	uint64_t milters = milter_count(self->conf), servers = (self->conf->nfilters - milters) * POLICY_CONNECTIONS_MAX;
 	struct sandbox_spec spec = {
 	    .promises = SANDBOX_STDIO | SANDBOX_LOOP | SANDBOX_SERVE | SANDBOX_UNIX | SANDBOX_CREATE | SANDBOX_THREADS,
 	    .paths = {{.fd = incoming_fd, .access = SANDBOX_WRITE | (milters > 0 ? SANDBOX_READ : 0)}},
-	    .descriptors_max = self->conf->smtpd.clients_per_worker * (DESCRIPTORS_A_SESSION + milters) + DESCRIPTORS_MORE,
+	    .descriptors_max = self->conf->smtpd.clients_per_worker * (DESCRIPTORS_A_SESSION + milters) + servers + DESCRIPTORS_MORE,
 	};
 
 	daemon_confine(self, &spec);

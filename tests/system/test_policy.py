@@ -287,6 +287,8 @@ standard
                 self.actions["RCPT"] = action
                 self.assertEqual(self.rcpt(), expected)
         self.actions["RCPT"] = "DEFER_IF_PERMIT Greylisted"
+        self.assertEqual(self.rcpt(recipient="tiada@satu.test"),
+                         "550 5.1.1 <tiada@satu.test>: Recipient address rejected: User unknown")
         self.assertEqual(self.rcpt("a@refused.test"), "554 5.7.1 <lama@satu.test>: the list goes on")
         self.actions["RCPT"] = "DEFER_IF_REJECT"
         self.assertEqual(self.rcpt("a@refused.test"), "450 4.7.1 <lama@satu.test>: Please try again later")

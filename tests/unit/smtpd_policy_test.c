@@ -314,7 +314,7 @@ a_server_decides_within_the_limits_of_the_relay(void **state)
 	begin(&p, "ask srv\nrefuse 555 when sender is ours\n", &(struct client){0});
 	assert_int_equal(policy_step(&p.play, &p.facts), POLICY_ASK);
 	policy_defer_if_accepted(&p.play, SMTP_REPLY(450, "4.2.0", "Greylisted"));
-	assert_int_equal(policy_step(&p.play, &p.facts), POLICY_REFUSE);
+	assert_int_equal(policy_step(&p.play, &p.facts), POLICY_LOCAL_LATER);
 	assert_str(p.play.reply.text, STR("Greylisted"));
 	end(&p);
 
