@@ -164,6 +164,32 @@ filter_begin(struct parser *p, struct str name)
 	p->base = filter;
 }
 
+static bool
+is_route_name(struct str name)
+{
+	if (str_equal(name, STR("*")))
+		return true;
+	return conf_value_is_domain(name.n > 0 && name.p[0] == '.' ? str_skip(name, 1) : name);
+}
+
+static void
+route_begin(struct parser *p, struct str name)
+{
+	struct conf_route *route;
+
+	if (!is_route_name(name)) {
+		conf_problem(p->conf, p->line, p->problems, "\"%.*s\" is none of \"*\", a domain such as \"example.org\", and "
+		    "\".example.org\" for those below it", STR_FMT(name));
+		return;
+	}
+	route = section_add(p, p->sections.routes, sizeof *route, &p->sections.nroutes, CONF_ROUTES_MAX);
+	if (route == NULL)
+		return;
+	route->line = p->line;
+	route->name = must_copy(p->conf, name);
+	p->base = route;
+}
+
 /* The first of the list is for tls_certificate. */
 static void
 certificate_begin(struct parser *p, struct str name)
@@ -190,6 +216,7 @@ static const struct {
     {CONF_SECTION_DOMAIN, domain_begin},
     {CONF_SECTION_FILTER, filter_begin},
     {CONF_SECTION_CERTIFICATE, certificate_begin},
+    {CONF_SECTION_ROUTE, route_begin},
 };
 
 /* "[word name]" */
@@ -225,7 +252,7 @@ section_begin(struct parser *p, struct str head)
 	}
 	p->section = CONF_SECTION_LISTENER;
 	conf_problem(p->conf, p->line, p->problems, "unknown section \"%.*s\"; there are [listener NAME], [domain NAME], "
-	    "[filter NAME], [certificate NAME] and [policy]", STR_FMT(word));
+	    "[filter NAME], [certificate NAME], [route NAME] and [policy]", STR_FMT(word));
 }
 
 /* A value ends at a blank and #; in double quotes it may hold both, and begin and end with blanks. */
@@ -374,6 +401,8 @@ parser_begin(struct parser *p, struct str text, const char *path)
 	    (nsections < CONF_DOMAINS_MAX ? nsections : CONF_DOMAINS_MAX) * sizeof *p->sections.domains);
 	p->sections.filters = must_alloc(conf,
 	    (nsections < CONF_FILTERS_MAX ? nsections : CONF_FILTERS_MAX) * sizeof *p->sections.filters);
+	p->sections.routes = must_alloc(conf,
+	    (nsections < CONF_ROUTES_MAX ? nsections : CONF_ROUTES_MAX) * sizeof *p->sections.routes);
 	p->sections.certificates = must_alloc(conf,
 	    ((nsections < CONF_CERTIFICATES_MAX ? nsections : CONF_CERTIFICATES_MAX) + 1) * sizeof *p->sections.certificates);
 	for (unsigned i = 0; i < CONF_SECTION_LISTENER; i++)

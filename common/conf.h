@@ -75,6 +75,13 @@ enum conf_submission_sender {
 /* mx, submission, submissions */
 #define CONF_POLICIES 3
 
+enum conf_route_tls {
+	CONF_TLS_NONE,
+	CONF_TLS_MAY,
+	CONF_TLS_ENCRYPT,
+	CONF_TLS_VERIFY,
+};
+
 enum conf_accounts {
 	CONF_ACCOUNTS_SYSTEM,
 	CONF_ACCOUNTS_VIRTUAL,
@@ -145,6 +152,13 @@ struct conf_domain {
 #include "common/conf_domain.def"
 };
 
+/* name: "*", a domain, or "." and a domain for all below it. */
+struct conf_route {
+	const char *name;
+	unsigned line;
+#include "common/conf_route.def"
+};
+
 struct conf_filter {
 	const char *name;
 	unsigned line;
@@ -175,6 +189,8 @@ struct conf {
 	/* In the order of the file, in which mail passes through them. */
 	const struct conf_filter *filters;
 	size_t nfilters;
+	const struct conf_route *routes; /* in the order of the file */
+	size_t nroutes;
 	/* Empty: no TLS. Else the first is for clients that ask for no name, or for none of the others'. */
 	const struct conf_certificate *certificates;
 	size_t ncertificates;
@@ -208,6 +224,7 @@ struct conf {
 #define CONF_DOMAINS_MAX 4096
 #define CONF_CERTIFICATES_MAX 1000
 #define CONF_FILTERS_MAX 32
+#define CONF_ROUTES_MAX 1000
 #define CONF_PROBLEMS_MAX_BYTES 65536
 
 /* What -c overrides: $MERPATI_CONF, else the installed place. */

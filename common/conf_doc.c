@@ -28,6 +28,10 @@ static const struct {
     [CONF_SECTION_FILTER] = {"Filters",
 	"Each section [filter NAME] is a program that looks at mail while it is received, and may refuse or change it. Mail passes "
 	"through them in the order in which they stand here."},
+    [CONF_SECTION_ROUTE] = {"Routes",
+	"Each section [route NAME] says how mail for other hosts goes: NAME is a domain, \".example.org\" for all below that, or "
+	"\"*\" for all that no other names. Without such a section mail goes to the exchangers of its domain, with TLS where it is "
+	"offered."},
     [CONF_SECTION_CERTIFICATE] = {"Certificates",
 	"Each section [certificate NAME] is a further certificate, for clients that ask for a name that is in it; NAME is yours to "
 	"choose. All others are shown the one of `tls_certificate`."},

@@ -187,6 +187,32 @@ check_listeners(const struct conf *conf, const struct conf_sections *sections, s
 }
 
 static void
+check_route(const struct conf *conf, const struct conf_route *r, struct buf *problems)
+{
+	if (r->login[0] == '\0')
+		return;
+	if (r->relay[0] == '\0' || r->password_file[0] == '\0')
+		conf_problem(conf, r->line, problems, "[route %s]: a login needs a relay and a password_file", r->name);
+	if (r->tls < CONF_TLS_ENCRYPT)
+		conf_problem(conf, r->line, problems, "[route %s]: a password goes under TLS only: tls = encrypt or verify",
+		    r->name);
+}
+
+static void
+check_routes(const struct conf *conf, const struct conf_sections *sections, struct buf *problems)
+{
+	const struct conf_route *r = sections->routes;
+
+	for (size_t i = 0; i < sections->nroutes; i++) {
+		check_route(conf, &r[i], problems);
+		for (size_t k = 0; k < i; k++)
+			if (str_equal_nocase(str_from(r[i].name), str_from(r[k].name)))
+				conf_problem(conf, r[i].line, problems, "[route %s] is there already, in line %u", r[i].name,
+				    r[k].line);
+	}
+}
+
+static void
 check_filters(const struct conf *conf, const struct conf_sections *sections, struct buf *problems)
 {
 	const struct conf_filter *f = sections->filters;
@@ -263,6 +289,7 @@ conf_finish(struct conf *conf, struct conf_sections *sections, const char *hostn
 	if (sections->ndomains == 0)
 		standard_domains(conf, sections);
 	check_domains(conf, sections, problems);
+	check_routes(conf, sections, problems);
 	check_filters(conf, sections, problems);
 	check_certificates(conf, sections, problems);
 	check_together(conf, problems);
@@ -270,6 +297,8 @@ conf_finish(struct conf *conf, struct conf_sections *sections, const char *hostn
 	conf->nlisteners = sections->nlisteners;
 	conf->domains = sections->domains;
 	conf->ndomains = sections->ndomains;
+	conf->routes = sections->routes;
+	conf->nroutes = sections->nroutes;
 	conf->filters = sections->filters;
 	conf->nfilters = sections->nfilters;
 	take_certificates(conf, sections);

@@ -104,6 +104,13 @@ static const struct conf_param certificate_params[] = {
 #include "common/conf_certificate.def"
 };
 
+#undef CONF_OF
+
+#define CONF_OF conf_route
+static const struct conf_param route_params[] = {
+#include "common/conf_route.def"
+};
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 enum first {
@@ -117,6 +124,7 @@ enum first {
 	FIRST_DOMAIN = FIRST_LISTENER + COUNT(listener_params),
 	FIRST_FILTER = FIRST_DOMAIN + COUNT(domain_params),
 	FIRST_CERTIFICATE = FIRST_FILTER + COUNT(filter_params),
+	FIRST_ROUTE = FIRST_CERTIFICATE + COUNT(certificate_params),
 };
 
 static const struct conf_table tables[CONF_SECTIONS] = {
@@ -131,6 +139,7 @@ static const struct conf_table tables[CONF_SECTIONS] = {
     [CONF_SECTION_DOMAIN] = {"domain", domain_params, COUNT(domain_params), FIRST_DOMAIN},
     [CONF_SECTION_FILTER] = {"filter", filter_params, COUNT(filter_params), FIRST_FILTER},
     [CONF_SECTION_CERTIFICATE] = {"certificate", certificate_params, COUNT(certificate_params), FIRST_CERTIFICATE},
+    [CONF_SECTION_ROUTE] = {"route", route_params, COUNT(route_params), FIRST_ROUTE},
 };
 
 const struct conf_table *

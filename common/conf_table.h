@@ -48,9 +48,10 @@ enum conf_section {
 	CONF_SECTION_DOMAIN,
 	CONF_SECTION_FILTER,
 	CONF_SECTION_CERTIFICATE,
+	CONF_SECTION_ROUTE,
 };
 
-#define CONF_SECTIONS (CONF_SECTION_CERTIFICATE + 1)
+#define CONF_SECTIONS (CONF_SECTION_ROUTE + 1)
 
 struct conf_table {
 	const char *name; /* of the folder, or the word in the section's head */

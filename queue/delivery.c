@@ -13,6 +13,8 @@ open_compare(struct delivery *a, struct delivery *b)
 
 	if (order == 0 && a->transport != b->transport)
 		order = a->transport < b->transport ? -1 : 1;
+	if (order == 0)
+		order = str_compare(a->route, b->route);
 	return order != 0 ? order : str_compare(a->return_path, b->return_path);
 }
 
@@ -28,6 +30,7 @@ delivery_new(struct message *m, const struct delivery *like)
 	d->message = m;
 	d->transport = like->transport;
 	d->next_hop = like->next_hop;
+	d->route = like->route;
 	d->return_path = like->return_path;
 	d->site_text = str_dup(like->site);
 	d->site = (struct str){d->site_text, like->site.n};

@@ -154,6 +154,7 @@ encode(struct dispatch *dispatch, struct delivery *d)
 	struct job_recipient recipients[DELIVERY_RECIPIENTS_MAX];
 	struct job job = {.transport = d->transport,
 	    .next_hop = d->next_hop,
+	    .route = d->route,
 	    .site = d->site,
 	    .queue_id = queue_id_str(&d->message->id),
 	    .flags = flags_of(e),

@@ -145,6 +145,7 @@ job_encode(struct buf *b, uint32_t id, const struct job *job)
 	msg_begin(b, JOB_START, id);
 	msg_add_u64(b, job->transport);
 	add_text(b, job->next_hop, JOB_NEXT_HOP_MAX);
+	add_text(b, job->route, JOB_NEXT_HOP_MAX);
 	add_text(b, job->site, JOB_SITE_MAX);
 	add_text(b, job->queue_id, JOB_TEXT_MAX);
 	add_text(b, job->sender, JOB_ADDRESS_MAX);
@@ -240,6 +241,7 @@ job_decode(struct msg *m, struct arena *arena, struct job *job)
 	*job = (struct job){0};
 	job->transport = (enum job_transport)get_choice(m, JOB_LMTP);
 	job->next_hop = keep(m, arena, get_line(m, JOB_NEXT_HOP_MAX));
+	job->route = keep(m, arena, get_line(m, JOB_NEXT_HOP_MAX));
 	job->site = keep(m, arena, get_line(m, JOB_SITE_MAX));
 	job->queue_id = keep(m, arena, get_line(m, JOB_TEXT_MAX));
 	job->sender = keep(m, arena, get_line(m, JOB_ADDRESS_MAX));

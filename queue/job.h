@@ -110,6 +110,7 @@ struct job_recipient {
 struct job {
 	enum job_transport transport;
 	struct str next_hop;
+	struct str route; /* the name of the section [route NAME] that it takes; empty: none */
 	struct str site; /* connections are shared by jobs of the same site and transport; empty: the next hop */
 	struct str queue_id;
 	struct str sender; /* without <>; empty: the null sender */

@@ -274,6 +274,19 @@ input(struct stream *stream)
 }
 
 static void
+implicit_tls_start(struct remote_connection *c)
+{
+	c->implicit_tls = false;
+	tls_start(c);
+}
+
+static void
+implicit_tls_due(struct loop_timer *timer)
+{
+	implicit_tls_start(container_of(timer, struct remote_connection, later));
+}
+
+static void
 drained(struct stream *stream)
 {
 	struct remote_connection *c = container_of(stream, struct remote_connection, stream);
@@ -283,7 +296,9 @@ drained(struct stream *stream)
 	if (!c->connected && c->owner->connected != NULL)
 		c->owner->connected(c->owner, c);
 	c->connected = true;
-	if (smtp_client_need(&c->client) == SMTP_NEED_BODY)
+	if (c->implicit_tls)
+		implicit_tls_start(c);
+	else if (smtp_client_need(&c->client) == SMTP_NEED_BODY)
 		body_send(c);
 	else if (smtp_client_need(&c->client) == SMTP_NEED_REPLY)
 		stream_set_deadline(stream, c->context->conf->queue.reply_timeout_ms);
@@ -295,7 +310,12 @@ secured(struct stream *stream)
 	struct remote_connection *c = container_of(stream, struct remote_connection, stream);
 
 	(void)snprintf(c->tls, sizeof c->tls, "%s with %s", stream_tls_version(stream), stream_tls_cipher(stream));
-	smtp_client_secured(&c->client, stream_tls_is_verified(stream));
+	if (c->client.state == SMTP_HANDSHAKE) {
+		smtp_client_secured(&c->client, stream_tls_is_verified(stream));
+	} else { /* before the greeting */
+		c->client.tls = true;
+		c->client.verified = stream_tls_is_verified(stream);
+	}
 	proceed(c);
 }
 
@@ -401,6 +421,20 @@ connection_new(struct remote_context *context, const struct remote_target *targe
 	return c;
 }
 
+static void
+client_init(struct remote_connection *c, const struct remote_target *target)
+{
+	struct remote_context *context = c->context;
+
+	smtp_client_init(&c->client, &c->stream.out, str_from(context->conf->hostname), target->lmtp,
+	    target->tls != CONF_TLS_NONE && context->tls != NULL);
+	c->client.one_flight = target->path != NULL;
+	c->client.must_tls = target->tls >= CONF_TLS_ENCRYPT;
+	c->client.must_verify = target->tls >= CONF_TLS_VERIFY;
+	c->client.login = target->login;
+	c->client.password = target->password;
+}
+
 struct remote_connection *
 remote_connection_open(struct remote_context *context, const struct remote_target *target, struct remote_owner *owner,
     struct err *err)
@@ -421,9 +455,10 @@ remote_connection_open(struct remote_context *context, const struct remote_targe
 	if (connecting)
 		stream_connecting(&c->stream);
 	stream_set_deadline(&c->stream, context->conf->queue.connect_timeout_ms);
-	smtp_client_init(&c->client, &c->stream.out, str_from(context->conf->hostname), target->lmtp,
-	    target->want_tls && context->tls != NULL);
-	c->client.one_flight = target->path != NULL;
+	client_init(c, target);
+	c->implicit_tls = target->implicit_tls && context->tls != NULL;
+	if (c->implicit_tls && c->connected)
+		loop_timer_set(context->loop, &c->later, 0, implicit_tls_due);
 	context->connections++;
 	return c;
 }

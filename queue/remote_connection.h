@@ -43,7 +43,9 @@ struct remote_target {
 	const struct endpoint *to; /* NULL: path */
 	const char *path;	   /* of a local socket */
 	bool lmtp;
-	bool want_tls;
+	enum conf_route_tls tls;
+	bool implicit_tls;
+	struct str login, password; /* to log in with; .n is 0: not. They outlive the connection */
 	bool must_keep_tls; /* a server that cannot promise REQUIRETLS is as good as none */
 };
 
@@ -68,6 +70,7 @@ struct remote_connection {
 	bool opening;
 	bool connected;
 	bool must_keep_tls;
+	bool implicit_tls; /* and the handshake is still to come */
 	bool tls_failed; /* `opened` failed because of TLS: worth another try without */
 	bool stale;	 /* `ended`: the server had closed before it heard of the message */
 	bool unreadable; /* the message could not be read from its file */

@@ -9,12 +9,13 @@
 #include "common/log.h"
 #include "queue/idn.h"
 #include "queue/orcpt.h"
+#include "queue/relay.h"
 #include "queue/remote_header.h"
 
 /* Of a job: what the message holds, and the words of replies. */
 #define ARENA_MAX (384 * 1024)
 /* Transport, port, and the longest site. */
-#define KEY_MAX (JOB_SITE_MAX + 16)
+#define KEY_MAX (JOB_SITE_MAX + JOB_NEXT_HOP_MAX + 16)
 #define BY_MAX_S 999999999
 #define ORCPT_PARAMETER_MAX 4096
 
@@ -27,6 +28,7 @@ struct remote_job {
 	struct arena arena;
 	struct job job;
 	struct next_hop next_hop;
+	const struct conf_route *route;
 	char key[KEY_MAX];
 
 	/* Where it has got to. */
@@ -301,7 +303,10 @@ begin(struct loop_timer *timer)
 	struct remote_jobs *jobs = job->jobs;
 	struct remote_quest quest = {.context = &jobs->context, .dns = jobs->dns, .own = &jobs->own,
 	    .next_hop = &job->next_hop, .arena = &job->arena, .queue_id = job->job.queue_id,
-	    .lmtp = job->job.transport == JOB_LMTP, .must_keep_tls = must_keep_tls(job)};
+	    .lmtp = job->job.transport == JOB_LMTP, .must_keep_tls = must_keep_tls(job), .route = job->route};
+
+	if (job->route != NULL)
+		quest.password = jobs->passwords[job->route - jobs->context.conf->routes];
 
 	job->connection = remote_pool_take(&jobs->pool, job->key, &job->owner);
 	if (job->connection != NULL) {
@@ -377,10 +382,16 @@ destination_read(struct remote_job *job)
 
 	if (!next_hop_parse(job->job.next_hop, job->job.transport, (uint16_t)conf->relay_port, &job->next_hop))
 		remote_search_refuse(&job->search, JOB_FAILED, STR("5.1.3"), STR("the domain is malformed"));
-	/* What must keep TLS has connections of its own, of which that is known. */
-	(void)snprintf(job->key, sizeof job->key, "%c%u %.*s",
+	job->route = job->job.route.n > 0 ? relay_named(conf, job->job.route) : NULL;
+	if (job->job.route.n > 0 && job->route == NULL)
+		remote_search_refuse(&job->search, JOB_DEFERRED, STR("4.3.5"), STR("the configuration has just changed"));
+	else if (job->route != NULL && job->route->login[0] != '\0' &&
+	    job->jobs->passwords[job->route - conf->routes].p == NULL)
+		remote_search_refuse(&job->search, JOB_DEFERRED, STR("4.7.8"), STR("the password to log in with is not known"));
+	/* What must keep TLS has connections of its own, of which that is known; so has each route. */
+	(void)snprintf(job->key, sizeof job->key, "%c%u %.*s %.*s",
 	    job->job.transport == JOB_LMTP ? 'l' : job->job.flags & JOB_REQUIRETLS ? 'r' : 's',
-	    (unsigned)job->next_hop.port, STR_FMT(site));
+	    (unsigned)job->next_hop.port, STR_FMT(job->job.route), STR_FMT(site));
 }
 
 bool

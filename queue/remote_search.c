@@ -138,6 +138,12 @@ attempt_remove(struct remote_search *s, const struct remote_connection *connecti
 	return removed;
 }
 
+static enum conf_route_tls
+tls_of(const struct remote_search *s)
+{
+	return s->quest.route != NULL ? s->quest.route->tls : CONF_TLS_MAY;
+}
+
 static bool
 is_fit_to_talk(const struct remote_connection *c)
 {
@@ -158,8 +164,8 @@ opened(struct remote_owner *owner, struct remote_connection *connection, const s
 	log_failure(s, connection, failure);
 	remember(s, failure->outcome == SMTP_FAILED ? JOB_FAILED : JOB_DEFERRED, failure->code, failure->words,
 	    connection->relay);
-	s->unfit = s->unfit || is_fit_to_talk(connection);
-	if (connection->tls_failed && !s->quest.must_keep_tls) {
+	s->unfit = s->unfit || connection->client.unfit || is_fit_to_talk(connection);
+	if (connection->tls_failed && !s->quest.must_keep_tls && tls_of(s) <= CONF_TLS_MAY) {
 		attempt.candidate.plain = true;
 		candidate_back(s, &attempt.candidate);
 	}
@@ -177,13 +183,19 @@ attempt_begin(struct remote_search *s, const struct remote_candidate *candidate,
 	    .to = path == NULL ? &candidate->to : NULL,
 	    .path = path,
 	    .lmtp = s->quest.lmtp,
-	    .want_tls = path == NULL && !candidate->plain,
+	    .tls = path != NULL || candidate->plain ? CONF_TLS_NONE : tls_of(s),
 	    .must_keep_tls = s->quest.must_keep_tls,
 	};
+	const struct conf_route *route = s->quest.route;
 	struct remote_connection *connection;
 	struct err err;
 	char words[JOB_REPLY_MAX];
 
+	if (route != NULL) {
+		target.implicit_tls = route->implicit_tls;
+		target.login = str_from(route->login);
+		target.password = s->quest.password;
+	}
 	s->tried++;
 	connection = remote_connection_open(context, &target, &s->owner, &err);
 	if (connection == NULL) {

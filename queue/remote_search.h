@@ -26,6 +26,8 @@ struct remote_quest {
 	struct str queue_id; /* for the log */
 	bool lmtp;
 	bool must_keep_tls;
+	const struct conf_route *route; /* NULL: none */
+	struct str password;		/* of it */
 };
 
 struct remote_candidate {

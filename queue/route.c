@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "queue/dispatch.h"
 #include "queue/outcome.h"
+#include "queue/relay.h"
 
 /* Of one message at a time; the others wait until some are answered. */
 #define QUESTIONS_MAX 100
@@ -23,8 +24,15 @@
 
 TAILQ_HEAD(message_list, message);
 
+/* Where mail for a domain goes, before its exchangers are known. */
+struct way {
+	struct str next_hop;
+	struct str route; /* its name in the configuration, or empty */
+};
+
 struct routes {
 	struct queue *queue;
+	char **relays; /* of each [route] of the configuration, its next hop; NULL: the domain's exchangers */
 	struct socketmap_client map;
 	char *map_path;
 	struct destinations destinations;
@@ -122,9 +130,9 @@ route_schedule(struct routes *routes, struct delivery *d)
 }
 
 static void
-deliver_by(struct message *m, size_t index, enum job_transport transport, struct str next_hop, struct str site)
+deliver_by(struct message *m, size_t index, enum job_transport transport, struct way way, struct str site)
 {
-	struct delivery like = {.transport = transport, .next_hop = next_hop, .site = site,
+	struct delivery like = {.transport = transport, .next_hop = way.next_hop, .route = way.route, .site = site,
 	    .return_path = envelope_return_path(&m->envelope, recipient_at(m, index))};
 	struct delivery *d = delivery_open(m, &like);
 
@@ -226,12 +234,23 @@ domain_of(struct str address)
 	return str_skip(address, str_find_last(address, '@') + 1);
 }
 
+static struct way
+way_of(struct message *m, size_t index)
+{
+	const struct routes *routes = m->queue->routes;
+	struct str domain = domain_of(recipient_at(m, index)->address);
+	const struct conf_route *route = relay_find(m->queue->conf, domain);
+	const char *relay = route != NULL ? routes->relays[route - m->queue->conf->routes] : NULL;
+
+	return (struct way){relay != NULL ? str_from(relay) : domain, route != NULL ? str_from(route->name) : STR("")};
+}
+
 static void
 resolved(struct message *m, size_t index, const struct destination *d)
 {
 	switch (d->status) {
 	case JOB_DELIVERED:
-		deliver_by(m, index, JOB_SMTP, domain_of(recipient_at(m, index)->address), str_from(d->site));
+		deliver_by(m, index, JOB_SMTP, way_of(m, index), str_from(d->site));
 		return;
 	case JOB_DEFERRED:
 		refuse(m, index, QUEUE_WAITING, d->code, d->reason);
@@ -264,7 +283,8 @@ route_abroad(struct message *m, size_t index, struct str domain)
 	}
 	question = question_new(m, index);
 	question->destination.answered = destination_answered;
-	d = destination_ask(&routes->destinations, &question->destination, domain, loop_now_ms(m->queue->loop));
+	d = destination_ask(&routes->destinations, &question->destination, way_of(m, index).next_hop,
+	    loop_now_ms(m->queue->loop));
 	if (d == NULL)
 		return;
 	m->questions--;
@@ -277,7 +297,7 @@ route_abroad(struct message *m, size_t index, struct str domain)
 static void
 route_home(struct message *m, size_t index)
 {
-	deliver_by(m, index, JOB_LMTP, STR("lmtp"), STR(ROUTE_LOCAL_SITE));
+	deliver_by(m, index, JOB_LMTP, (struct way){STR("lmtp"), STR("")}, STR(ROUTE_LOCAL_SITE));
 }
 
 static void
@@ -449,6 +469,26 @@ limits_set(struct routes *routes, const struct conf_queue *conf)
 	    (unsigned)conf->site_concurrency, dead_ms < DEAD_MAX_MS ? dead_ms : DEAD_MAX_MS};
 }
 
+/* One whose relay makes no sense was complained of by `merpati check`; its mail is not to go elsewhere: it fails. */
+static void
+relays_make(struct routes *routes, const struct conf *conf)
+{
+	struct buf b;
+
+	routes->relays = calloc(conf->nroutes + 1, sizeof *routes->relays);
+	if (routes->relays == NULL)
+		fatal("out of memory");
+	buf_init(&b, 2 * JOB_NEXT_HOP_MAX);
+	for (size_t i = 0; i < conf->nroutes; i++) {
+		buf_reset(&b);
+		if (relay_next_hop(&conf->routes[i], &b))
+			routes->relays[i] = str_dup(buf_str(&b));
+		else if (conf->routes[i].relay[0] != '\0')
+			routes->relays[i] = str_dup(STR("[malformed relay]"));
+	}
+	buf_clear(&b);
+}
+
 struct routes *
 routes_new(struct queue *q)
 {
@@ -459,6 +499,7 @@ routes_new(struct queue *q)
 	routes->queue = q;
 	TAILQ_INIT(&routes->flushing);
 	limits_set(routes, &q->conf->queue);
+	relays_make(routes, q->conf);
 	routes->map_path = str_dup(str_from(daemon_socket_path(q->conf, "map")));
 	socketmap_client_init(&routes->map, q->loop, routes->map_path, ALIAS_TIMEOUT_MS);
 	destinations_init(&routes->destinations, DESTINATIONS_MAX, resolve_send);
@@ -471,6 +512,9 @@ routes_free(struct routes *routes)
 	loop_timer_cancel(&routes->flush);
 	socketmap_client_clear(&routes->map);
 	destinations_clear(&routes->destinations);
+	for (size_t i = 0; i < routes->queue->conf->nroutes; i++)
+		free(routes->relays[i]);
+	free(routes->relays);
 	free(routes->map_path);
 	free(routes);
 }

@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base64.h"
 #include "common/xtext.h"
 
 #define FAILURE_ARENA_MAX 4096
 #define CHUNK_HEAD_MAX 40
+#define AUTH_TEXT_MAX 8192
 
 _Static_assert(CHUNK_HEAD_MAX + DOT_WRITE_END_MAX <= SMTP_CLIENT_CHUNK_EXTRA_MAX, "head and end of a chunk");
 
@@ -43,6 +45,7 @@ smtp_client_need(const struct smtp_client *c)
 	case SMTP_EHLO:
 	case SMTP_HELO:
 	case SMTP_STARTTLS:
+	case SMTP_AUTH:
 	case SMTP_COMMANDS:
 		return SMTP_NEED_REPLY;
 	case SMTP_HANDSHAKE:
@@ -205,6 +208,87 @@ greeting_answered(struct smtp_client *c)
 }
 
 static void
+give_up(struct smtp_client *c, struct str code, struct str words)
+{
+	over(c, (struct smtp_verdict){SMTP_DEFERRED, code, words});
+	c->may_quit = c->unfit = true;
+}
+
+static void
+send_base64(struct smtp_client *c, struct str bytes)
+{
+	struct buf text;
+
+	buf_init(&text, AUTH_TEXT_MAX);
+	base64_encode(&text, bytes);
+	buf_add(c->out, buf_str(&text));
+	buf_adds(c->out, "\r\n");
+	buf_clear_secret(&text);
+}
+
+/* RFC 4616. */
+static void
+send_plain(struct smtp_client *c)
+{
+	struct buf message;
+
+	buf_init(&message, AUTH_TEXT_MAX);
+	buf_addc(&message, '\0');
+	buf_add(&message, c->login);
+	buf_addc(&message, '\0');
+	buf_add(&message, c->password);
+	buf_adds(c->out, "AUTH PLAIN ");
+	send_base64(c, buf_str(&message));
+	buf_clear_secret(&message);
+}
+
+static void
+log_in(struct smtp_client *c)
+{
+	c->state = SMTP_AUTH;
+	if (!c->tls)
+		give_up(c, STR("4.7.4"), STR("a password is not sent without TLS"));
+	else if (c->features.auth_plain)
+		send_plain(c);
+	else if (c->features.auth_login)
+		buf_adds(c->out, "AUTH LOGIN\r\n");
+	else
+		give_up(c, STR("4.7.0"), STR("the server offers no way to log in that we know (AUTH PLAIN, LOGIN)"));
+}
+
+/* What was offered is known, and TLS is as it will be. */
+static void
+session_begin(struct smtp_client *c)
+{
+	if (c->must_tls && !c->tls)
+		give_up(c, STR("4.7.4"), STR("TLS is required, and the server does not offer it"));
+	else if (c->must_verify && !c->verified)
+		give_up(c, STR("4.7.5"), STR("the server's certificate is not one of that host that can be trusted"));
+	else if (c->login.n > 0)
+		log_in(c);
+	else
+		c->state = SMTP_READY;
+}
+
+/* Wrong credentials are ours: the mail waits for the postmaster to set them right, and is not returned for that. */
+static void
+auth_answered(struct smtp_client *c)
+{
+	struct smtp_verdict verdict;
+
+	if (c->reply.code == 235) {
+		c->state = SMTP_READY;
+		return;
+	}
+	if (c->reply.code == 334 && !c->features.auth_plain && c->auth_step < 2) {
+		send_base64(c, c->auth_step++ == 0 ? c->login : c->password);
+		return;
+	}
+	verdict = verdict_of_reply(c, &c->arena);
+	give_up(c, verdict.code.p[0] == '4' ? verdict.code : STR("4.7.8"), verdict.words);
+}
+
+static void
 ehlo_answered(struct smtp_client *c)
 {
 	if (reply_class(c) == 5 && !c->lmtp) {
@@ -216,10 +300,11 @@ ehlo_answered(struct smtp_client *c)
 		return;
 	}
 	smtp_features_read(&c->features, &c->reply);
-	c->state = SMTP_READY;
 	if (c->want_tls && !c->tls && c->features.starttls) {
 		buf_adds(c->out, "STARTTLS\r\n");
 		c->state = SMTP_STARTTLS;
+	} else {
+		session_begin(c);
 	}
 }
 
@@ -227,7 +312,7 @@ static void
 helo_answered(struct smtp_client *c)
 {
 	if (reply_class(c) == 2)
-		c->state = SMTP_READY;
+		session_begin(c);
 	else
 		over_by_reply(c);
 }
@@ -236,7 +321,10 @@ helo_answered(struct smtp_client *c)
 static void
 starttls_answered(struct smtp_client *c)
 {
-	c->state = c->reply.code == 220 ? SMTP_HANDSHAKE : SMTP_READY;
+	if (c->reply.code == 220)
+		c->state = SMTP_HANDSHAKE;
+	else
+		session_begin(c);
 }
 
 /* RFC 3207 4.2: nothing learnt before the handshake is kept, so this is a new client. */
@@ -249,6 +337,10 @@ smtp_client_secured(struct smtp_client *c, bool verified)
 	smtp_client_init(c, old.out, old.hostname, old.lmtp, old.want_tls);
 	c->tls = true;
 	c->verified = verified;
+	c->must_tls = old.must_tls;
+	c->must_verify = old.must_verify;
+	c->login = old.login;
+	c->password = old.password;
 	hello(c, SMTP_EHLO);
 }
 
@@ -835,6 +927,9 @@ reply_dispatch(struct smtp_client *c)
 	case SMTP_STARTTLS:
 		starttls_answered(c);
 		break;
+	case SMTP_AUTH:
+		auth_answered(c);
+		break;
 	case SMTP_COMMANDS:
 		command_answered(c);
 		break;
@@ -897,6 +992,8 @@ smtp_client_stage(const struct smtp_client *c)
 		return "waiting for the reply to STARTTLS";
 	case SMTP_HANDSHAKE:
 		return "waiting for the TLS handshake";
+	case SMTP_AUTH:
+		return "waiting for the reply to AUTH";
 	case SMTP_COMMANDS:
 		return command_stage(c);
 	case SMTP_BODY:

@@ -98,6 +98,7 @@ enum smtp_client_state {
 	SMTP_HELO,
 	SMTP_STARTTLS,
 	SMTP_HANDSHAKE,
+	SMTP_AUTH,
 	SMTP_READY,
 	SMTP_COMMANDS,
 	SMTP_BODY,
@@ -109,6 +110,11 @@ struct smtp_client {
 	enum smtp_client_state state;
 	bool lmtp;
 	bool want_tls; /* use STARTTLS when it is offered */
+	/* The driver's, before anything is fed: no transaction, and no password, without TLS; or without `verified`. */
+	bool must_tls, must_verify;
+	/* To log in with, by AUTH PLAIN or LOGIN, and only under TLS; login.n is 0: not at all. Borrowed. */
+	struct str login, password;
+	unsigned auth_step; /* what of AUTH LOGIN has been sent */
 	bool tls;
 	bool verified; /* its certificate is that of the host that was wanted */
 	bool one_flight; /* the driver's: this server is trusted to know where a chunk ends */
@@ -121,6 +127,7 @@ struct smtp_client {
 	struct smtp_verdict failure;
 	bool said_421; /* the server closes */
 	bool may_quit;	/* it failed, but in good order */
+	bool unfit;	/* it failed by a rule of ours: the server is in order, but not what we want */
 	struct arena arena; /* of the failure's words */
 
 	/* The transaction. Steps: 0 RSET, 1 MAIL, 2.. RCPT, then DATA. */

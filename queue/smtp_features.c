@@ -34,6 +34,13 @@ size_read(struct smtp_features *f, struct str rest)
 }
 
 static void
+auth_read(struct smtp_features *f, struct str rest)
+{
+	f->auth_plain = f->auth_plain || str_has_word_nocase(rest, STR("PLAIN"));
+	f->auth_login = f->auth_login || str_has_word_nocase(rest, STR("LOGIN"));
+}
+
+static void
 deliver_by_read(struct smtp_features *f, struct str rest)
 {
 	struct str word;
@@ -75,6 +82,8 @@ feature(struct smtp_features *f, struct str line)
 		deliver_by_read(f, line);
 	else if (str_equal_nocase(word, STR("LIMITS")))
 		limits_read(f, line);
+	else if (str_equal_nocase(word, STR("AUTH")))
+		auth_read(f, line);
 }
 
 void

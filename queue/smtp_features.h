@@ -16,6 +16,7 @@ struct smtp_features {
 	bool binary;	 /* BINARYMIME, which counts only together with it */
 	bool requiretls; /* RFC 8689 */
 	bool priority;	 /* MT-PRIORITY, RFC 6710 */
+	bool auth_plain, auth_login; /* RFC 4954 */
 	bool deliver_by; /* RFC 2852 */
 	uint64_t deliver_by_min_s;
 	bool size;

@@ -155,6 +155,11 @@ LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 	s.binary = (input[0] & 16) != 0;
 	s.handling = (input[0] & 32) != 0;
 	smtp_client_init(&s.client, &s.out, STR("satu.test"), (input[0] & 1) != 0, (input[0] & 2) != 0);
+	if (input[0] & 128) {
+		s.client.login = STR("baru");
+		s.client.password = STR("rahasia");
+		s.client.must_verify = s.handling;
+	}
 	s.client.one_flight = (input[0] & 64) != 0;
 	while (rest.n > 0 && smtp_client_need(&s.client) != SMTP_NEED_CLOSE) {
 		struct str segment = segment_take(&rest);

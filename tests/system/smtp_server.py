@@ -9,6 +9,7 @@ A reply is a string, or a function of the command's argument that gives one; Non
 A list is used up from its front, and its last item stays.
 """
 
+import base64
 import os
 import socket
 import ssl
@@ -156,6 +157,9 @@ class Session:
             self.rcpts[address] = self.check(argument)
         elif verb in ("RSET", "EHLO", "HELO", "LHLO"):
             self.reset()
+        elif verb == "AUTH" and reply.startswith("2"):
+            _, user, password = base64.b64decode(argument.split()[1]).decode().split("\0")
+            self.server.logins.append((user, password))
         elif verb == "STARTTLS" and reply.startswith("220"):
             self.start_tls()
         elif verb == "DATA" and reply.startswith("354"):
@@ -164,6 +168,9 @@ class Session:
 
     def run(self):
         try:
+            if self.server.implicit_tls:
+                self.connection = self.server.tls.wrap_socket(self.connection, server_side=True)
+                self.secured = True
             greeting = self.server.reply("", "")
             if greeting is None:
                 return
@@ -184,10 +191,11 @@ class Session:
 
 class SmtpServer:
     def __init__(self, address="127.0.0.1", port=0, path=None, lmtp=False, features=("PIPELINING", "8BITMIME"),
-                 tls=False, features_tls=None):
+                 tls=False, features_tls=None, implicit_tls=False):
         """tls: offers STARTTLS; an SSLContext, or True for a certificate of its own. features_tls: what is offered then."""
         self.lmtp, self.features = lmtp, list(features)
-        self.features_tls = features_tls
+        self.features_tls, self.implicit_tls = features_tls, implicit_tls
+        self.logins = []  # as (user, password), by AUTH PLAIN
         self.tls = self.make_tls() if tls is True else tls or None
         self.replies = {}   # what differs from the usual ones; "" is the greeting, "." the end of a message
         self.sessions, self.messages, self.faults = [], [], []
@@ -223,7 +231,7 @@ class SmtpServer:
             features = self.features + (["STARTTLS"] if self.tls and not session.secured else [])
             lines = ["fake.test"] + features
             return "\n".join("250%s%s" % ("-" if i < len(lines) - 1 else " ", line) for i, line in enumerate(lines))
-        return {"": "220 fake.test ESMTP", "DATA": "354 go", "QUIT": "221 bye", "STARTTLS": "220 go",
+        return {"": "220 fake.test ESMTP", "DATA": "354 go", "QUIT": "221 bye", "STARTTLS": "220 go", "AUTH": "235 2.7.0 welcome",
                 ".": "250 2.0.0 taken"}.get(verb, "250 ok")
 
     def reply(self, verb, argument, session=None):

@@ -239,7 +239,7 @@ class Limits(OutboundCase):
         self.assertEqual(sum(c.startswith("MAIL") for c in server.commands()), 1)
 
 
-class RequireTls(OutboundCase):
+class TlsCase(OutboundCase):
     """The test is its own authority."""
 
     @classmethod
@@ -277,6 +277,8 @@ class RequireTls(OutboundCase):
         context.load_cert_chain(files[2], files[0])
         return context
 
+
+class RequireTls(TlsCase):
     def send(self, server, flags=REQUIRETLS):
         remote = self.remote(server.port, tls_authorities=self.authority)
         (result,), health, _ = remote.send("surat.test", ["a@surat.test"], flags=flags)
@@ -317,6 +319,91 @@ class RequireTls(OutboundCase):
         result, _ = self.send(good)
         self.assertEqual(result.status, "delivered")
         self.assertEqual((len(plain.messages), len(good.messages)), (0, 1))
+
+
+class Routes(TlsCase):
+    def remote_with(self, server, section):
+        with open(self.path("password"), "w") as f:
+            f.write("rahasia\nmore\n")
+        os.chmod(self.path("password"), 0o600)
+        return self.remote(server.port, tls_authorities=self.authority,
+                           sections="[route .test]\n" + section.replace("PASSWORD", self.path("password")))
+
+    def send(self, server, section, **options):
+        remote = self.remote_with(server, section)
+        (result,), health, _ = remote.send("surat.test", ["a@surat.test"], route=".test", **options)
+        self.log = remote.log()
+        return result, health
+
+    def test_how_much_tls_is_the_routes_choice(self):
+        good, wrong = self.context("mx.surat.test"), self.context("evil.test")
+        # With what the server has: what becomes of the mail, and is it under TLS?
+        for tls, rows in (("none", ((None, None, False), (good, None, False))),
+                          ("may", ((None, None, False), (wrong, None, True))),
+                          ("encrypt", ((None, "4.7.4", False), (wrong, None, True))),
+                          ("verify", ((None, "4.7.4", False), (wrong, "4.7.5", False), (good, None, True)))):
+            for context, code, secured in rows:
+                with self.subTest(tls=tls, has=context is not None, code=code):
+                    server = self.server("PIPELINING", tls=context)
+                    result, health = self.send(server, "tls = %s\n" % tls)
+                    self.assertEqual((result.status, health), ("deferred" if code else "delivered", "good"))
+                    if code:
+                        self.assertEqual(result.code, code)
+                        self.assertEqual([c for c in server.commands() if c.startswith("MAIL")], [])
+                    else:
+                        self.assertEqual(server.messages[0].session.secured, secured)
+                    server.stop()
+
+    def test_a_downgrade_does_not_work(self):
+        for replies in ({"STARTTLS": "454 not now"}, {"EHLO": "500 what?"}, {"STARTTLS": "220 go"}):
+            with self.subTest(replies=replies):
+                server = self.server("PIPELINING", tls=self.context("mx.surat.test"))
+                server.replies = replies
+                if replies.get("STARTTLS") == "220 go":
+                    server.tls = None  # it says so and goes on in plain
+                    server.features.append("STARTTLS")
+                result, _ = self.send(server, "tls = encrypt\n")
+                self.assertEqual(result.status, "deferred")
+                self.assertEqual([c for c in server.commands() if c.startswith("MAIL")], [])
+                server.stop()
+
+    def test_a_login_at_the_relay(self):
+        server = self.server("PIPELINING", "AUTH PLAIN", tls=self.context("mx.surat.test"))
+        section = "relay = mx.surat.test\ntls = verify\nlogin = baru\npassword_file = PASSWORD\n"
+        result, _ = self.send(server, section)
+        self.assertEqual((result.status, server.logins), ("delivered", [("baru", "rahasia")]))
+        self.assertNotIn("rahasia", self.log)
+        server.replies["AUTH"] = "535 5.7.8 wrong"
+        result, _ = self.send(server, section)
+        self.assertEqual((result.status, result.code, result.reply), ("deferred", "4.7.8", "535 5.7.8 wrong"))
+
+    def test_the_password_is_for_the_right_server_only(self):
+        server = self.server("PIPELINING", "AUTH PLAIN", tls=self.context("evil.test"))
+        result, _ = self.send(server, "relay = x\ntls = verify\nlogin = baru\npassword_file = PASSWORD\n")
+        self.assertEqual((result.status, result.code, server.logins), ("deferred", "4.7.5", []))
+
+    def test_without_the_password_mail_waits(self):
+        server = self.server("PIPELINING", "AUTH PLAIN", tls=self.context("mx.surat.test"))
+        result, _ = self.send(server, "relay = x\ntls = verify\nlogin = baru\npassword_file = /nonexistent\n")
+        self.assertEqual((result.status, result.code, server.sessions), ("deferred", "4.7.8", []))
+
+    def test_tls_from_the_first_byte(self):
+        server = self.server("PIPELINING", tls=self.context("mx.surat.test"), implicit_tls=True)
+        result, _ = self.send(server, "tls = verify\nimplicit_tls = yes\n")
+        self.assertEqual(result.status, "delivered")
+        self.assertNotIn("STARTTLS", server.commands())
+        self.assertIn("TLSv1.3", result.tls)
+
+    def test_a_route_that_went_away_meanwhile(self):
+        server = self.server()
+        (result,), _, _ = self.remote(server.port).send("surat.test", ["a@surat.test"], route="gone.test")
+        self.assertEqual((result.status, result.code), ("deferred", "4.3.5"))
+
+    def test_connections_of_another_route_are_not_used(self):
+        server = self.server("PIPELINING")
+        remote = self.remote_with(server, "tls = may\n[route *]\ntls = none\n")
+        reused = [remote.send("surat.test", ["a@surat.test"], route=route)[2] for route in (".test", ".test", "*", "")]
+        self.assertEqual(reused, [False, True, False, False])
 
 
 class Handling(OutboundCase):

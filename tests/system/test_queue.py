@@ -118,6 +118,7 @@ class Worker(threading.Thread):
         self.jobs = []
         self.content = {}
         self.wishes = []  # of each job, what its sender asked for
+        self.routes = {}
         self.passes_dsn = False
         self.resolved = []
         self.delay = 0
@@ -150,7 +151,8 @@ class Worker(threading.Thread):
 
     def job(self, number, packet, fd):
         n, s, more = reader(packet)
-        _, next_hop, _, queue_id, sender = n(), s(), s(), s(), s()
+        _, next_hop, route, _, queue_id, sender = n(), s(), s(), s(), s(), s()
+        self.routes[queue_id] = route
         wishes = {"flags": n(), "size": n(), "priority": n() - 9, "by_left_ms": n()}
         wishes["by_left_ms"] -= (wishes["by_left_ms"] >> 63) << 64
         wishes.update(ret=s(), envid=s())

@@ -163,6 +163,28 @@ class Hold(HandlingCase):
         self.assertEqual(len(self.jobs(worker, name)), 1)
 
 
+class Routes(HandlingCase):
+    ROUTES = ("[route *]\nrelay = smtp.penyedia.test:587\n[route .dua.test]\nrelay = [127.0.0.9]\ntls = encrypt\n"
+              "[route tiga.test]\ntls = verify\n")
+
+    def test_each_domain_takes_its_way(self):
+        q = self.queue(self.ROUTES)
+        worker = q.worker(site=lambda next_hop: (DELIVERED, "mx." + next_hop, 60, "", ""))
+        name = q.put("baru@satu.test", ["a@satu.test", "a@empat.test", "b@lima.test", "c@x.dua.test", "d@tiga.test"])
+        q.wait_gone(name)
+        self.assertEqual(sorted((job[2], sorted(job[3])) for job in worker.jobs), [
+            ("[127.0.0.9]", ["c@x.dua.test"]), ("[smtp.penyedia.test]:587", ["a@empat.test", "b@lima.test"]),
+            ("lmtp", ["a@satu.test"]), ("tiga.test", ["d@tiga.test"])])
+        self.assertEqual(sorted(set(worker.resolved)), ["[127.0.0.9]", "[smtp.penyedia.test]:587", "tiga.test"])
+
+    def test_domains_of_one_site_with_different_routes_do_not_share(self):
+        q = self.queue("[route tiga.test]\ntls = verify\n")
+        worker = q.worker(site=lambda domain: (DELIVERED, "mx.bersama.test", 60, "", ""))
+        name = q.put("baru@satu.test", ["a@tiga.test", "b@empat.test"])
+        q.wait_gone(name)
+        self.assertEqual(sorted(job[3] for job in worker.jobs), [["a@tiga.test"], ["b@empat.test"]])
+
+
 class Wake(HandlingCase):
     def deferred(self):
         """Four messages that wait for an hour, and a worker that now takes all."""

@@ -292,12 +292,19 @@ static const struct {
 	"there?"},
     {"[domain]\n", "1: \"\" is not a domain name such as \"example.org\""},
     {"[listener a:b]\n", "1: \"a:b\" cannot name a listener: letters, digits, - _ . only, at most 64"},
-    {"[mailbox a]\n", "1: unknown section \"mailbox\"; there are [listener NAME], [domain NAME], [filter NAME], [certificate NAME] and [policy]"},
-    {"[]\n", "1: unknown section \"\"; there are [listener NAME], [domain NAME], [filter NAME], [certificate NAME] and [policy]"},
+    {"[mailbox a]\n", "1: unknown section \"mailbox\"; there are [listener NAME], [domain NAME], [filter NAME], [certificate NAME], "
+	"[route NAME] and [policy]"},
+    {"[route a b]\n", "1: \"a b\" is none of \"*\", a domain such as \"example.org\", and \".example.org\" for those below it"},
+    {"[route *]\nlogin = x\ntls = verify\n", "1: [route *]: a login needs a relay and a password_file"},
+    {"[route *]\nlogin = x\nrelay = y\npassword_file = /p\n",
+	"1: [route *]: a password goes under TLS only: tls = encrypt or verify"},
+    {"[route a.test]\n[route A.test]\n", "2: [route A.test] is there already, in line 1"},
+    {"[route .a.test]\ntls = maybe\n", "2: tls: \"maybe\" is none of: none may encrypt verify"},
+    {"[]\n", "1: unknown section \"\"; there are [listener NAME], [domain NAME], [filter NAME], [certificate NAME], [route NAME] and [policy]"},
     {"[\n", "1: a section is \"[KIND NAME]\", such as \"[domain example.org]\"; the ] is missing"},
     {"[listener a\n", "1: a section is \"[KIND NAME]\", such as \"[domain example.org]\"; the ] is missing"},
     {"# only this is wrong\n[bad x]\nno equals here\nand = nothing of it is read\n",
-	"2: unknown section \"bad\"; there are [listener NAME], [domain NAME], [filter NAME], [certificate NAME] and [policy]"},
+	"2: unknown section \"bad\"; there are [listener NAME], [domain NAME], [filter NAME], [certificate NAME], [route NAME] and [policy]"},
 };
 
 static void

@@ -22,7 +22,7 @@ static const struct job_recipient recipients[] = {{.index = 0, .address = {"a@du
 static struct job
 example(void)
 {
-	return (struct job){.transport = JOB_SMTP, .next_hop = STR("dua.test"), .site = STR("mx1.dua.test mx2.dua.test"),
+	return (struct job){.transport = JOB_SMTP, .next_hop = STR("dua.test"), .route = STR("*"), .site = STR("mx1.dua.test mx2.dua.test"),
 	    .queue_id = STR("3Zb1QxLs5GzQ1t7B"), .sender = STR("s@satu.test"), .flags = JOB_8BIT, .size = 51,
 	    .priority = -4, .by_left_ms = -5000, .ret = STR("HDRS"), .envid = STR("a\r\nb"),
 	    .pieces = pieces, .npieces = ROWS(pieces), .recipients = recipients, .nrecipients = ROWS(recipients)};
@@ -42,6 +42,7 @@ a_job_arrives_as_it_was_sent(void **state)
 	memset(packet.p, 'x', packet.n); /* the job does not live in the message */
 	assert_int_equal(got.transport, JOB_SMTP);
 	assert_str(got.next_hop, job.next_hop);
+	assert_str(got.route, STR("*"));
 	assert_str(got.site, job.site);
 	assert_str(got.queue_id, job.queue_id);
 	assert_str(got.sender, job.sender);
@@ -174,7 +175,7 @@ the_longest_job_fits_with_one_recipient(void **state)
 	static struct queue_piece most[QUEUE_PIECES_MAX];
 	struct job_recipient one = {.index = UINT64_MAX, .address = {x, JOB_ADDRESS_MAX}, .orcpt = {x, JOB_ORCPT_MAX},
 	    .notify = {x, JOB_TEXT_MAX}};
-	struct job job = {.next_hop = {x, JOB_NEXT_HOP_MAX}, .site = {x, JOB_SITE_MAX}, .queue_id = {x, JOB_TEXT_MAX},
+	struct job job = {.next_hop = {x, JOB_NEXT_HOP_MAX}, .route = {x, JOB_NEXT_HOP_MAX}, .site = {x, JOB_SITE_MAX}, .queue_id = {x, JOB_TEXT_MAX},
 	    .sender = {x, JOB_ADDRESS_MAX}, .envid = {x, JOB_ENVID_MAX}, .ret = {x, JOB_TEXT_MAX}, .pieces = most, .npieces = QUEUE_PIECES_MAX, .recipients = &one,
 	    .nrecipients = 1};
 

@@ -25,6 +25,9 @@ enum {
 	BY_R = 4096,	 /* it has BY=60;R */
 	BY_N = 8192,	 /* it has BY=-5;NT */
 	TRUSTED = 16384, /* all may leave in one flight */
+	LOGIN = 32768,	 /* there is a password */
+	MUST_TLS = 65536,
+	MUST_VERIFY = 131072,
 };
 
 #define GREET "220 mx1.dua.test ESMTP\r\n"
@@ -268,6 +271,45 @@ static const struct row {
 	SMTP_NEED_NOTHING, NULL},
     {"nor where it takes longer", BY_R, "a@x", {GREET, "250-x\r\n250 DELIVERBY 61\r\n"}, "EHLO satu.test\r\n",
 	"a@x f 5.4.7 the message cannot be delivered by the time that was asked for|", SMTP_NEED_NOTHING, NULL},
+    {"a login by PLAIN", TLS | LOGIN, "a@x",
+	{GREET, "250-x\r\n250 STARTTLS\r\n", "220 go\r\n", "250-x\r\n250-PIPELINING\r\n250 AUTH LOGIN PLAIN\r\n",
+	    "235 2.7.0 welcome\r\n", "550 no\r\n503 a\r\n503 b\r\n"},
+	"EHLO satu.test\r\nSTARTTLS\r\n[TLS]EHLO satu.test\r\nAUTH PLAIN AGJhcnUAcmFoYXNpYQ==\r\n"
+	"MAIL FROM:<s@satu.test>\r\nRCPT TO:<a@x>\r\nDATA\r\n",
+	"a@x f 5.0.0 550 no|", SMTP_NEED_NOTHING, NULL},
+    {"a login by LOGIN", TLS | LOGIN, "",
+	{GREET, "250-x\r\n250 STARTTLS\r\n", "220 go\r\n", "250-x\r\n250 AUTH X LOGIN\r\n", "334 VXNlcm5hbWU6\r\n",
+	    "334 UGFzc3dvcmQ6\r\n", "235 ok\r\n"},
+	"EHLO satu.test\r\nSTARTTLS\r\n[TLS]EHLO satu.test\r\nAUTH LOGIN\r\nYmFydQ==\r\ncmFoYXNpYQ==\r\n", "", SMTP_NEED_NOTHING, NULL},
+    {"a wrong password is no reason to return mail", TLS | LOGIN | QUIT, "a@x",
+	{GREET, "250-x\r\n250 STARTTLS\r\n", "220 go\r\n", "250-x\r\n250 AUTH PLAIN\r\n", "535 5.7.8 who?\r\n"},
+	"EHLO satu.test\r\nSTARTTLS\r\n[TLS]EHLO satu.test\r\nAUTH PLAIN AGJhcnUAcmFoYXNpYQ==\r\nQUIT\r\n", "",
+	SMTP_NEED_CLOSE, "t 4.7.8 535 5.7.8 who?"},
+    {"a server that asks for ever", TLS | LOGIN | QUIT, "a@x",
+	{GREET, "250-x\r\n250 STARTTLS\r\n", "220 go\r\n", "250-x\r\n250 AUTH LOGIN\r\n", "334 a\r\n", "334 b\r\n", "334 c\r\n"},
+	"EHLO satu.test\r\nSTARTTLS\r\n[TLS]EHLO satu.test\r\nAUTH LOGIN\r\nYmFydQ==\r\ncmFoYXNpYQ==\r\nQUIT\r\n", "",
+	SMTP_NEED_CLOSE, "t 4.5.0 334 c"},
+    {"no password in plain", LOGIN | QUIT, "a@x", {GREET, "250-x\r\n250 AUTH PLAIN\r\n"}, "EHLO satu.test\r\nQUIT\r\n", "",
+	SMTP_NEED_CLOSE, "t 4.7.4 a password is not sent without TLS"},
+    {"nor by a way that we do not know", TLS | LOGIN | QUIT, "a@x",
+	{GREET, "250-x\r\n250 STARTTLS\r\n", "220 go\r\n", "250-x\r\n250 AUTH GSSAPI\r\n"},
+	"EHLO satu.test\r\nSTARTTLS\r\n[TLS]EHLO satu.test\r\nQUIT\r\n", "", SMTP_NEED_CLOSE,
+	"t 4.7.0 the server offers no way to log in that we know (AUTH PLAIN, LOGIN)"},
+    {"TLS that must be and is not offered", TLS | MUST_TLS | QUIT, "a@x", {GREET, EHLO}, "EHLO satu.test\r\nQUIT\r\n", "",
+	SMTP_NEED_CLOSE, "t 4.7.4 TLS is required, and the server does not offer it"},
+    {"or is refused", TLS | MUST_TLS | QUIT, "a@x", {GREET, "250-x\r\n250 STARTTLS\r\n", "454 no\r\n"},
+	"EHLO satu.test\r\nSTARTTLS\r\nQUIT\r\n", "", SMTP_NEED_CLOSE, "t 4.7.4 TLS is required, and the server does not offer it"},
+    {"or falls back to HELO", TLS | MUST_TLS | QUIT, "a@x", {GREET, "500 what?\r\n", "250 hello\r\n"},
+	"EHLO satu.test\r\nHELO satu.test\r\nQUIT\r\n", "", SMTP_NEED_CLOSE,
+	"t 4.7.4 TLS is required, and the server does not offer it"},
+    {"a certificate that must be good is looked at before a password is sent", TLS | MUST_TLS | MUST_VERIFY | LOGIN | QUIT, "a@x",
+	{GREET, "250-x\r\n250 STARTTLS\r\n", "220 go\r\n", "250-x\r\n250 AUTH PLAIN\r\n"},
+	"EHLO satu.test\r\nSTARTTLS\r\n[TLS]EHLO satu.test\r\nQUIT\r\n", "", SMTP_NEED_CLOSE,
+	"t 4.7.5 the server's certificate is not one of that host that can be trusted"},
+    {"and is good", TLS | MUST_TLS | MUST_VERIFY | VERIFIED, "a@x",
+	{GREET, "250-x\r\n250 STARTTLS\r\n", "220 go\r\n", EHLO, "550 no\r\n503 a\r\n503 b\r\n"},
+	"EHLO satu.test\r\nSTARTTLS\r\n[TLS]EHLO satu.test\r\nMAIL FROM:<s@satu.test> SIZE=9\r\nRCPT TO:<a@x>\r\nDATA\r\n",
+	"a@x f 5.0.0 550 no|", SMTP_NEED_NOTHING, NULL},
     {"too large for the server", 0, "a@x", {GREET, "250-x\r\n250 SIZE 8\r\n"}, "EHLO satu.test\r\n",
 	"a@x f 5.3.4 the message is larger than the server takes|", SMTP_NEED_NOTHING, NULL},
     {"the server cannot wait for the end", QUIT, "a@x",
@@ -452,6 +494,12 @@ run_row(const struct row *row, size_t cut)
 	arena_init(&run.arena, 65536);
 	smtp_client_init(&run.client, &run.out, STR("satu.test"), row->flags & LMTP, row->flags & TLS);
 	run.client.one_flight = row->flags & TRUSTED;
+	run.client.must_tls = row->flags & MUST_TLS;
+	run.client.must_verify = row->flags & MUST_VERIFY;
+	if (row->flags & LOGIN) {
+		run.client.login = STR("baru");
+		run.client.password = STR("rahasia");
+	}
 	for (size_t i = 0; i < SEGMENTS_MAX && row->server[i] != NULL; i++)
 		segment(&run, str_from(row->server[i]), cut);
 	if (row->flags & LOST)
