@@ -1,7 +1,9 @@
 """Real clients of SMTP and LMTP with their options; of each what arrived is compared with what was sent."""
 
 import asyncio
+import base64
 import email
+import email.message
 import glob
 import os
 import re
@@ -183,6 +185,7 @@ class Msmtp(ClientCase):
         self.arrived(8)
 
     def test_recipients_from_the_header(self):
+        self.sent = self.sent.replace(b"From: <baru@satu.test>", b"From: <%s>" % self.user.encode())
         self.msmtp("submissions", "-t", "--read-envelope-from", tls="on", tls_starttls="off", auto_from=None, **self.login("plain"))
         self.arrived()
 
@@ -263,6 +266,223 @@ class Python(ClientCase):
         with Through("sendmail", 25) as client:
             self.assertEqual(client.sendmail("baru@satu.test", [self.user], self.sent), {})
         self.assertEqual(client.program.wait(10), 0)
+        self.arrived()
+
+
+class Extensions(ClientCase):
+    options = {"settings": {"xclient_hosts": "127.0.0.0/8", "client_names": "no", "greet_pause": "0"},
+               "listener_options": {"submission": "proxy_networks = 127.0.0.0/8\n"}}
+
+    def curl(self, *words, ok=(0,)):
+        return run("curl", "-sS", "-v", "--max-time", "30", "-T", self.file, *words,
+                   "smtp://%s:%d/klien.test" % (self.server.address, self.server.ports["mx"]), ok=ok)
+
+    def test_swaks_says_with_xclient_who_the_client_is(self):
+        where = ["swaks", "--server", self.server.address, "--port", self.server.ports["mx"], "--from", "x@tiga.test", "--to",
+                 self.user, "--data", "@" + self.file]
+        run(*where, "--xclient-addr", "192.0.2.7", "--xclient-name", "surat.tiga.test", "--xclient-helo", "halo.tiga.test",
+            "--xclient-proto", "ESMTP", "--xclient-port", "4711")
+        run(*where, "--xclient", "ADDR=192.0.2.8 NAME=[UNAVAILABLE]", "--pipeline")
+        run(*where, "--xclient-optional", "--xclient-addr", "192.0.2.9", "--xclient-delim", "--xclient-name", "dua.tiga.test")
+        for m, address in zip(self.arrived(3), (b"192.0.2.7", b"192.0.2.8", b"192.0.2.9")):
+            self.assertIn(b"[%s]" % address, m.partition(b"From: ")[0])
+        self.assertIn(b"surat.tiga.test", self.mailbox()[0].partition(b"From: ")[0])
+        # a stranger that a trusted host speaks for is still a stranger
+        out = run("swaks", "--server", self.server.address, "--port", self.server.ports["mx"], "--from", "x@tiga.test", "--to",
+                  "y@empat.test", "--xclient-addr", "192.0.2.7", ok=(24,))
+        self.assertIn("554 5.7.1", out)
+
+    def test_swaks_sends_through_a_proxy_header(self):
+        for version, more, source, dest in (
+                (1, ["--proxy-family", "TCP4"], "192.0.2.1", "198.51.100.2"), (1, ["--proxy-family", "TCP6"], "2001:db8::1", "2001:db8::2"),
+                (2, ["--proxy-family", "AF_INET", "--proxy-protocol", "STREAM", "--proxy-command", "PROXY"], "192.0.2.3", "198.51.100.2"),
+                (2, ["--proxy-family", "AF_INET6", "--proxy-protocol", "STREAM"], "2001:db8::3", "2001:db8::2")):
+            run("swaks", "--server", self.server.address, "--port", self.server.ports["submission"], "--proxy-version", version, *more,
+                "--proxy-source", source, "--proxy-source-port", "4711", "--proxy-dest", dest, "--proxy-dest-port", "587", "--tls",
+                "--auth-user", self.user, "--auth-password", PASSWORD, "--from", self.user, "--to", self.user, "--data", "@" + self.file)
+            self.server.wait_log(r"submission/smtpd\[\d+\]: connect from unknown\[%s\]" % re.escape(source))
+        run("swaks", "--server", self.server.address, "--port", self.server.ports["submission"], "--proxy-version", "2",
+            "--proxy-command", "LOCAL", "--quit-after", "helo", "--to", self.user)
+        self.arrived(4)
+
+    def test_curl_sends_through_a_proxy_header(self):
+        out = run("curl", "-sS", "-v", "--max-time", "30", "--haproxy-protocol", "--mail-from", self.user, "--mail-rcpt", self.user,
+                  "-T", self.file, "--ssl-reqd", "-k", "-u", "%s:%s" % (self.user, PASSWORD),
+                  "smtp://%s:%d/klien.test" % (self.server.address, self.server.ports["submission"]))
+        self.assertIn("250 2.0.0", out)
+        self.arrived()
+
+    def test_wishes_for_notifications(self):
+        rc = os.path.join(self.work, "msmtprc")
+        with open(rc, "w") as f:
+            f.write("account default\nhost %s\nport %d\nfrom %s\ndsn_notify success,failure\ndsn_return headers\n" % (
+                self.server.address, self.server.ports["mx"], self.user))
+        os.chmod(rc, 0o600)
+        other = self.server.add_user("lagi%d" % self.count)
+        run("msmtp", "-C", rc, other, input=self.sent)
+        found = wait_for(self.mailbox, "the notification")[0]
+        self.assertIn(b"Action: delivered", found)
+        self.assertIn(b"Final-Recipient: rfc822; %s\r\n" % other.encode(), found)
+        self.assertNotIn(b"\r\nekor\r\n", found)
+
+    def test_curl_gives_parameters(self):
+        # some versions put a > behind it all: the last parameter is one that may hold it
+        self.curl("--mail-from", "<%s> RET=HDRS ENVID=QQ314159" % self.user, "--mail-rcpt",
+                  "<%s> NOTIFY=SUCCESS ORCPT=rfc822;%s" % (self.user, self.user))
+        wait_for(lambda: [m for m in self.mailbox() if b"Original-Envelope-Id: QQ314159" in m], "the notification")
+
+    def test_international_addresses(self):
+        user = self.server.add_user("бару%d" % self.count)
+        sent = letter("baru@satu.test", user, "surat")
+        with self.server.smtp() as client:
+            client.ehlo()
+            self.assertTrue(client.has_extn("smtputf8"))
+            client.sendmail(self.user, [user], sent, mail_options=["SMTPUTF8", "BODY=8BITMIME"])
+            with self.assertRaises(smtplib.SMTPRecipientsRefused):
+                client.docmd("RSET")
+                client.sendmail(self.user, [user.encode("utf-8").decode("latin-1").encode("ascii", "replace").decode()], sent)
+            message = email.message.EmailMessage()
+            message["From"] = self.user
+            message["To"] = user
+            message["Subject"] = "с приветом"
+            message.set_content("привет\n")
+            client.send_message(message)
+        self.server.sendmail("-t", "-i", input=b"To: " + user.encode() + b"\nSubject: sendmail\n\nx\n")
+        folder = os.path.join(self.server.directory, "mail/satu.test", user.split("@")[0], "Maildir/new")
+        wait_for(lambda: os.path.isdir(folder) and len(os.listdir(folder)) == 3, "three letters")
+
+    def test_chunks_from_an_asyncio_client(self):
+        """BDAT (RFC 3030) in pieces of odd sizes, all commands at once."""
+        async def dialogue(sizes):
+            reader, writer = await asyncio.open_connection(self.server.address, self.server.ports["mx"])
+            out, rest = b"EHLO klien.test\r\nMAIL FROM:<baru@satu.test> BODY=8BITMIME\r\nRCPT TO:<%s>\r\n" % self.user.encode(), self.sent
+            for size in sizes:
+                out += b"BDAT %d\r\n" % len(rest[:size]) + rest[:size]
+                rest = rest[size:]
+            out += b"BDAT %d LAST\r\n" % len(rest) + rest + b"QUIT\r\n"
+            await reader.readline()
+            writer.write(out)
+            replies = await reader.read()
+            writer.close()
+            return replies
+
+        async def all_of_them():
+            return await asyncio.gather(*(dialogue(sizes) for sizes in ([], [1], [7] * 5, [100000, 0], [3, 0, 1, 50])))
+        for replies in asyncio.run(all_of_them()):
+            self.assertIn(b"250 2.0.0 Ok: queued as", replies)
+            self.assertTrue(replies.endswith(b"221 2.0.0 Bye\r\n"))
+        self.arrived(5)
+
+
+class Certificates(ClientCase):
+    """Several certificates, chosen by the name that a client asks for; certificates of clients."""
+
+    kinds = ("mx", "submission", "submissions", "pop3")
+
+    @classmethod
+    def setUpClass(cls):
+        directory = tempfile.mkdtemp(prefix="m", dir="/tmp")
+        for name in ("dua.test", "klien"):
+            run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                "%s/%s.key" % (directory, name), "-out", "%s/%s.pem" % (directory, name), "-days", "30", "-subj", "/CN=" + name,
+                "-addext", "subjectAltName=DNS:" + name)
+        cls.options = {"directory": directory, "sections": "\n[certificate dua]\ncertificate = dua.test.pem\nkey = dua.test.key\n",
+                       "listener_options": {"submissions": "client_certificates = ask\nclient_ca = klien.pem\n"}}
+        super().setUpClass()
+
+    def test_the_name_chooses_the_certificate(self):
+        for name, subject in (("dua.test", "dua.test"), ("satu.test", "satu.test"), ("lain.test", "satu.test")):
+            for kind, tls in (("submission", "--tls"), ("submissions", "--tlsc")):
+                out = run("swaks", "--server", self.server.address, "--port", self.server.ports[kind], tls, "--tls-sni", name,
+                          "--quit-after", "tls", "--to", self.user)
+                self.assertRegex(out, r'TLS peer DN="/?CN ?= ?%s"' % re.escape(subject))
+        for name in ("dua.test", "satu.test"):
+            ca = self.server.certificate if name == "satu.test" else os.path.join(self.server.directory, "dua.test.pem")
+            run("curl", "-sS", "--max-time", "30", "--cacert", ca, "--connect-to", "%s:465:%s:%d" % (
+                name, self.server.address, self.server.ports["submissions"]), "-u", "%s:%s" % (self.user, PASSWORD), "--mail-from",
+                self.user, "--mail-rcpt", self.user, "-T", self.file, "smtps://%s:465/klien.test" % name)
+        self.arrived(2)
+
+    def test_a_client_shows_its_certificate(self):
+        pair = [os.path.join(self.server.directory, "klien." + kind) for kind in ("pem", "key")]
+        run("swaks", "--server", self.server.address, "--port", self.server.ports["submissions"], "--tlsc", "--tls-cert", pair[0],
+            "--tls-key", pair[1], "--auth-user", self.user, "--auth-password", PASSWORD, "--from", self.user, "--to", self.user,
+            "--data", "@" + self.file)
+        run("curl", "-sS", "-k", "--cert", pair[0], "--key", pair[1], "-u", "%s:%s" % (self.user, PASSWORD), "--mail-from",
+            self.user, "--mail-rcpt", self.user, "-T", self.file, "smtps://%s:%d/x" % (
+                self.server.address, self.server.ports["submissions"]))
+        self.arrived(2)
+
+
+class Transcripts(ClientCase):
+    """The command sequences of mail programs, as they send them."""
+
+    def play(self, lines):
+        """lines: (what is sent, the code of the reply); TLS begins where STARTTLS was accepted."""
+        connection = socket.create_connection((self.server.address, self.server.ports["submission"]), timeout=20)
+        file = connection.makefile("rb")
+
+        def reply():
+            while True:
+                line = file.readline()
+                if line[3:4] == b" ":
+                    return line
+        self.assertEqual(reply()[:3], b"220")
+        for line, code in lines:
+            connection.sendall(line)
+            got = reply()
+            self.assertEqual(got[:3], code, (line, got))
+            if line == b"STARTTLS\r\n":
+                connection = self.server.tls_context().wrap_socket(connection, server_hostname="satu.test")
+                file = connection.makefile("rb")
+        connection.close()
+
+    def content(self):
+        return self.sent.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+
+    def test_thunderbird(self):
+        me = self.user.encode()
+        plain = base64.b64encode(b"\0" + me + b"\0" + PASSWORD.encode())
+        self.play([(b"EHLO [192.168.1.23]\r\n", b"250"), (b"STARTTLS\r\n", b"220"), (b"EHLO [192.168.1.23]\r\n", b"250"),
+                   (b"AUTH PLAIN " + plain + b"\r\n", b"235"),
+                   (b"MAIL FROM:<" + me + b"> BODY=8BITMIME SIZE=%d\r\n" % len(self.sent), b"250"),
+                   (b"RCPT TO:<" + me + b">\r\n", b"250"), (b"DATA\r\n", b"354"), (self.content(), b"250"), (b"QUIT\r\n", b"221")])
+        self.arrived()
+
+    def test_thunderbird_asks_for_a_receipt(self):
+        me = self.user.encode()
+        plain = base64.b64encode(b"\0" + me + b"\0" + PASSWORD.encode())
+        self.play([(b"EHLO [IPv6:2001:db8::23]\r\n", b"250"), (b"STARTTLS\r\n", b"220"), (b"EHLO [IPv6:2001:db8::23]\r\n", b"250"),
+                   (b"AUTH PLAIN " + plain + b"\r\n", b"235"),
+                   (b"MAIL FROM:<" + me + b"> BODY=8BITMIME SIZE=%d RET=FULL ENVID=<1.2@satu.test>\r\n" % len(self.sent), b"250"),
+                   (b"RCPT TO:<" + me + b"> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;" + me + b"\r\n", b"250"), (b"DATA\r\n", b"354"),
+                   (self.content(), b"250"), (b"QUIT\r\n", b"221")])
+        wait_for(lambda: len(self.mailbox()) == 2, "the letter and the receipt")
+        self.assertIn(b"Action: delivered", b"".join(self.mailbox()))
+
+    def test_outlook(self):
+        me, coded = self.user.encode(), base64.b64encode
+        self.play([(b"EHLO DESKTOP-7Q3KD2M\r\n", b"250"), (b"STARTTLS\r\n", b"220"), (b"EHLO DESKTOP-7Q3KD2M\r\n", b"250"),
+                   (b"AUTH LOGIN\r\n", b"334"), (coded(me) + b"\r\n", b"334"), (coded(PASSWORD.encode()) + b"\r\n", b"235"),
+                   (b"RSET\r\n", b"250"), (b"MAIL FROM: <" + me + b">\r\n", b"250"), (b"RCPT TO: <" + me + b">\r\n", b"250"),
+                   (b"DATA\r\n", b"354"), (self.content(), b"250"), (b"QUIT\r\n", b"221")])
+        self.arrived()
+
+    def test_outlook_tests_the_account(self):
+        me, coded = self.user.encode(), base64.b64encode
+        self.play([(b"EHLO DESKTOP-7Q3KD2M\r\n", b"250"), (b"STARTTLS\r\n", b"220"), (b"EHLO DESKTOP-7Q3KD2M\r\n", b"250"),
+                   (b"AUTH NTLM TlRMTVNTUAABAAAAt4II4gAAAAAAAAAAAAAAAAAAAAAKAGFKAAAADw==\r\n", b"504"),
+                   (b"AUTH LOGIN " + coded(me) + b"\r\n", b"334"), (coded(PASSWORD.encode()) + b"\r\n", b"235"),
+                   (b"MAIL FROM: <" + me + b">\r\n", b"250"), (b"RCPT TO: <" + me + b">\r\n", b"250"), (b"DATA\r\n", b"354"),
+                   (self.content(), b"250"), (b"QUIT\r\n", b"221")])
+        self.arrived()
+
+    def test_a_telephone_sends_the_password_when_it_is_asked(self):
+        me = self.user.encode()
+        plain = base64.b64encode(b"\0" + me + b"\0" + PASSWORD.encode())
+        self.play([(b"EHLO smtpclient.apple\r\n", b"250"), (b"STARTTLS\r\n", b"220"), (b"EHLO smtpclient.apple\r\n", b"250"),
+                   (b"AUTH PLAIN\r\n", b"334"), (plain + b"\r\n", b"235"), (b"MAIL FROM:<" + me + b">\r\n", b"250"),
+                   (b"RCPT TO:<" + me + b">\r\n", b"250"), (b"DATA\r\n", b"354"), (self.content(), b"250"), (b"QUIT\r\n", b"221")])
         self.arrived()
 
 
