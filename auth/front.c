@@ -74,6 +74,7 @@ drain_look(struct loop_timer *timer)
 	if (sasl_done && map_done && peer_server_drain(&front->master, haste)) {
 		front->released = true;
 		pool_release(&front->pool);
+		oauth_client_release(&front->oauth);
 		end_if_done();
 	} else
 		loop_timer_set(front->pool.loop, timer, DRAIN_LOOK_MS, drain_look);
@@ -117,6 +118,7 @@ front_main(struct daemon_self *self)
 	struct sandbox_spec sandbox = {.promises = SANDBOX_STDIO | SANDBOX_LOOP | SANDBOX_SERVE,
 	    .descriptors_max = 2 * auth->clients + 256};
 	struct loop *loop;
+	size_t checkers;
 
 	front = calloc(1, sizeof *front);
 	if (front == NULL)
@@ -131,7 +133,9 @@ front_main(struct daemon_self *self)
 	front->pool.next_password = sasl_front_next_password;
 	front->pool.leaving = drain_begin;
 	front->pool.offers = offers_changed;
-	pool_open(&front->pool, loop, self->peers, self->npeers);
+	checkers = self->npeers - oauth_count(self->conf);
+	pool_open(&front->pool, loop, self->peers, checkers);
+	oauth_client_open(&front->oauth, loop, checkers < self->npeers ? self->peers[checkers] : -1);
 	peer_server_init(&front->sasl, &sasl_front_kind, front, loop, auth->clients);
 	peer_server_init(&front->map, &map_front_kind, front, loop, auth->clients);
 	peer_server_init(&front->master, &master_front_kind, front, loop, 64);

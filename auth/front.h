@@ -5,6 +5,7 @@
 #ifndef AUTH_FRONT_H
 #define AUTH_FRONT_H
 
+#include "auth/oauth.h"
 #include "auth/peer.h"
 #include "auth/penalty.h"
 #include "auth/pool.h"
@@ -19,6 +20,7 @@ struct front {
 	const struct conf *conf;
 	struct daemon_self *self;
 	struct pool pool;
+	struct oauth_client oauth;
 	struct penalty penalty;
 	uint64_t slow_ms;	 /* how long checks that end in a refusal take, of late */
 	unsigned offers;	 /* CHECK_OFFERs */

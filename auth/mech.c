@@ -19,6 +19,8 @@ static const struct {
 	SCRAM_SHA_1},
     [MECH_SCRAM_SHA_1] = {STR("SCRAM-SHA-1"), "\tmutual-auth", true, false, SCRAM_SHA_1},
     [MECH_EXTERNAL] = {STR("EXTERNAL"), "\tprivate", false, false, 0},
+    [MECH_OAUTHBEARER] = {STR("OAUTHBEARER"), "\tplaintext", false, false, 0}, /* a token is as good as a password */
+    [MECH_XOAUTH2] = {STR("XOAUTH2"), "\tplaintext", false, false, 0},
     [MECH_PLAIN] = {STR("PLAIN"), "\tplaintext", false, false, 0},
     [MECH_LOGIN] = {STR("LOGIN"), "\tplaintext", false, false, 0},
 };
@@ -43,6 +45,12 @@ mech_needs_keys(enum mech_kind kind, enum scram_hash *hash)
 }
 
 bool
+mech_is_oauth(enum mech_kind kind)
+{
+	return kind == MECH_OAUTHBEARER || kind == MECH_XOAUTH2;
+}
+
+bool
 mech_begin(struct mech *mech, struct str name)
 {
 	memset(mech, 0, sizeof *mech);
@@ -52,6 +60,8 @@ mech_begin(struct mech *mech, struct str name)
 		mech->kind = (enum mech_kind)i;
 		if (mechs[i].is_scram)
 			mech_scram_init(&mech->scram, mechs[i].hash, mechs[i].plus);
+		if (mech_is_oauth(mech->kind))
+			mech_oauth_init(&mech->oauth);
 		return true;
 	}
 	return false;
@@ -106,6 +116,31 @@ external_feed(struct mech *mech, const struct mech_facts *facts, struct str resp
 	return response.n == 0 || str_equal_nocase(response, name) ? MECH_IDENTITY : MECH_OTHER_IDENTITY;
 }
 
+/* Whatever the client answers to the refusal (RFC 7628 3.2.3: one byte; others: nothing), it is one. */
+static enum mech_result
+oauth_feed(struct mech *mech, struct str message)
+{
+	struct mech_oauth *oauth = &mech->oauth;
+
+	if (mech->refused)
+		return MECH_REFUSED;
+	if (mech->kind == MECH_OAUTHBEARER ? !mech_oauth_bearer_read(oauth, message)
+					   : !mech_oauth_xoauth2_read(oauth, message))
+		return MECH_MALFORMED;
+	(void)str_copy(mech->login, sizeof mech->login, str_from(oauth->claimed));
+	return MECH_TOKEN;
+}
+
+void
+mech_refuse(struct mech *mech, const struct mech_oauth_hints *hints, struct buf *challenge)
+{
+	mech->refused = true;
+	if (mech->kind == MECH_OAUTHBEARER)
+		mech_oauth_bearer_refuse(challenge, hints);
+	else
+		mech_oauth_xoauth2_refuse(challenge, hints);
+}
+
 static enum mech_result
 scram_result(enum mech_scram_result result, enum mech_result good)
 {
@@ -154,6 +189,9 @@ mech_feed(struct mech *mech, const struct mech_facts *facts, const struct str *r
 		return response == NULL ? MECH_CHALLENGE : plain_feed(mech, *response);
 	case MECH_EXTERNAL:
 		return response == NULL ? MECH_CHALLENGE : external_feed(mech, facts, *response);
+	case MECH_OAUTHBEARER:
+	case MECH_XOAUTH2:
+		return response == NULL ? MECH_CHALLENGE : oauth_feed(mech, *response);
 	case MECH_SCRAM_SHA_256_PLUS:
 	case MECH_SCRAM_SHA_256:
 	case MECH_SCRAM_SHA_1_PLUS:
@@ -167,5 +205,6 @@ void
 mech_clear(struct mech *mech)
 {
 	mech_scram_clear(&mech->scram);
+	mech_oauth_clear(&mech->oauth);
 	explicit_bzero(mech, sizeof *mech);
 }

@@ -1,11 +1,13 @@
 /*
  * The SASL mechanisms, server side: PLAIN (RFC 4616), LOGIN (draft-murchison-sasl-login, obsolete, but what many
- * clients speak), SCRAM (auth/mech_scram.h), EXTERNAL (RFC 4422 A). Pure: bytes in; out comes a challenge, or a question to whoever holds the
+ * clients speak), SCRAM (auth/mech_scram.h), EXTERNAL (RFC 4422 A), OAUTHBEARER and
+ * XOAUTH2 (auth/mech_oauth.h). Pure: bytes in; out comes a challenge, or a question to whoever holds the
  * accounts.
  */
 #ifndef AUTH_MECH_H
 #define AUTH_MECH_H
 
+#include "auth/mech_oauth.h"
 #include "auth/mech_scram.h"
 #include "auth/password.h"
 
@@ -16,6 +18,8 @@ enum mech_kind {
 	MECH_SCRAM_SHA_1_PLUS,
 	MECH_SCRAM_SHA_1,
 	MECH_EXTERNAL,
+	MECH_OAUTHBEARER,
+	MECH_XOAUTH2,
 	MECH_PLAIN,
 	MECH_LOGIN,
 };
@@ -28,6 +32,8 @@ struct mech {
 	char login[ACCOUNT_NAME_MAX + 1];
 	char password[PASSWORD_MAX + 1];
 	struct mech_scram scram;
+	struct mech_oauth oauth;
+	bool refused; /* OAUTHBEARER, XOAUTH2: the client was told why, and is to answer that */
 };
 
 enum mech_result {
@@ -36,6 +42,8 @@ enum mech_result {
 	MECH_SALT,	  /* login is there: mech_scram_salt with its salt is next, then send and feed as for CHALLENGE */
 	MECH_PROOF,	  /* scram.proof and scram.messages are there: is it login's? Then mech_scram_signature, send, feed */
 	MECH_IDENTITY,	  /* login is who the client is, by its certificate: may that account log in? */
+	MECH_TOKEN,	  /* oauth.token is there, if it is not empty: whose is it? oauth.claimed must be the same */
+	MECH_REFUSED,	  /* the client knows that its token was refused */
 	MECH_CONFIRMED,	  /* the client has seen the server's proof: all is well */
 	MECH_MALFORMED,
 	MECH_OTHER_IDENTITY, /* wants to act as somebody else: nobody may */
@@ -46,6 +54,10 @@ enum mech_result {
 struct str mech_name(enum mech_kind kind);
 /* The words behind its name in Dovecot's protocol, each after a tab. */
 const char *mech_properties(enum mech_kind kind);
+/* Takes a token. */
+bool mech_is_oauth(enum mech_kind kind);
+/* MECH_TOKEN was refused: appends what the client is told, to be sent as a challenge; feed then says REFUSED. */
+void mech_refuse(struct mech *mech, const struct mech_oauth_hints *hints, struct buf *challenge);
 /* Which keys an account must have for it; false: none. */
 bool mech_needs_keys(enum mech_kind kind, enum scram_hash *hash);
 

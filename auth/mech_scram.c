@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "auth/sasl_name.h"
 #include "common/base64.h"
 
 #define BINDING_MAX_BYTES 2048
@@ -39,30 +40,6 @@ attribute(struct str *rest, char key, struct str *value)
 	*value = str_skip(word, 2);
 	*rest = ahead;
 	return true;
-}
-
-/* saslname: a comma is `=2C`, an equals sign `=3D`. */
-static bool
-name_read(char *dst, struct str s)
-{
-	struct buf name;
-	bool good = true;
-
-	buf_init(&name, ACCOUNT_NAME_MAX);
-	for (size_t i = 0; i < s.n && good; i++) {
-		struct str code = str_sub(s, i, 3);
-
-		if (s.p[i] != '=') {
-			buf_addc(&name, s.p[i]);
-			continue;
-		}
-		good = str_equal(code, STR("=2C")) || str_equal(code, STR("=3D"));
-		buf_addc(&name, code.n == 3 && code.p[1] == '2' ? ',' : '=');
-		i += 2;
-	}
-	good = good && buf_ok(&name) && name.n > 0 && str_copy(dst, ACCOUNT_NAME_MAX + 1, buf_str(&name));
-	buf_clear(&name);
-	return good;
 }
 
 static bool
@@ -114,7 +91,7 @@ bare_read(struct mech_scram *scram, struct str bare)
 {
 	struct str rest = bare, name, nonce;
 
-	if (!attribute(&rest, 'n', &name) || !name_read(scram->login, name) || !attribute(&rest, 'r', &nonce) ||
+	if (!attribute(&rest, 'n', &name) || !sasl_name_read(scram->login, name) || !attribute(&rest, 'r', &nonce) ||
 	    !nonce_is_good(nonce, SCRAM_NONCE_MAX))
 		return false;
 	buf_add(&scram->messages, bare);
@@ -135,7 +112,7 @@ mech_scram_first(struct mech_scram *scram, const struct mech_facts *facts, struc
 
 	if (scram->step != MECH_SCRAM_FIRST || str_find(message, '\0') < message.n || !str_token(&rest, ',', &flag) ||
 	    !str_token(&rest, ',', &other) || rest.p == NULL ||
-	    (other.n > 0 && (!str_starts(other, STR("a=")) || !name_read(identity, str_skip(other, 2)))) ||
+	    (other.n > 0 && (!str_starts(other, STR("a=")) || !sasl_name_read(identity, str_skip(other, 2)))) ||
 	    !bare_read(scram, rest))
 		return MECH_SCRAM_MALFORMED;
 	if (identity[0] != '\0' && strcmp(identity, scram->login) != 0)

@@ -32,6 +32,7 @@ enum exchange_state {
 
 struct sasl_exchange {
 	struct pool_job job;
+	struct oauth_request token;
 	struct sasl_peer *peer;
 	enum exchange_state state;
 	uint32_t id;
@@ -78,6 +79,7 @@ exchange_free(struct sasl_exchange *exchange)
 	if (exchange->state == EXCHANGE_READY)
 		TAILQ_REMOVE(&front_of(exchange)->ready, exchange, ready);
 	pool_cancel(&exchange->job);
+	oauth_cancel(&exchange->token);
 	loop_timer_cancel(&exchange->timer);
 	LIST_REMOVE(exchange, link);
 	exchange->peer->nexchanges--;
@@ -113,12 +115,19 @@ guesser(const struct sasl_exchange *exchange, char *text, size_t size)
 /* --- answers ------------------------------------------------------------------------------------------------------- */
 
 static void
+refusal_log(const struct sasl_exchange *exchange, struct str why)
+{
+	log_info("%s login refused: user=<%s>, rip=%s%s: %.*s", exchange->service, exchange->mech.login,
+	    exchange->remote, exchange->secured ? ", TLS" : "", STR_FMT(why));
+}
+
+static void
 exchange_fail(struct sasl_exchange *exchange, bool temporary, struct str why)
 {
 	struct stream *stream = &exchange->peer->peer.stream;
 
-	log_info("%s login refused: user=<%s>, rip=%s%s: %.*s", exchange->service, exchange->mech.login,
-	    exchange->remote, exchange->secured ? ", TLS" : "", STR_FMT(why));
+	if (!exchange->mech.refused) /* else it is in the log since the client was told */
+		refusal_log(exchange, why);
 	buf_addf(&stream->out, "FAIL\t%u", exchange->id);
 	if (exchange->mech.login[0] != '\0') {
 		buf_adds(&stream->out, "\tuser=");
@@ -129,6 +138,38 @@ exchange_fail(struct sasl_exchange *exchange, bool temporary, struct str why)
 	stream_flush(stream);
 }
 
+static void timer_expired(struct loop_timer *timer);
+static void exchange_ask_token(struct sasl_exchange *exchange);
+
+static void
+exchange_challenge(struct sasl_exchange *exchange, struct str challenge)
+{
+	struct stream *stream = &exchange->peer->peer.stream;
+
+	buf_addf(&stream->out, "CONT\t%u\t", exchange->id);
+	base64_encode(&stream->out, challenge);
+	buf_addc(&stream->out, '\n');
+	exchange->state = EXCHANGE_ASKED;
+	loop_timer_set(stream->loop, &exchange->timer, RESPONSE_TIMEOUT_MS, timer_expired);
+}
+
+/* Whose token is refused is told what would be taken, and answers that before it is told so. */
+static void
+exchange_hint(struct sasl_exchange *exchange)
+{
+	const struct conf_auth *auth = &front_of(exchange)->conf->auth;
+	struct mech_oauth_hints hints = {
+	    .scope = str_from(auth->oauth_scope), .configuration = str_from(auth->oauth_configuration)};
+	struct buf message;
+
+	refusal_log(exchange, str_from(exchange->reason));
+	buf_init(&message, CHALLENGE_MAX);
+	mech_refuse(&exchange->mech, &hints, &message);
+	exchange_challenge(exchange, buf_str(&message));
+	buf_clear(&message);
+	stream_flush(&exchange->peer->peer.stream);
+}
+
 static void
 timer_expired(struct loop_timer *timer)
 {
@@ -137,10 +178,14 @@ timer_expired(struct loop_timer *timer)
 
 	if (exchange->state == EXCHANGE_GRANTED) {
 		exchange_free(exchange);
+	} else if (exchange->state == EXCHANGE_DELAYED && mech_is_oauth(exchange->mech.kind)) {
+		exchange_ask_token(exchange);
 	} else if (exchange->state == EXCHANGE_DELAYED) {
 		exchange->state = EXCHANGE_READY;
 		TAILQ_INSERT_HEAD(&front->ready, exchange, ready);
 		pool_passwords_wait(&front->pool);
+	} else if (exchange->state == EXCHANGE_REFUSED && mech_is_oauth(exchange->mech.kind)) {
+		exchange_hint(exchange);
 	} else if (exchange->state == EXCHANGE_REFUSED)
 		exchange_fail(exchange, false, str_from(exchange->reason));
 	else
@@ -196,6 +241,8 @@ guess(const struct sasl_exchange *exchange)
 
 	if (mech_needs_keys(exchange->mech.kind, &hash))
 		return (struct str){(const char *)exchange->mech.scram.proof, scram_digest_bytes(hash)};
+	if (mech_is_oauth(exchange->mech.kind))
+		return buf_str(&exchange->mech.oauth.token);
 	return str_from(exchange->mech.password);
 }
 
@@ -213,18 +260,6 @@ exchange_refuse(struct sasl_exchange *exchange, struct str why)
 	exchange->state = EXCHANGE_REFUSED;
 	loop_timer_set(front->pool.loop, &exchange->timer, refusal_wait_ms(front, now_ms - exchange->begun_ms),
 	    timer_expired);
-}
-
-static void
-exchange_challenge(struct sasl_exchange *exchange, struct str challenge)
-{
-	struct stream *stream = &exchange->peer->peer.stream;
-
-	buf_addf(&stream->out, "CONT\t%u\t", exchange->id);
-	base64_encode(&stream->out, challenge);
-	buf_addc(&stream->out, '\n');
-	exchange->state = EXCHANGE_ASKED;
-	loop_timer_set(stream->loop, &exchange->timer, RESPONSE_TIMEOUT_MS, timer_expired);
 }
 
 /* The client's proof is right: ours follows, and when the client has taken that, the login. */
@@ -251,6 +286,17 @@ exchange_confirmed(struct sasl_exchange *exchange)
 	free(line);
 }
 
+/* The name that the client gave beside its token, if any: as the token has it, or the account's own. */
+static bool
+is_who_it_claims(const struct sasl_exchange *exchange, struct str line)
+{
+	struct str claimed = str_from(exchange->mech.oauth.claimed);
+	struct account account;
+
+	return claimed.n == 0 || str_equal_nocase(claimed, str_from(exchange->mech.login)) ||
+	       (account_parse(&account, line) && str_equal_nocase(claimed, str_from(account.name)));
+}
+
 static void
 exchange_checked(struct pool_job *job, const struct check_answer *answer)
 {
@@ -261,6 +307,8 @@ exchange_checked(struct pool_job *job, const struct check_answer *answer)
 	case FOUND:
 		if (mech_needs_keys(exchange->mech.kind, &hash))
 			exchange_prove(exchange, answer);
+		else if (mech_is_oauth(exchange->mech.kind) && !is_who_it_claims(exchange, answer->value))
+			exchange_refuse(exchange, STR("the token is somebody else's"));
 		else
 			exchange_grant(exchange, answer->value);
 		break;
@@ -402,8 +450,60 @@ exchange_identified(struct sasl_exchange *exchange)
 
 	loop_timer_cancel(&exchange->timer);
 	exchange->state = EXCHANGE_SOUGHT;
-	exchange->begun_ms = loop_now_ms(front_of(exchange)->pool.loop);
+	if (exchange->begun_ms == 0)
+		exchange->begun_ms = loop_now_ms(front_of(exchange)->pool.loop);
 	pool_ask(&front_of(exchange)->pool, &exchange->job, &request, exchange_checked);
+}
+
+static void
+token_answered(struct oauth_request *request, const struct oauth_answer *answer)
+{
+	struct sasl_exchange *exchange = container_of(request, struct sasl_exchange, token);
+
+	switch (answer->found) {
+	case FOUND:
+		(void)str_copy(exchange->mech.login, sizeof exchange->mech.login, answer->value);
+		exchange_identified(exchange);
+		break;
+	case FOUND_NOT:
+		exchange_refuse(exchange, answer->value);
+		break;
+	case FOUND_TROUBLE:
+		exchange_fail(exchange, true, answer->value);
+		break;
+	}
+}
+
+static void
+exchange_ask_token(struct sasl_exchange *exchange)
+{
+	struct front *front = front_of(exchange);
+
+	exchange->state = EXCHANGE_CHECKED;
+	exchange->begun_ms = loop_now_ms(front->pool.loop);
+	if (exchange->mech.oauth.token.n > 0)
+		oauth_ask(&front->oauth, &exchange->token, buf_str(&exchange->mech.oauth.token), token_answered);
+	else {
+		(void)str_copy(exchange->reason, sizeof exchange->reason, STR("no token"));
+		exchange_hint(exchange);
+	}
+}
+
+/* Who guesses tokens waits like who guesses passwords. */
+static void
+exchange_token(struct sasl_exchange *exchange)
+{
+	struct front *front = front_of(exchange);
+	char text[32];
+	uint64_t wait_ms;
+
+	loop_timer_cancel(&exchange->timer);
+	if (!penalty_begin(&front->penalty, guesser(exchange, text, sizeof text), loop_now_ms(front->pool.loop), &wait_ms)) {
+		exchange_fail(exchange, true, STR("too many wrong passwords from there"));
+		return;
+	}
+	exchange->state = EXCHANGE_DELAYED;
+	loop_timer_set(front->pool.loop, &exchange->timer, wait_ms, timer_expired);
 }
 
 static void
@@ -425,6 +525,12 @@ exchange_feed(struct sasl_exchange *exchange, const struct str *response)
 		break;
 	case MECH_IDENTITY:
 		exchange_identified(exchange);
+		break;
+	case MECH_TOKEN:
+		exchange_token(exchange);
+		break;
+	case MECH_REFUSED:
+		exchange_fail(exchange, false, str_from(exchange->reason));
 		break;
 	case MECH_CONFIRMED:
 		exchange_confirmed(exchange);
@@ -473,6 +579,8 @@ is_forbidden(const struct front *front, const struct mech *mech)
 
 	if (mech->kind == MECH_EXTERNAL)
 		return front->conf->auth_external == CONF_EXTERNAL_NO;
+	if (mech_is_oauth(mech->kind))
+		return !oauth_is_configured(front->conf);
 	return mech_needs_keys(mech->kind, &hash) && front->conf->auth.scram == CONF_SCRAM_NEVER;
 }
 
@@ -561,17 +669,25 @@ cookie_make(char *dst)
 	explicit_bzero(bytes, sizeof bytes);
 }
 
+static bool
+is_offered(const struct front *front, enum mech_kind kind)
+{
+	enum scram_hash hash;
+
+	if (kind == MECH_EXTERNAL)
+		return front->conf->auth_external != CONF_EXTERNAL_NO;
+	if (mech_is_oauth(kind))
+		return oauth_is_configured(front->conf);
+	return !mech_needs_keys(kind, &hash) || (front->offers & CHECK_OFFER(hash));
+}
+
 static void
 offers_write(const struct front *front, struct buf *out)
 {
-	for (size_t i = 0; i < MECH_KINDS; i++) {
-		enum mech_kind kind = (enum mech_kind)i;
-		enum scram_hash hash;
-
-		if (kind == MECH_EXTERNAL ? front->conf->auth_external != CONF_EXTERNAL_NO
-					  : !mech_needs_keys(kind, &hash) || (front->offers & CHECK_OFFER(hash)))
-			buf_addf(out, "MECH\t%.*s%s\n", STR_FMT(mech_name(kind)), mech_properties(kind));
-	}
+	for (size_t i = 0; i < MECH_KINDS; i++)
+		if (is_offered(front, (enum mech_kind)i))
+			buf_addf(out, "MECH\t%.*s%s\n", STR_FMT(mech_name((enum mech_kind)i)),
+			    mech_properties((enum mech_kind)i));
 }
 
 /* Our own programs, none of which asks as root, are told again; others would not expect it. */

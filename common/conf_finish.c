@@ -257,6 +257,21 @@ take_certificates(struct conf *conf, struct conf_sections *sections)
 	conf->ncertificates = sections->ncertificates + 1;
 }
 
+/* Tokens that anybody could have been given, or anybody on the way could read, let nobody in. */
+static void
+check_oauth(const struct conf *conf, struct buf *problems)
+{
+	const struct conf_auth *auth = &conf->auth;
+	struct str url = str_from(auth->oauth_introspection);
+
+	if (auth->oauth_keys[0] != '\0' && (auth->oauth_issuer[0] == '\0' || auth->oauth_audience[0] == '\0'))
+		conf_problem(conf, line_of(conf, "oauth_keys"), problems, "oauth_keys needs an oauth_issuer and an oauth_audience");
+	if (url.n > 0 && !str_starts(url, STR("https://")) && !str_starts(url, STR("http://127.0.0.1")) &&
+	    !str_starts(url, STR("http://[::1]")))
+		conf_problem(conf, line_of(conf, "oauth_introspection"), problems,
+		    "oauth_introspection must be an URL with https, or with http of 127.0.0.1 or [::1]");
+}
+
 static void
 check_together(const struct conf *conf, struct buf *problems)
 {
@@ -293,6 +308,7 @@ conf_finish(struct conf *conf, struct conf_sections *sections, const char *hostn
 	check_filters(conf, sections, problems);
 	check_certificates(conf, sections, problems);
 	check_together(conf, problems);
+	check_oauth(conf, problems);
 	conf->listeners = sections->listeners;
 	conf->nlisteners = sections->nlisteners;
 	conf->domains = sections->domains;

@@ -2,21 +2,26 @@
 
 import base64
 import hashlib
+import http.server
 import imaplib
+import json
 import os
 import poplib
 import re
 import shutil
+import signal
 import smtplib
 import ssl
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
+import urllib.parse
 
 import scram
-from suite import PASSWORD, Case, Instance, letter, wait_for
+from suite import PASSWORD, Case, Dns, Instance, letter, wait_for
 
 
 def b64(value):
@@ -410,6 +415,293 @@ class Certificates(Sasl):
         said = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "python3", "-c", program,
                                os.path.join(self.server.directory, "run", "sasl")], stdout=subprocess.PIPE, timeout=30)
         self.assertTrue(said.stdout.startswith(b"FAIL"), said.stdout)
+
+
+def unpadded(value):
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+
+
+class Authority:
+    """Who gives out tokens: signs some, and is asked about others."""
+
+    def __init__(self):
+        self.keys = {name: self.key(name) for name in ("RS256", "ES256", "EdDSA")}
+        self.active = {}  # token: what is said of it
+        self.requests = []
+        self.status, self.delay = 200, 0
+
+    @staticmethod
+    def key(algorithm):
+        from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+        if algorithm == "RS256":
+            return rsa.generate_private_key(65537, 2048)
+        return ec.generate_private_key(ec.SECP256R1()) if algorithm == "ES256" else ed25519.Ed25519PrivateKey.generate()
+
+    def jwks(self):
+        from cryptography.hazmat.primitives import serialization
+        rsa, ec = (self.keys[name].public_key().public_numbers() for name in ("RS256", "ES256"))
+        raw = self.keys["EdDSA"].public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        return json.dumps({"keys": [
+            {"kty": "RSA", "kid": "RS256", "alg": "RS256", "n": unpadded(rsa.n.to_bytes(256, "big")), "e": "AQAB"},
+            {"kty": "EC", "kid": "ES256", "crv": "P-256", "x": unpadded(ec.x.to_bytes(32, "big")),
+             "y": unpadded(ec.y.to_bytes(32, "big"))},
+            {"kty": "OKP", "kid": "EdDSA", "crv": "Ed25519", "x": unpadded(raw)}]})
+
+    def sign(self, algorithm, text):
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
+        if algorithm == "RS256":
+            return self.keys[algorithm].sign(text, padding.PKCS1v15(), hashes.SHA256())
+        if algorithm == "EdDSA":
+            return self.keys[algorithm].sign(text)
+        r, s = utils.decode_dss_signature(self.keys[algorithm].sign(text, ec.ECDSA(hashes.SHA256())))
+        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+    def token(self, algorithm="EdDSA", **changes):
+        claims = {"iss": "https://idp.test", "aud": "mail", "exp": int(time.time()) + 600, "email": "baru@satu.test",
+                  "scope": "imap smtp"}
+        claims.update(changes)
+        text = ".".join(unpadded(json.dumps(part).encode()) for part in ({"alg": algorithm, "kid": algorithm}, claims))
+        return text + "." + unpadded(self.sign(algorithm, text.encode()))
+
+    def serve(self, certificate, key):
+        authority = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                authority.requests.append((self.path, self.headers["Authorization"], form))
+                time.sleep(authority.delay)
+                body = json.dumps(authority.active.get(form["token"][0], {"active": False})).encode()
+                self.send_response(authority.status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                for part in (body[:7], body[7:]):
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+                self.wfile.write(b"0\r\n\r\n")
+                self.close_connection = True
+
+            def log_message(self, *unused):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self.server.server_address[1]
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Tokens(Sasl):
+    """OAUTHBEARER and XOAUTH2, with tokens that are signed and with such as their server must be asked about."""
+    host = "idp.test"
+
+    @classmethod
+    def setUpClass(cls):
+        try:
+            import cryptography  # noqa: F401
+        except ImportError:
+            raise unittest.SkipTest("skipped: there is no python3-cryptography") from None
+        cls.work = tempfile.mkdtemp(prefix="mo", dir="/tmp")
+        os.chmod(cls.work, 0o755)
+        path = os.path.join(cls.work, "idp")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                        path + ".key", "-out", path + ".pem", "-days", "30", "-subj", "/CN=idp.test", "-addext",
+                        "subjectAltName=DNS:idp.test"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        cls.authority = Authority()
+        port = cls.authority.serve(path + ".pem", path + ".key")
+        with open(path + ".keys", "w") as f:
+            f.write(cls.authority.jwks())
+        with open(path + ".secret", "w") as f:
+            f.write("sandi kami\n")
+        cls.dns = Dns()
+        cls.dns.__enter__()
+        for host in ("idp.test", "lain.test"):
+            cls.dns.add(host, "A", "127.0.0.1")
+        cls.server = Instance("satu.test", "127.0.0.2", cls.dns, settings={
+            "auth_failure_delay": "0", "tls_authorities": path + ".pem", "oauth_keys": path + ".keys",
+            "oauth_introspection": "https://%s:%d/introspect?x=y" % (cls.host, port), "oauth_client": "merpati",
+            "oauth_secret": path + ".secret", "oauth_issuer": "https://idp.test", "oauth_audience": "mail",
+            "oauth_scope": "smtp", "oauth_configuration": "https://idp.test/.well-known/openid-configuration"})
+        cls.server.__enter__()
+        cls.baru = cls.server.add_user("baru")
+        cls.server.add_user("lama")
+        cls.wait_offer("OAUTHBEARER")
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        cls.authority.stop()
+        cls.dns.__exit__(None, None, None)
+        shutil.rmtree(cls.work)
+
+    def setUp(self):
+        self.authority.status, self.authority.delay = 200, 0
+        self.authority.requests.clear()
+
+    def claims(self, **changes):
+        claims = {"active": True, "aud": ["mail"], "email": "baru@satu.test", "scope": "smtp"}
+        claims.update(changes)
+        return claims
+
+    def bearer(self, token, user="baru@satu.test", kind="submissions"):
+        message = "n,%s,\1host=x\1port=1\1auth=Bearer %s\1\1" % ("a=" + user if user else "", token)
+        return self.exchange("OAUTHBEARER", message, b"\1", kind)
+
+    def xoauth2(self, token, user="baru@satu.test"):
+        return self.exchange("XOAUTH2", "user=%s\1auth=Bearer %s\1\1" % (user, token), b"", "submissions")
+
+    def exchange(self, mechanism, message, answer, kind):
+        """The code of the reply, and what was said of a refusal."""
+        with self.server.smtp(kind) as client:
+            client.ehlo()
+            code, text = client.docmd("AUTH", mechanism + " " + b64(message.encode()))
+            if code != 334:
+                return code, None
+            said = json.loads(base64.b64decode(text))
+            return client.docmd(b64(answer))[0], said
+
+    def test_signed_tokens_log_in(self):
+        for algorithm in ("RS256", "ES256", "EdDSA"):
+            token = self.authority.token(algorithm)
+            self.assertEqual(self.bearer(token), (235, None))
+            self.assertEqual(self.bearer(token, ""), (235, None))
+            self.assertEqual(self.xoauth2(token, "Baru@SATU.test"), (235, None))
+        self.assertEqual(self.authority.requests, [])
+
+    def test_others_are_refused_and_told_why(self):
+        for changes in ({"exp": int(time.time()) - 600}, {"iss": "https://else.test"}, {"aud": "web"}, {"scope": "imap"},
+                        {"email": "hantu@satu.test"}, {"email": "baru@else.test"}, {"email_verified": False}):
+            with self.subTest(repr(changes)):
+                code, said = self.bearer(self.authority.token(**changes), "")
+                self.assertEqual(code, 535)
+                self.assertEqual(said, {"status": "invalid_token", "scope": "smtp", "openid-configuration":
+                                        "https://idp.test/.well-known/openid-configuration"})
+                code, said = self.xoauth2(self.authority.token(**changes))
+                self.assertEqual((code, said["status"]), (535, "401"))
+        self.assertEqual(self.bearer(self.authority.token(), "lama@satu.test")[0], 535)
+        self.assertEqual(self.xoauth2(self.authority.token(email="lama@satu.test"))[0], 535)
+        self.server.wait_log("login refused: user=<baru@satu.test>.*the token is somebody else's")
+        self.assertEqual(self.bearer(self.authority.token()[:-4] + "AAAA")[0], 535)
+        self.assertEqual(self.exchange("OAUTHBEARER", "n,,\1auth=\1\1", b"\1", "submissions")[0], 535)
+
+    def test_tokens_are_taken_where_nobody_can_listen(self):
+        with self.server.smtp("submissions") as client:
+            self.assertLessEqual({"OAUTHBEARER", "XOAUTH2"}, set(offered(client)))
+
+    def test_the_server_of_other_tokens_is_asked_and_believed_for_a_while(self):
+        self.authority.active["buram+1/2=="] = self.claims()
+        self.assertEqual(self.bearer("buram+1/2=="), (235, None))
+        self.assertEqual(self.bearer("buram+1/2=="), (235, None))
+        self.assertEqual(self.authority.requests, [("/introspect?x=y", "Basic " + b64(b"merpati:sandi%20kami"),
+                                                    {"token": ["buram+1/2=="], "token_type_hint": ["access_token"]})])
+        for name, claims in (("mati", {"active": False}), ("lain", self.claims(aud="web")),
+                             ("lama", self.claims(exp=int(time.time()) - 600)), ("buta", {"active": True})):
+            self.authority.active[name] = claims
+            self.assertEqual(self.bearer(name)[0], 535)
+            self.assertEqual(self.bearer(name)[0], 535)  # that is not remembered
+        self.assertEqual(self.bearer("tak-dikenal")[0], 535)
+        self.assertEqual(len(self.authority.requests), 1 + 8 + 1)
+
+    def test_a_server_that_cannot_tell_is_a_reason_to_come_later(self):
+        self.authority.active["t1"] = self.claims()
+        self.authority.status = 500
+        self.assertEqual(self.bearer("t1"), (454, None))
+        self.server.wait_log("idp.test: status 500")
+        self.authority.status, self.authority.delay = 200, 12
+        begin = time.monotonic()
+        self.assertEqual(self.bearer("t1"), (454, None))
+        self.assertLess(time.monotonic() - begin, 11.5)
+
+    def test_many_are_asked_about_at_once(self):
+        self.authority.delay = 0.2
+        for i in range(40):
+            self.authority.active["ramai%d" % i] = self.claims()
+        codes = []
+        threads = [threading.Thread(target=lambda i=i: codes.append(self.bearer("ramai%d" % i)[0])) for i in range(40)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(codes, [235] * 40)
+
+    def test_a_killed_oauth_process_comes_back(self):
+        pids = [pid for pid, words in self.server.processes().items() if words.startswith("authd: oauth")]
+        self.assertEqual(len(pids), 1)
+        os.kill(pids[0], signal.SIGKILL)
+        wait_for(lambda: self.bearer(self.authority.token())[0] == 235, "a login")
+
+    def test_a_reload_brings_new_keys(self):
+        token = self.authority.token()
+        self.assertEqual(self.bearer(token)[0], 235)
+        old = self.authority.keys["EdDSA"]
+        try:
+            self.authority.keys["EdDSA"] = Authority.key("EdDSA")
+            with open(os.path.join(self.work, "idp.keys"), "w") as f:
+                f.write(self.authority.jwks())
+            self.server.process.send_signal(signal.SIGHUP)
+            wait_for(lambda: self.bearer(token)[0] == 535, "the old key to go")
+            self.assertEqual(self.bearer(self.authority.token())[0], 235)
+        finally:
+            self.authority.keys["EdDSA"] = old
+            with open(os.path.join(self.work, "idp.keys"), "w") as f:
+                f.write(self.authority.jwks())
+            self.server.process.send_signal(signal.SIGHUP)
+            wait_for(lambda: self.bearer(token)[0] == 235, "the first key to come back")
+
+    # -- clients of others
+
+    def test_curl_sends_and_reads(self):
+        sent = os.path.join(self.work, "letter")
+        with open(sent, "wb") as f:
+            f.write(letter(self.baru, self.baru, "dari-curl"))
+        for mechanism in ("OAUTHBEARER", "XOAUTH2"):
+            common = ["curl", "-sS", "--max-time", "30", "--cacert", self.server.certificate, "-u", self.baru,
+                      "--oauth2-bearer", self.authority.token(), "--login-options", "AUTH=" + mechanism]
+            self.run_client(*common, "--mail-from", self.baru, "--mail-rcpt", self.baru, "-T", sent,
+                            "smtps://%s:%d" % (self.server.address, self.server.ports["submissions"]))
+            wait_for(lambda: [m for m in self.server.letters(self.baru) if b"dari-curl" in m], "the letter")
+            for scheme, kind, path in (("imaps", "imaps", "/INBOX;MAILINDEX=1"), ("pop3s", "pop3s", "/1")):
+                self.assertIn(b"Subject:", self.run_client(*common, "%s://%s:%d%s" % (
+                    scheme, self.server.address, self.server.ports[kind], path)))
+
+    def test_msmtp_sends(self):
+        for mechanism in ("oauthbearer", "xoauth2"):
+            self.run_client("msmtp", "--host=" + self.server.address, "--port=%d" % self.server.ports["submissions"],
+                            "--tls=on", "--tls-starttls=off", "--tls-trust-file=" + self.server.certificate,
+                            "--auth=" + mechanism, "--user=" + self.baru, "--passwordeval=echo " + self.authority.token(),
+                            "--from=" + self.baru, self.baru, input=letter(self.baru, self.baru, mechanism))
+            wait_for(lambda: [m for m in self.server.letters(self.baru) if mechanism.encode() in m], "the letter")
+
+    def test_imaplib_logs_in(self):
+        client = imaplib.IMAP4_SSL(self.server.address, self.server.ports["imaps"], timeout=20,
+                                   ssl_context=self.server.tls_context())
+        self.assertIn("AUTH=OAUTHBEARER", client.capabilities)
+        message = ("n,a=%s,\1auth=Bearer %s\1\1" % (self.baru, self.authority.token())).encode()
+        self.assertEqual(client.authenticate("OAUTHBEARER", lambda challenge: message)[0], "OK")
+        client.logout()
+
+
+class FalseAuthority(Tokens):
+    """The introspection server's certificate is for another name."""
+    host = "lain.test"
+
+    def test_who_cannot_prove_its_name_is_not_asked(self):
+        self.authority.active["t"] = self.claims()
+        self.assertEqual(self.bearer("t"), (454, None))
+        self.server.wait_log("lain.test: its certificate is not one that we trust for this name")
+        self.assertEqual(self.authority.requests, [])
+
+
+for name in [name for name in dir(FalseAuthority) if name.startswith("test_") and name not in FalseAuthority.__dict__]:
+    setattr(FalseAuthority, name, None)
 
 
 class Offers(Sasl):

@@ -1,0 +1,64 @@
+/*
+ * As much of HTTP/1.1 (RFC 9110, 9112) as it takes to post a form and read the answer: one request a connection. Pure.
+ */
+#ifndef AUTH_HTTP_H
+#define AUTH_HTTP_H
+
+#include "common/buf.h"
+
+#define HTTP_HEAD_MAX 16384 /* bytes of a response's head, and of each of its lines */
+#define HTTP_BODY_MAX 65536
+#define HTTP_HOST_MAX 253
+
+/* http(s)://HOST[:PORT][/PATH], without user and fragment. */
+struct http_url {
+	bool tls;
+	char host[HTTP_HOST_MAX + 1]; /* a name or an address, without brackets */
+	bool is_v6;
+	uint16_t port;
+	struct str target; /* path and query; "/" at least; borrowed */
+};
+
+bool http_url_parse(struct http_url *url, struct str text);
+
+/* Appends s as form data has it (application/x-www-form-urlencoded). */
+void http_form_add(struct buf *out, struct str s);
+/* The request that posts a form. user, password: for Basic authentication (RFC 7617, encoded as RFC 6749 2.3.1 says); no
+ * user, no authentication. */
+void http_post(struct buf *out, const struct http_url *url, struct str form, struct str user, struct str password);
+
+enum http_state {
+	HTTP_MORE, /* feed what comes next */
+	HTTP_DONE, /* status and body are there; what came behind them is not looked at */
+	HTTP_BAD,  /* not HTTP, or too much of it */
+};
+
+enum http_step {
+	HTTP_STATUS_LINE,
+	HTTP_FIELDS,
+	HTTP_BODY,	 /* left bytes of it are to come, or (until_end) all that comes */
+	HTTP_CHUNK_SIZE,
+	HTTP_CHUNK,
+	HTTP_CHUNK_END,
+	HTTP_TRAILER,
+	HTTP_OVER,
+	HTTP_BROKEN,
+};
+
+struct http_response {
+	enum http_step step;
+	unsigned status;
+	struct buf body;
+	bool is_chunked, has_length, until_end;
+	uint64_t left;
+	size_t head_bytes;
+	struct buf line;
+};
+
+void http_response_init(struct http_response *response);
+void http_response_clear(struct http_response *response);
+enum http_state http_response_feed(struct http_response *response, struct str bytes);
+/* The server has closed: DONE when the body had no other end. */
+enum http_state http_response_end(struct http_response *response);
+
+#endif
