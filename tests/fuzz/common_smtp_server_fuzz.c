@@ -53,6 +53,28 @@ answer_message(struct run *r)
 	buf_reset(&r->content);
 }
 
+/* Goes into lines of the queue file, of the log, and of other servers. */
+static void
+check_clean(struct str text)
+{
+	for (size_t i = 0; i < text.n; i++)
+		if ((unsigned char)text.p[i] < ' ' || text.p[i] == 127)
+			abort();
+}
+
+static void
+check_transaction(const struct smtp_transaction *t)
+{
+	check_clean(t->sender.text);
+	check_clean(t->envid);
+	if (t->priority < -9 || t->priority > 9)
+		abort();
+	if (!t->smtputf8 && address_has_utf8(&t->sender))
+		abort();
+	for (unsigned i = 0; t->forwarded != NULL && i < SMTP_ATTRIBUTES; i++)
+		check_clean(t->forwarded->value[i]);
+}
+
 static void
 authenticate(struct run *r)
 {
@@ -92,10 +114,12 @@ act(struct run *r, enum smtp_event event)
 		return;
 	case SMTP_SENDER:
 		note(r, event, r->s.transaction.sender.text);
+		check_transaction(&r->s.transaction);
 		answer(r, r->s.transaction.sender.text);
 		return;
 	case SMTP_RECIPIENT:
 		note(r, event, r->s.recipient->address.text);
+		check_clean(r->s.recipient->orcpt);
 		answer(r, r->s.recipient->address.text);
 		return;
 	case SMTP_BODY:
@@ -149,13 +173,22 @@ check_replies(struct str out)
 	}
 }
 
+static struct smtp_server_facts
+facts_of(unsigned options)
+{
+	return (struct smtp_server_facts){.protocol = options & 1 ? SMTP_LMTP : SMTP_ESMTP, .hostname = STR("a.test"),
+	    .banner = STR("x"), .mechanisms = options & 2 ? STR("PLAIN LOGIN") : STR_NONE, .tls = options & 4,
+	    .can_start_tls = options & 8, .must_authenticate = options & 16, .is_trusted = options & 32,
+	    .normalise = options & 64, .asks_hello = options & 128, .asks_vrfy = options & 256, .offers_etrn = options & 512,
+	    .may_xclient = options & 1024, .may_xforward = options & 2048, .offers_dsn = options & 4096,
+	    .offers_requiretls = options & 8192, .offers_deliverby = options & 16384, .offers_priority = options & 32768,
+	    .hold_max_s = options & 4096 ? 3600 : 0, .size_max = 2000, .recipients_max = 5, .errors_max = 10, .arena_max = 4096};
+}
+
 static void
 run(struct run *r, struct str in, size_t step, unsigned options)
 {
-	struct smtp_server_facts facts = {.protocol = options & 1 ? SMTP_LMTP : SMTP_ESMTP, .hostname = STR("a.test"),
-	    .banner = STR("x"), .mechanisms = options & 2 ? STR("PLAIN LOGIN") : STR_NONE, .tls = options & 4,
-	    .can_start_tls = options & 8, .must_authenticate = options & 16, .is_trusted = options & 32,
-	    .normalise = options & 64, .size_max = 2000, .recipients_max = 5, .errors_max = 10, .arena_max = 4096};
+	struct smtp_server_facts facts = facts_of(options);
 	size_t have = 0, at = 0, taken;
 	enum smtp_event event;
 
@@ -163,6 +196,7 @@ run(struct run *r, struct str in, size_t step, unsigned options)
 	buf_init(&r->out, 1 << 22);
 	buf_init(&r->content, 1 << 20);
 	smtp_server_init(&r->s, &facts, &r->counters, &r->out);
+	r->s.time_ms = 1795489200000;
 	do {
 		event = smtp_server_step(&r->s, str_sub(in, at, have - at), &taken);
 		if (taken > have - at)
@@ -185,11 +219,14 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	struct run whole, pieces;
 	struct str in;
 
-	if (n == 0)
+	unsigned options;
+
+	if (n < 2)
 		return 0;
-	in = (struct str){(const char *)bytes + 1, n - 1};
-	run(&whole, in, 1 + n % 13, bytes[0]);
-	run(&pieces, in, 1, bytes[0]);
+	options = bytes[0] | (unsigned)bytes[1] << 8;
+	in = (struct str){(const char *)bytes + 2, n - 2};
+	run(&whole, in, 1 + n % 13, options);
+	run(&pieces, in, 1, options);
 	/* What comes along with STARTTLS ends the session, what comes later is the handshake. */
 	if (pieces.tls == whole.tls && (whole.events != pieces.events || !str_equal(buf_str(&whole.out), buf_str(&pieces.out))))
 		abort();

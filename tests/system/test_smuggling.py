@@ -1,12 +1,14 @@
 """Nothing smuggled: only CRLF.CRLF ends a letter, whatever way it comes in; STARTTLS takes nothing along."""
 
+import base64
 import itertools
 import os
+import re
 import socket
 import ssl
 import unittest
 
-from suite import Case, Instance, letter, wait_for
+from suite import PASSWORD, Case, Instance, wait_for
 
 ENDINGS = sorted({bytes(p) for n in range(3, 6) for p in itertools.product(b"\r\n.", repeat=n)
                   if b"." in p and p != tuple(b"\r\n.\r\n")} | {
@@ -59,6 +61,7 @@ class Smuggling(Case):
         cls.server = Instance("satu.test", "127.0.0.2", settings={"recipients_per_message": 1000})
         cls.server.__enter__()
         cls.lama = cls.server.add_user("lama").encode()
+        cls.server.add_user("baru")
 
     @classmethod
     def tearDownClass(cls):
@@ -67,23 +70,47 @@ class Smuggling(Case):
     def ways(self):
         run = os.path.join(self.server.directory, "run")
         return {"mx": ((self.server.address, self.server.ports["mx"]), b"EHLO x.test"),
+                "submissions": ((self.server.address, self.server.ports["submissions"]), b"EHLO x.test"),
                 "submit": (os.path.join(run, "submit"), b"EHLO x.test"),
                 "lmtp": (os.path.join(run, "lmtp"), b"LHLO x.test")}
 
-    def begin(self, way):
+    def begin(self, way, command=b"DATA"):
         address, hello = self.ways()[way]
         wire = Wire(address)
+        if way == "submissions":
+            wire.socket = self.server.tls_context().wrap_socket(wire.socket)
         self.assertTrue(wire.reply().startswith(b"220"))
         self.assertTrue(wire.ask(hello).startswith(b"250"))
+        if way == "submissions":
+            secret = base64.b64encode(b"\0baru@satu.test\0" + PASSWORD.encode())
+            self.assertTrue(wire.ask(b"AUTH PLAIN " + secret).startswith(b"235"))
         self.assertTrue(wire.ask(b"MAIL FROM:<baru@satu.test>").startswith(b"250"))
         self.assertTrue(wire.ask(b"RCPT TO:<" + self.lama + b">").startswith(b"250"))
-        self.assertTrue(wire.ask(b"DATA").startswith(b"354"))
+        if command == b"DATA":
+            self.assertTrue(wire.ask(b"DATA").startswith(b"354"))
         return wire
+
+    def hidden(self):
+        return (b"MAIL FROM:<palsu@satu.test>\r\nRCPT TO:<" + self.lama +
+                b">\r\nDATA\r\nSubject: diselundupkan\r\n\r\nx\r\n.\r\n")
+
+    def smuggle_in_chunks(self, way):
+        """In BDAT everything up to the count is content; what DATA would refuse is refused, wherever it is cut."""
+        for number, ending in enumerate(ENDINGS + [b"\r\n.\r\n"]):
+            content = b"Subject: luar\r\n\r\ntext" + ending + self.hidden()
+            cut = len(content) - len(self.hidden()) - number % (len(ending) + 1)
+            bare = re.search(rb"\r(?!\n)|(?<!\r)\n|\0", content)
+            wire = self.begin(way, b"BDAT")
+            wire.send(b"BDAT %d\r\n%sBDAT %d LAST\r\n%sNOOP\r\nQUIT\r\n" % (cut, content[:cut], len(content) - cut, content[cut:]))
+            first, last = wire.reply(), wire.reply()
+            self.assertRegex(first, rb"^(250 2\.0\.0 Ok: \d+ bytes|554)", ending)
+            self.assertRegex(last, rb"^554 5\.6\.0 " if bare else rb"^250 ", ending)
+            self.assertEqual([wire.reply()[:3], wire.reply()[:3], wire.reply()], [b"250", b"221", b""], ending)
+            wire.close()
 
     def smuggle(self, way):
         """After each false ending comes a whole second transaction, then the true end: never may two be accepted."""
-        hidden = (b"MAIL FROM:<palsu@satu.test>\r\nRCPT TO:<" + self.lama +
-                  b">\r\nDATA\r\nSubject: diselundupkan\r\n\r\nx\r\n.\r\n")
+        hidden = self.hidden()
         for ending in ENDINGS:
             wire = self.begin(way)
             wire.send(b"Subject: luar\r\n\r\ntext" + ending + hidden)
@@ -113,6 +140,15 @@ class Smuggling(Case):
         self.smuggle("mx")
         self.assert_no_second_letter()
 
+    def test_no_false_ending_ends_data_on_the_submission_port(self):
+        self.smuggle("submissions")
+        self.assert_no_second_letter()
+
+    def test_nothing_in_a_chunk_is_a_command(self):
+        for way in self.ways():
+            self.smuggle_in_chunks(way)
+        self.assert_no_second_letter()
+
     def test_no_false_ending_ends_data_on_the_submit_socket(self):
         self.smuggle("submit")
         self.assert_no_second_letter()
@@ -126,14 +162,15 @@ class Smuggling(Case):
         for way in self.ways():
             for cut in range(1, len(body)):
                 wire = self.begin(way)
-                wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1) if way == "mx" else None
+                if way == "mx":
+                    wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 wire.send(body[:cut])
                 wire.send(body[cut:])
                 self.assertTrue(wire.reply().startswith(b"250"), (way, cut))
                 wire.close()
         wait_for(lambda: not self.server.queue(), "the queue to be empty", 30)
         texts = [m.split(b"\r\n\r\n", 1)[1] for m in self.delivered() if b"Subject: potong" in m]
-        self.assertGreaterEqual(len(texts), 3 * (len(body) - 1))
+        self.assertGreaterEqual(len(texts), len(self.ways()) * (len(body) - 1))
         self.assertEqual(set(texts), {b".dua titik\r\nakhir\r\n"})
 
     def test_commands_injected_before_tls_are_not_answered_inside(self):

@@ -961,40 +961,38 @@ only_crlf_dot_crlf_ends_data(void **state)
 
 /* --- the matrix: every state, every verb ----------------------------------------------------------------------------------- */
 
-struct situation {
-	struct smtp_server_facts facts;
-	bool authenticated;
+/* What a command needs to get its ordinary reply, and that reply; for those not named: no argument, 250. */
+static const struct ordinary {
+	struct str verb;
+	const char *argument;
+	unsigned code;
+} ordinary[] = {
+    {STR("MAIL"), " FROM:<x@y.test>", 250},
+    {STR("RCPT"), " TO:<x@y.test>", 250},
+    {STR("DATA"), "", 354},
+    {STR("BDAT"), " 0", 250},
+    {STR("VRFY"), " x", 252},
+    {STR("HELP"), "", 214},
+    {STR("QUIT"), "", 221},
+    {STR("STARTTLS"), "", 220},
+    {STR("AUTH"), " PLAIN AGEAYg==", 235},
+    {STR("ETRN"), " d.test", 250},
+    {STR("XCLIENT"), " NAME=x.test", 220},
+    {STR("XFORWARD"), " NAME=x.test", 250},
+    {STR("EHLO"), " x", 250},
+    {STR("HELO"), " x", 250},
+    {STR("LHLO"), " x", 250},
 };
 
-static const char *
-argument_of(const struct smtp_command *c)
+static const struct ordinary *
+ordinary_of(const struct smtp_command *c)
 {
-	if (str_equal(c->verb, STR("MAIL")))
-		return " FROM:<x@y.test>";
-	if (str_equal(c->verb, STR("RCPT")))
-		return " TO:<x@y.test>";
-	if (str_equal(c->verb, STR("BDAT")))
-		return " 0";
-	if (str_equal(c->verb, STR("AUTH")))
-		return " PLAIN AGEAYg==";
-	return c->flags & SMTP_HAS_ARGUMENT ? " x" : "";
-}
+	static const struct ordinary plain = {STR(""), "", 250};
 
-static unsigned
-good_code(const struct smtp_command *c, bool authenticated)
-{
-	static const struct {
-		struct str verb;
-		unsigned code;
-	} codes[] = {{STR("DATA"), 354}, {STR("VRFY"), 252}, {STR("HELP"), 214}, {STR("QUIT"), 221}, {STR("STARTTLS"), 220},
-	    {STR("AUTH"), 235}};
-
-	if (authenticated && str_equal(c->verb, STR("AUTH")))
-		return 503;
-	for (size_t i = 0; i < ROWS(codes); i++)
-		if (str_equal(c->verb, codes[i].verb))
-			return codes[i].code;
-	return 250;
+	for (size_t i = 0; i < ROWS(ordinary); i++)
+		if (str_equal(c->verb, ordinary[i].verb))
+			return &ordinary[i];
+	return &plain;
 }
 
 static unsigned
@@ -1011,7 +1009,28 @@ expected_code(const struct smtp_server *s, const struct smtp_command *c, bool au
 			return 502;
 		return c->extension == SMTP_EXT_AUTH && smtp_server_offers(s, SMTP_EXT_STARTTLS) ? 538 : 503;
 	}
-	return good_code(c, authenticated);
+	return authenticated && str_equal(c->verb, STR("AUTH")) ? 503 : ordinary_of(c)->code;
+}
+
+/* In which states the session may be behind the command: the same, or where it leads to. */
+static unsigned
+expected_state(const struct smtp_server *s, const struct smtp_command *c, unsigned code)
+{
+	static const struct {
+		struct str verb;
+		unsigned state;
+	} leads[] = {{STR("EHLO"), SMTP_STATE_GREETED}, {STR("HELO"), SMTP_STATE_GREETED}, {STR("LHLO"), SMTP_STATE_GREETED},
+	    {STR("MAIL"), SMTP_STATE_MAIL}, {STR("RCPT"), SMTP_STATE_RCPT}, {STR("BDAT"), SMTP_STATE_BDAT}, {STR("QUIT"), SMTP_STATE_GREETED},
+	    {STR("XCLIENT"), SMTP_STATE_CONNECTED}};
+
+	if (code >= 400)
+		return s->state;
+	if (str_equal(c->verb, STR("RSET")))
+		return s->state == SMTP_STATE_CONNECTED ? SMTP_STATE_CONNECTED : SMTP_STATE_GREETED;
+	for (size_t i = 0; i < ROWS(leads); i++)
+		if (str_equal(c->verb, leads[i].verb))
+			return leads[i].state;
+	return s->state;
 }
 
 static void
@@ -1035,19 +1054,40 @@ static void
 check_cell(const struct smtp_server_facts *facts, enum smtp_state wanted, const struct smtp_command *c, bool authenticated)
 {
 	struct owner o;
-	unsigned expected;
+	unsigned expected, state;
 	uint64_t code;
 	char line[128];
-	int n = snprintf(line, sizeof line, "%.*s%s\r\n", STR_FMT(c->verb), argument_of(c));
+	int n = snprintf(line, sizeof line, "%.*s%s\r\n", STR_FMT(c->verb), ordinary_of(c)->argument);
 
 	owner_open(&o, facts);
 	reach(&o, wanted, authenticated);
 	expected = expected_code(&o.s, c, authenticated);
+	state = expected_state(&o.s, c, expected);
 	owner_feed(&o, (struct str){line, (size_t)n}, (size_t)n, 1);
 	assert_true(str_to_u64(str_sub(buf_str(&o.out), 0, 3), 999, &code));
-	if (code != expected)
-		fail_msg("state %u, %.*s: %lu instead of %u", (unsigned)wanted, STR_FMT(c->verb), (unsigned long)code, expected);
+	if (code != expected || o.s.state != state)
+		fail_msg("state %u, %.*s: %lu instead of %u, state %u instead of %u", (unsigned)wanted, STR_FMT(c->verb), (unsigned long)code,
+		    expected, (unsigned)o.s.state, state);
 	owner_close(&o);
+}
+
+/* A session in which everything that depends on the bits is on offer, or not. */
+static struct smtp_server_facts
+facts_of(unsigned bits)
+{
+	struct smtp_server_facts facts = default_facts;
+
+	facts.protocol = bits & 1 ? SMTP_LMTP : SMTP_ESMTP;
+	facts.tls = bits & 2;
+	if (!(bits & 4))
+		facts.mechanisms = STR_NONE;
+	facts.must_authenticate = bits & 8;
+	if (bits & 32) {
+		facts.asks_hello = facts.asks_vrfy = facts.offers_etrn = facts.may_xclient = facts.may_xforward = true;
+		facts.offers_dsn = facts.offers_requiretls = facts.offers_deliverby = facts.offers_priority = true;
+		facts.hold_max_s = 60;
+	}
+	return facts;
 }
 
 static void
@@ -1059,16 +1099,11 @@ every_verb_in_every_state_gets_the_reply_of_the_table(void **state)
 	const struct smtp_command *commands = smtp_server_commands(&n);
 
 	(void)state;
-	/* The bits: protocol, TLS, may authenticate, must authenticate, has authenticated. */
-	for (unsigned bits = 0; bits < 32; bits++) {
-		struct smtp_server_facts facts = default_facts;
+	/* The bits: protocol, TLS, may authenticate, must authenticate, has authenticated, all that may be on offer. */
+	for (unsigned bits = 0; bits < 64; bits++) {
+		struct smtp_server_facts facts = facts_of(bits);
 		bool authenticated = bits & 16;
 
-		facts.protocol = bits & 1 ? SMTP_LMTP : SMTP_ESMTP;
-		facts.tls = bits & 2;
-		if (!(bits & 4))
-			facts.mechanisms = STR_NONE;
-		facts.must_authenticate = bits & 8;
 		for (size_t i = 0; i < ROWS(states); i++) {
 			if (facts.must_authenticate && !authenticated && i >= 2)
 				continue; /* cannot be reached */
@@ -1076,7 +1111,41 @@ every_verb_in_every_state_gets_the_reply_of_the_table(void **state)
 				check_cell(&facts, states[i], &commands[k], authenticated);
 		}
 	}
-	assert_true(cells > 1000);
+	assert_true(cells > 4000);
+}
+
+/* An extension is in EHLO's reply exactly where its commands and parameters are taken. */
+static void
+what_is_on_offer_is_what_is_taken(void **state)
+{
+	static const char *const keywords[SMTP_EXTENSIONS] = {[SMTP_EXT_PIPELINING] = "PIPELINING", [SMTP_EXT_SIZE] = "SIZE ",
+	    [SMTP_EXT_8BITMIME] = "8BITMIME", [SMTP_EXT_ENHANCEDSTATUSCODES] = "ENHANCEDSTATUSCODES", [SMTP_EXT_STARTTLS] = "STARTTLS",
+	    [SMTP_EXT_AUTH] = "AUTH ", [SMTP_EXT_CHUNKING] = "CHUNKING", [SMTP_EXT_BINARYMIME] = "BINARYMIME",
+	    [SMTP_EXT_SMTPUTF8] = "SMTPUTF8", [SMTP_EXT_DSN] = "DSN", [SMTP_EXT_REQUIRETLS] = "REQUIRETLS", [SMTP_EXT_LIMITS] = "LIMITS ",
+	    [SMTP_EXT_MT_PRIORITY] = "MT-PRIORITY", [SMTP_EXT_DELIVERBY] = "DELIVERBY", [SMTP_EXT_FUTURERELEASE] = "FUTURERELEASE ",
+	    [SMTP_EXT_ETRN] = "ETRN", [SMTP_EXT_XCLIENT] = "XCLIENT ", [SMTP_EXT_XFORWARD] = "XFORWARD "};
+
+	(void)state;
+	for (unsigned bits = 0; bits < 64; bits++) {
+		struct smtp_server_facts facts = facts_of(bits);
+		struct owner o;
+
+		owner_open(&o, &facts);
+		owner_feed(&o, facts.protocol == SMTP_LMTP ? STR("LHLO x\r\n") : STR("EHLO x\r\n"), 99, 99);
+		for (unsigned e = SMTP_EXT_NONE + 1; e < SMTP_EXTENSIONS; e++) {
+			char first[64];
+			size_t at;
+
+			assert_non_null(keywords[e]);
+			(void)snprintf(first, sizeof first, "\r\n250-%s", keywords[e]);
+			at = str_search(buf_str(&o.out), str_from(first));
+			first[5] = ' '; /* or it is the last */
+			if (at == o.out.n)
+				at = str_search(buf_str(&o.out), str_from(first));
+			assert_int_equal(at < o.out.n, smtp_server_offers(&o.s, (enum smtp_extension)e));
+		}
+		owner_close(&o);
+	}
 }
 
 static void
@@ -1307,6 +1376,7 @@ main(void)
 	    cmocka_unit_test(content_that_the_owner_refuses_is_read_to_its_end),
 	    cmocka_unit_test(only_crlf_dot_crlf_ends_data),
 	    cmocka_unit_test(every_verb_in_every_state_gets_the_reply_of_the_table),
+	    cmocka_unit_test(what_is_on_offer_is_what_is_taken),
 	    cmocka_unit_test(every_command_says_where_it_is_defined),
 	    cmocka_unit_test(a_long_line_is_passed_over),
 	    cmocka_unit_test(authentication_may_use_longer_lines),
