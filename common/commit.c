@@ -22,6 +22,10 @@
  * against 43 us and 7,500.
  */
 #define SYNCFS_FROM 6
+/* Right after a syncfs those who come next are few only because its group has just been answered: two are enough then, so
+ * that many connections do not fall apart into groups of all sizes. */
+#define SYNCFS_FROM_AGAIN 2
+#define AGAIN_NS (5 * UINT64_C(1000000))
 #define THREADS_MAX 16
 
 /*
@@ -71,8 +75,10 @@ struct commit {
 	struct entry_list waiting, done;
 	bool ending;
 	bool syncfs_runs;	  /* one is enough: meanwhile the next group grows */
+	bool syncfs_wanted;	  /* beside the kernel's threads: the loop has decided on one, no thread has begun it */
 	bool suspicious;	  /* see late_error */
 	uint64_t syncfs_after_ns; /* not before */
+	uint64_t together_ns;	  /* when the last one ended */
 	uint64_t each_ns;	  /* what syncing an entry by itself takes, on average */
 	uint64_t measured_ns;	  /* when that was; 0: never */
 };
@@ -218,6 +224,13 @@ syncfs_is_good(const struct commit *commit)
 	return now >= commit->syncfs_after_ns && commit->measured_ns != 0 && now - commit->measured_ns < MEASURE_EVERY_NS;
 }
 
+/* Under the mutex: from how many on. */
+static size_t
+syncfs_from(const struct commit *commit)
+{
+	return now_ns() - commit->together_ns < AGAIN_NS ? SYNCFS_FROM_AGAIN : SYNCFS_FROM;
+}
+
 static void
 entries_move(struct entry_list *to, struct entry_list *from, size_t n)
 {
@@ -238,9 +251,10 @@ group_take(struct commit *commit, struct entry_list *group, bool *together)
 	*together = false;
 	if (commit->syncfs_runs && !commit->ending)
 		return;
-	if (n >= SYNCFS_FROM && syncfs_is_good(commit)) {
+	if (commit->aio != NULL ? commit->syncfs_wanted : n >= SYNCFS_FROM && syncfs_is_good(commit)) {
 		STAILQ_CONCAT(group, &commit->waiting);
 		*together = commit->syncfs_runs = true;
+		commit->syncfs_wanted = false;
 		return;
 	}
 	if (commit->aio != NULL && !commit->ending)
@@ -263,9 +277,11 @@ judge_together(struct commit *commit, size_t n, uint64_t took_ns)
 	size_t parallel = commit->aio != NULL ? 1 : n < commit->nthreads ? n : commit->nthreads;
 
 	commit->syncfs_runs = false;
+	commit->together_ns = now_ns();
 	if (took_ns > 2 * commit->each_ns * n / parallel)
 		commit->syncfs_after_ns = now_ns() + SYNCFS_PAUSE_NS;
-	(void)pthread_cond_broadcast(&commit->more);
+	if (commit->aio == NULL)
+		(void)pthread_cond_broadcast(&commit->more);
 }
 
 static void
@@ -364,22 +380,19 @@ group_start(struct commit *commit, struct group *group)
 	aio_sync_start(commit->aio, ops, group->nops);
 }
 
-/* Under the mutex: how many of those that wait the kernel's threads are to get now. */
+/* Under the mutex, of n that wait: how many the kernel's threads are to get now, unless one syncfs is better for all. */
 static size_t
-kernel_share(const struct commit *commit, size_t n)
+kernel_share(struct commit *commit, size_t n)
 {
 	size_t max = SYNCFS_FROM - 1;
 
-	if (commit->aio == NULL || commit->ending)
-		return 0;
-	if (syncfs_is_good(commit) && (n >= SYNCFS_FROM || commit->syncfs_runs))
-		return 0; /* a group grows */
 	if (now_ns() < commit->syncfs_after_ns)
-		max = EACH_MAX;
-	if (commit->in_kernel >= max)
-		return 0;
-	max -= commit->in_kernel;
-	return n < max ? n : max;
+		max = EACH_MAX - commit->in_kernel;
+	else if (commit->in_kernel > 0 || commit->syncfs_runs || commit->syncfs_wanted)
+		max = 0; /* a group grows */
+	else if (n >= syncfs_from(commit) && syncfs_is_good(commit))
+		commit->syncfs_wanted = true;
+	return commit->syncfs_wanted ? 0 : n < max ? n : max;
 }
 
 /* A file's error is its own, a directory's that of all. */
@@ -453,18 +466,22 @@ static void
 dispatch(struct commit *commit)
 {
 	struct entry_list share = STAILQ_HEAD_INITIALIZER(share);
-	size_t n, nshare;
+	size_t nshare = 0, wake;
 
 	(void)pthread_mutex_lock(&commit->mutex);
 	STAILQ_CONCAT(&commit->waiting, &commit->submitted);
-	n = list_count(&commit->waiting);
-	nshare = kernel_share(commit, n);
-	entries_move(&share, &commit->waiting, nshare);
-	n -= nshare;
-	if (n >= SYNCFS_FROM || commit->aio != NULL)
-		n = n >= SYNCFS_FROM && !commit->syncfs_runs && (commit->aio == NULL || syncfs_is_good(commit)) ? 1 : 0;
+	wake = list_count(&commit->waiting);
+	if (commit->aio != NULL) {
+		bool wanted = commit->syncfs_wanted;
+
+		nshare = kernel_share(commit, wake);
+		entries_move(&share, &commit->waiting, nshare);
+		wake = commit->syncfs_wanted && !wanted;
+	} else if (wake >= SYNCFS_FROM) {
+		wake = 1;
+	}
 	(void)pthread_mutex_unlock(&commit->mutex);
-	while (n-- > 0)
+	while (wake-- > 0)
 		(void)pthread_cond_signal(&commit->more);
 	if (nshare > 0)
 		group_start(commit, group_new(&share, nshare));

@@ -37,16 +37,54 @@ eight_bytes(uint32_t crc, const char *p)
 	    tables[1][(v >> 48) & 0xff] ^ tables[0][v >> 56];
 }
 
-uint32_t
-crc32c(uint32_t crc, struct str bytes)
+static uint32_t
+by_tables(uint32_t crc, struct str bytes)
 {
 	(void)pthread_once(&once, tables_make);
-	crc = ~crc;
 	while (bytes.n >= 8) {
 		crc = eight_bytes(crc, bytes.p);
 		bytes = str_skip(bytes, 8);
 	}
 	for (size_t i = 0; i < bytes.n; i++)
 		crc = (crc >> 8) ^ tables[0][(crc ^ (unsigned char)bytes.p[i]) & 0xff];
-	return ~crc;
+	return crc;
+}
+
+#if defined(__x86_64__)
+
+#define HAVE_INSTRUCTION (__builtin_cpu_supports("sse4.2"))
+
+/* Of all checksums processors have an instruction for this one; it takes a tenth of the time. */
+__attribute__((target("sse4.2"))) static uint32_t
+by_instruction(uint32_t crc, struct str bytes)
+{
+	while (bytes.n >= 8) {
+		uint64_t v;
+
+		memcpy(&v, bytes.p, sizeof v);
+		crc = (uint32_t)__builtin_ia32_crc32di(crc, v);
+		bytes = str_skip(bytes, 8);
+	}
+	for (size_t i = 0; i < bytes.n; i++)
+		crc = __builtin_ia32_crc32qi(crc, (unsigned char)bytes.p[i]);
+	return crc;
+}
+
+#else
+
+#define HAVE_INSTRUCTION false
+#define by_instruction by_tables
+
+#endif
+
+uint32_t
+crc32c(uint32_t crc, struct str bytes)
+{
+	return HAVE_INSTRUCTION ? ~by_instruction(~crc, bytes) : ~by_tables(~crc, bytes);
+}
+
+uint32_t
+crc32c_by_tables(uint32_t crc, struct str bytes)
+{
+	return ~by_tables(~crc, bytes);
 }

@@ -8,5 +8,7 @@
 #include "common/str.h"
 
 uint32_t crc32c(uint32_t crc, struct str bytes);
+/* The same without the processor's help: for the tests, which compare. */
+uint32_t crc32c_by_tables(uint32_t crc, struct str bytes);
 
 #endif
