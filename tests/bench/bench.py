@@ -2,7 +2,7 @@
 """`make bench`: what the suite does, beside what the machine can do, measured in the same run.
 
     make bench                     everything
-    make bench BENCH="accept"      one part: limits accept syscalls logins imap
+    make bench BENCH="accept"      one part: limits accept syscalls idle logins imap
 
 Times on a shared machine are noise; CPU time and system calls a message are the steady figures.
 """
@@ -69,10 +69,18 @@ def limits():
         for threads in (1, 10, 50):
             n, s, cpu = run("machine_limit", "files", directory, 5000, SIZE, threads)
             row("limit: create, write, fsync (%d threads)" % threads, "%.0f/s" % (n / s), "%.0f us CPU" % (cpu / n * 1e6))
-        n, s, cpu = run("machine_limit", "group", directory, 20000, SIZE, 10)
-        row("limit: create, write, one syncfs for 50 (10 threads)", "%.0f/s" % (n / s), "%.0f us CPU" % (cpu / n * 1e6))
+        bare(directory)
     n, s, cpu = run("machine_limit", "echo", 20000)
     row("limit: loopback round trips (1 connection)", "%.0f/s" % (n / s), "%.0f us CPU" % (cpu / n * 1e6))
+
+
+def bare(directory):
+    """What bare threads reach by create, write and one syncfs for 50 files: (files a second, CPU microseconds a file).
+
+    The files are left: ext4 without a journal looks long for an inode where many were removed moments ago."""
+    n, s, cpu = run("machine_limit", "group", directory, 20000, SIZE, 10)
+    row("limit: create, write, one syncfs for 50 (10 threads)", "%.0f/s" % (n / s), "%.1f us CPU" % (cpu / n * 1e6))
+    return n / s, cpu / n * 1e6
 
 
 def load(server, connections, count, recipient, *more):
@@ -80,12 +88,50 @@ def load(server, connections, count, recipient, *more):
                *more)
 
 
+def pids_of(server, pattern):
+    return [pid for pid, title in server.processes().items() if re.search(pattern, title)]
+
+
+def cpu_us(pids):
+    """Microseconds on a processor so far, of all threads."""
+    total = 0
+    for pid in pids:
+        for thread in os.listdir("/proc/%d/task" % pid):
+            with open("/proc/%d/task/%s/schedstat" % (pid, thread)) as f:
+                total += int(f.read().split()[0])
+    return total / 1000
+
+
+def stop_all(pids, on):
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP if on else signal.SIGCONT)
+
+
+def accept_alone(server, smtpd, user, connections, count, files_s, file_us):
+    before = cpu_us(smtpd)
+    n, s = load(server, connections, count, user)
+    us = (cpu_us(smtpd) - before) / count
+    row("accepted by smtpd, %d connections, %d octets" % (connections, SIZE), "%.0f/s" % (n / s),
+        "%.2f of the bare threads" % (n / s / files_s))
+    row("CPU of smtpd a message", "%.1f us" % us, "2 x bare loop + 25 us = %.1f us" % (2 * file_us + 25))
+
+
 def accept():
+    """smtpd by itself beside the bare threads (queued is halted meanwhile), then all of the suite."""
     with suite.Instance("satu.test", "127.0.0.2", tls=False) as server:
         user = server.add_user("lama")
         load(server, 1, 20, user)  # warm
         suite.wait_for(lambda: maildir_count(server, "lama") == 20, "the first letters")
-        total = 20
+        queued, smtpd, total = pids_of(server, "^queued"), pids_of(server, "^smtpd"), 20
+        stop_all(queued, True)
+        try:
+            files_s, file_us = bare(server.directory)
+            for connections, count in ((1, 2000), (10, 5000), (50, 10000)):
+                total += count
+                accept_alone(server, smtpd, user, connections, count, files_s, file_us)
+        finally:
+            stop_all(queued, False)
+        suite.wait_for(lambda: maildir_count(server, "lama") >= total, "all to be delivered", 300)
         for connections, count in ((1, 1000), (10, 5000), (50, 5000)):
             before, begin = cpu_seconds(server), time.monotonic()
             n, s = load(server, connections, count, user)
@@ -94,37 +140,98 @@ def accept():
             delivered_s = time.monotonic() - begin
             time.sleep(0.3)
             us, split = cpu_line(before, cpu_seconds(server), count)
-            row("accepted, %d connections, %d octets" % (connections, SIZE), "%.0f/s" % (n / s))
+            row("accepted while others deliver, %d connections" % connections, "%.0f/s" % (n / s))
             row("delivered to a Maildir meanwhile", "%.0f/s" % (count / delivered_s))
             row("CPU a message, intake to Maildir", us, split)
 
 
+def traced(server, pids, work):
+    """{pid: {system call: number}} of what these processes did meanwhile."""
+    tracers, calls = [], {}
+    for pid in pids:
+        path = os.path.join(server.directory, "strace.%d" % pid)
+        tracers.append((pid, path, subprocess.Popen(["strace", "-f", "-c", "-U", "calls,name", "-o", path, "-p", str(pid)],
+                                               stderr=subprocess.DEVNULL)))
+    time.sleep(1)
+    work()
+    time.sleep(0.5)
+    for pid, path, tracer in tracers:
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait()
+        with open(path) as f:
+            found = re.findall(r"(?m)^\s*(\d+)\s+([a-z]\w+)$", f.read())
+        calls[pid] = {name: int(number) for number, name in found if name != "total"}
+    return calls
+
+
+def summed(dicts):
+    total = {}
+    for d in dicts:
+        for name, n in d.items():
+            total[name] = total.get(name, 0) + n
+    return total
+
+
+def split_line(calls, count, least):
+    return " ".join("%s %.2f" % (name, n / count) for name, n in sorted(calls.items(), key=lambda i: -i[1])
+                    if n / count >= least)
+
+
 def syscalls():
+    for connections, count in ((1, 1000), (10, 2000), (50, 4000)):
+        with suite.Instance("satu.test", "127.0.0.2", tls=False) as server:
+            user = server.add_user("lama")
+            load(server, 1, 20, user)
+            calls = summed(traced(server, pids_of(server, "smtpd: worker"),
+                                  lambda: load(server, connections, count, user)).values())
+            row("system calls of smtpd a message, %d kept connections" % connections,
+                "%.1f" % (sum(calls.values()) / count), split_line(calls, count, 0.01))
+            row("of them to make it durable", "%.3f" % (sum(
+                n for name, n in calls.items() if name in ("fsync", "fdatasync", "syncfs", "io_submit")) / count))
     count = 500
     for label, more in (("kept connections", []), ("a connection a message", ["one"])):
         with suite.Instance("satu.test", "127.0.0.2", tls=False) as server:
             user = server.add_user("lama")
             load(server, 1, 20, user)
             suite.wait_for(lambda: maildir_count(server, "lama") == 20, "the first letters")
-            out = os.path.join(server.directory, "strace")
-            tracers = []
-            for pid, title in server.processes().items():
-                path = "%s.%s.%d" % (out, program_of(title), pid)
-                tracers.append((program_of(title), path, subprocess.Popen(
-                    ["strace", "-f", "-c", "-o", path, "-p", str(pid)], stderr=subprocess.DEVNULL)))
+
+            def deliver():
+                load(server, 10, count, user, *more)
+                suite.wait_for(lambda: maildir_count(server, "lama") >= 20 + count, "all to be delivered", 120)
+            titles = server.processes()
+            calls = summed({program_of(titles[pid]): sum(found.values())}
+                           for pid, found in traced(server, list(titles), deliver).items())
+            row("system calls a message, 10 connections, %s" % label, "%.0f" % (sum(calls.values()) / count),
+                split_line(calls, count, 0.05))
+
+
+def idle():
+    """Memory of smtpd's workers a session that only waits."""
+    for label, count, more in (("plain", 2000, []), ("plain", 10000, []), ("under TLS", 2000, ["tls"]),
+                               ("under TLS", 10000, ["tls"])):
+        with suite.Instance("satu.test", "127.0.0.2", settings={"smtpd_clients_per_worker": 20000}) as server:
+            workers = pids_of(server, "smtpd: worker")
+            words = [os.path.join(BENCH, "smtp_idle"), server.address, str(server.ports["mx"])]
+            subprocess.run(words + ["50"] + more, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+            before = memory_kib(workers)
+            sessions = subprocess.Popen(words + [str(count)] + more, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            if sessions.stdout.readline() != "ready\n":
+                sys.exit("bench: smtp_idle failed")
             time.sleep(1)
-            load(server, 10, count, user, *more)
-            suite.wait_for(lambda: maildir_count(server, "lama") >= 20 + count, "all to be delivered", 120)
-            time.sleep(0.5)
-            calls = {}
-            for name, path, tracer in tracers:
-                tracer.send_signal(signal.SIGINT)
-                tracer.wait()
-                with open(path) as f:
-                    found = re.search(r"^100\.00\s+\S+\s+\S*\s+(\d+)\s.*total", f.read(), re.M)
-                calls[name] = calls.get(name, 0) + (int(found.group(1)) if found else 0)
-            split = " ".join("%s %.1f" % (name, n / count) for name, n in sorted(calls.items(), key=lambda i: -i[1]) if n)
-            row("system calls a message, 10 connections, %s" % label, "%.0f" % (sum(calls.values()) / count), split)
+            held = memory_kib(workers) - before
+            sessions.communicate("")
+            time.sleep(2)
+            row("memory a session that only waits, %s, of %d" % (label, count), "%.2f KiB" % (held / count),
+                "%.2f KiB when all are gone" % ((memory_kib(workers) - before) / count))
+
+
+def memory_kib(pids):
+    """What belongs to these processes alone."""
+    total = 0
+    for pid in pids:
+        with open("/proc/%d/smaps_rollup" % pid) as f:
+            total += sum(int(n) for n in re.findall(r"(?m)^Private_\w+:\s+(\d+) kB", f.read()))
+    return total
 
 
 def logins():
@@ -178,7 +285,7 @@ def imap():
         client.logout()
 
 
-PARTS = {"limits": limits, "accept": accept, "syscalls": syscalls, "logins": logins,
+PARTS = {"limits": limits, "accept": accept, "syscalls": syscalls, "idle": idle, "logins": logins,
          "imap": imap}
 
 
