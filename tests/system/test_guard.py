@@ -52,11 +52,13 @@ def pid_of(server, role):
 
 class Guarded(Case):
     settings = {}
+    sections = ""
 
     @classmethod
     def setUpClass(cls):
         cls.dns = Dns().__enter__()
-        cls.server = Instance("satu.test", "127.0.0.2", cls.dns, settings=dict({"networks": OUTSIDE}, **cls.settings))
+        cls.server = Instance("satu.test", "127.0.0.2", cls.dns, settings=dict({"networks": OUTSIDE}, **cls.settings),
+                              sections=cls.sections)
         cls.server.__enter__()
         cls.lama = cls.server.add_user("lama")
 
@@ -315,6 +317,8 @@ class Limits(Guarded):
 class Greylisting(Guarded):
     settings = {"exempt_clients": "127.4.9.0/24", "greet_pause": 0, "greylist": "yes", "greylist_delay": "2s", "greylist_allow_after": 2}
 
+    sections = "\n[policy]\naccept when sender is penting@b.test\nstandard\n"
+
     def rcpt(self, source, sender, recipient=None):
         line = self.greeted(source)
         line.ask("MAIL FROM:<%s>" % sender)
@@ -334,6 +338,10 @@ class Greylisting(Guarded):
         self.assertRegex(self.rcpt("127.4.0.1", "lain@b.test"), "^250 ")
         self.assertRegex(self.rcpt("127.4.0.1", "baru@c.test"), "^250 ")  # the network has proved itself
         self.assertRegex(self.rcpt("127.4.1.1", "baru@c.test"), grey)
+
+    def test_whom_a_rule_accepts_is_not_put_off(self):
+        self.assertRegex(self.rcpt("127.4.2.1", "penting@b.test"), "^250 ")
+        self.assertRegex(self.rcpt("127.4.2.1", "lain@b.test"), "^450 ")
 
     def test_who_is_exempt_is_not_put_off_and_does_not_relay(self):
         self.assertRegex(self.rcpt("127.4.9.1", "a@b.test"), "^250 ")
