@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -15,8 +16,9 @@ import time
 import unittest
 
 from policy_server import PolicyServer
-from suite import PASSWORD, Case, Instance, letter, wait_for
+from suite import PASSWORD, Case, Dns, Instance, letter, wait_for
 from test_smuggling import Wire
+from test_tls import openssl
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 STRANGERS = {"networks": "192.0.2.0/24", "smtpd_workers": 1, "smtpd_error_delay": "0"}
@@ -34,13 +36,15 @@ class ClientWire(Wire):
 class PolicyCase(Case):
     settings = STRANGERS
     sections = ""
+    options = {}
 
     @classmethod
     def setUpClass(cls):
         cls.stack = contextlib.ExitStack()
         cls.addClassCleanup(cls.stack.close)
         cls.prepare()
-        cls.server = cls.stack.enter_context(Instance("satu.test", "127.0.0.2", settings=cls.settings, sections=cls.sections))
+        cls.server = cls.stack.enter_context(Instance("satu.test", "127.0.0.2", settings=cls.settings, sections=cls.sections,
+                                                      **cls.options))
         cls.lama = cls.server.add_user("lama")
 
     @classmethod
@@ -191,6 +195,81 @@ standard
         said = done.stdout + done.stderr
         self.assertIn("%s:%d: relay would open this host to strangers" % (path, line), said)
         self.assertIn('%s:%d: client: "unkown" is not known; it must be an address' % (path, line + 1), said)
+
+
+class Facts(PolicyCase):
+    """Names that DNS confirms, versions of TLS, client certificates, and the guard's greylist."""
+
+    @classmethod
+    def prepare(cls):
+        dns = cls.stack.enter_context(Dns())
+        dns.add("11.0.0.127.in-addr.arpa", "PTR", "mx.known.test")
+        dns.add("mx.known.test", "A", "127.0.0.11")
+        dns.add("12.0.0.127.in-addr.arpa", "PTR", "mx.known.test")  # and lies
+        cls.directory = tempfile.mkdtemp(prefix="m", dir="/tmp")
+        cls.stack.callback(shutil.rmtree, cls.directory, True)
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", cls.path("ca.key"), "-out", cls.path("ca.pem"),
+                "-days", "30", "-subj", "/CN=authority")
+        for name in ("partner", "other"):
+            openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", cls.path(name + ".key"), "-out", cls.path(name + ".csr"),
+                    "-subj", "/CN=mail.%s.test" % name)
+            openssl("x509", "-req", "-in", cls.path(name + ".csr"), "-CA", cls.path("ca.pem"), "-CAkey", cls.path("ca.key"),
+                    "-out", cls.path(name + ".pem"), "-days", "30", "-CAcreateserial")
+        for name in ("pinned", "forged"):
+            openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", cls.path(name + ".key"), "-out",
+                    cls.path(name + ".pem"), "-days", "30", "-subj", "/CN=mail.partner.test")
+        print_of = subprocess.run(["openssl", "x509", "-in", cls.path("pinned.pem"), "-noout", "-fingerprint", "-sha256"],
+                                  check=True, stdout=subprocess.PIPE, text=True).stdout.strip().partition("=")[2]
+        cls.settings = dict(STRANGERS, greylist_delay="1s", greylist_allow_after=0, greet_pause="0")
+        cls.options = {"dns": dns, "listener_options": {
+            "mx": "client_certificates = ask\nclient_ca = %s\n" % cls.path("ca.pem")}}
+        cls.sections = """
+[policy]
+relay when certificate is (*.partner.test, %s)
+refuse "no old TLS" when tls is TLSv1.2
+refuse "only encrypted" when tls is none and sender is rahasia@*
+refuse "an odd certificate" when certificate is known
+refuse "we know you" when client is *.known.test
+greylist when client is unknown and sender is baru@*
+standard
+""" % print_of
+
+    @classmethod
+    def path(cls, name):
+        return os.path.join(cls.directory, name)
+
+    def secured(self, certificate=None, version=ssl.TLSVersion.TLSv1_3):
+        context = self.server.tls_context()
+        context.maximum_version = version
+        if certificate:
+            context.load_cert_chain(self.path(certificate + ".pem"), self.path(certificate + ".key"))
+        wire = self.wire()
+        self.assertTrue(wire.ask(b"STARTTLS").startswith(b"220"))
+        wire.socket = context.wrap_socket(wire.socket)
+        self.assertTrue(wire.ask(b"EHLO klien.test").startswith(b"250"))
+        return wire
+
+    def test_a_name_counts_if_dns_confirms_it(self):
+        self.assertEqual(self.rcpt(source="127.0.0.11"), "554 5.7.1 <lama@satu.test>: we know you")
+        self.assertTrue(self.rcpt(source="127.0.0.12").startswith("250"))
+
+    def test_tls_counts(self):
+        self.assertEqual(self.rcpt("rahasia@b.test"), "554 5.7.1 <lama@satu.test>: only encrypted")
+        self.assertTrue(self.rcpt("rahasia@b.test", wire=self.secured()).startswith("250"))
+        self.assertEqual(self.rcpt(wire=self.secured(version=ssl.TLSVersion.TLSv1_2)), "554 5.7.1 <lama@satu.test>: no old TLS")
+
+    def test_a_certificate_opens_the_relay_to_whom_it_names(self):
+        denied = "554 5.7.1 <x@elsewhere.test>: Relay access denied"
+        for certificate, expected in (("partner", "250 2.1.5 Ok"), ("pinned", "250 2.1.5 Ok"), ("forged", denied), (None, denied),
+                                      ("other", "554 5.7.1 <x@elsewhere.test>: an odd certificate")):
+            with self.subTest(certificate=certificate):
+                self.assertEqual(self.rcpt(recipient="x@elsewhere.test", wire=self.secured(certificate)), expected)
+
+    def test_a_rule_greylists(self):
+        self.assertRegex(self.rcpt("baru@b.test"), "^450 4.7.1 ")
+        time.sleep(1.2)
+        self.assertTrue(self.rcpt("baru@b.test").startswith("250"))
+        self.assertTrue(self.rcpt("lain@b.test").startswith("250"))
 
 
 class Servers(PolicyCase):
