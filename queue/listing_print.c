@@ -314,6 +314,55 @@ text_line(struct buf *b, const char *name, struct str value)
 	buf_addc(b, '\n');
 }
 
+/* What its sender, or a filter, asked for. */
+static void
+wishes_text(struct buf *b, const struct envelope *e)
+{
+	if (e->hold.p != NULL)
+		text_line(b, "hold", e->hold);
+	if (e->release_ms > 0) {
+		buf_adds(b, "release    ");
+		listing_print_time(b, e->release_ms / 1000);
+		buf_addc(b, '\n');
+	}
+	if (e->by.mode != 0) {
+		buf_adds(b, "deliver by ");
+		listing_print_time(b, e->by.time_ms / 1000);
+		buf_adds(b, e->by.mode == 'R' ? ", else return\n" : ", else tell\n");
+	}
+	if (e->has_priority)
+		buf_addf(b, "priority   %d\n", e->priority);
+	if (e->requires_tls)
+		text_line(b, "needs", STR("REQUIRETLS"));
+	if (e->is_smtputf8)
+		text_line(b, "needs", STR("SMTPUTF8"));
+	if (e->is_binary)
+		text_line(b, "needs", STR("BINARYMIME"));
+}
+
+static void
+wishes_json(struct buf *b, const struct envelope *e)
+{
+	if (e->hold.p != NULL)
+		json_add_member(b, "hold_reason", e->hold);
+	if (e->release_ms > 0)
+		json_add_number(b, "release_time", e->release_ms / 1000);
+	if (e->by.mode != 0) {
+		json_add_number(b, "deliver_by", e->by.time_ms / 1000);
+		json_add_member(b, "deliver_by_mode", (struct str){&e->by.mode, 1});
+	}
+	if (e->has_priority) {
+		json_add_key(b, "priority");
+		buf_addf(b, "%d", e->priority);
+	}
+	json_add_key(b, "needs");
+	buf_addf(b, "[%s%s%s", e->requires_tls ? "\"REQUIRETLS\", " : "", e->is_smtputf8 ? "\"SMTPUTF8\", " : "",
+	    e->is_binary ? "\"BINARYMIME\", " : "");
+	if (b->p[b->n - 1] == ' ')
+		buf_truncate(b, b->n - 2);
+	buf_addc(b, ']');
+}
+
 static void
 whole_text(struct buf *b, const struct listed *m, const struct buf *history)
 {
@@ -339,6 +388,7 @@ whole_text(struct buf *b, const struct listed *m, const struct buf *history)
 		text_line(b, "login", e->login);
 	if (e->about.n > 0)
 		text_line(b, "about", e->about);
+	wishes_text(b, e);
 	for (size_t i = 0; i < e->nrecipients; i++) {
 		const struct recipient *r = &e->recipients[i];
 
@@ -384,6 +434,7 @@ whole_json(struct buf *b, const struct listed *m, const struct buf *history)
 	if (e->about.n > 0)
 		json_add_member(b, "about", e->about);
 	json_add_number(b, "deferrals", e->deferrals);
+	wishes_json(b, e);
 	json_add_key(b, "recipients");
 	buf_addc(b, '[');
 	for (size_t i = 0; i < e->nrecipients; i++) {

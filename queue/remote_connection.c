@@ -394,6 +394,11 @@ socket_open(const struct remote_target *target, bool *connecting, struct err *er
 		(void)err_sys(err, "socket");
 		return -1;
 	}
+	if (target->from != NULL && bind(fd, &target->from->address.any, target->from->length) != 0) {
+		(void)err_sys(err, "the source address");
+		(void)close(fd);
+		return -1;
+	}
 	if (connect(fd, &target->to->address.any, target->to->length) == 0)
 		return fd;
 	if (errno == EINPROGRESS) {

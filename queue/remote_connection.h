@@ -42,6 +42,7 @@ struct remote_target {
 	struct str host;	   /* of the log, and SNI; borrowed during the call */
 	const struct endpoint *to; /* NULL: path */
 	const char *path;	   /* of a local socket */
+	const struct endpoint *from; /* our own address; NULL: the system's choice */
 	bool lmtp;
 	enum conf_route_tls tls;
 	bool implicit_tls;

@@ -173,6 +173,16 @@ opened(struct remote_owner *owner, struct remote_connection *connection, const s
 	go_on(s, false);
 }
 
+/* The address of the route that is of the same family. */
+static const struct endpoint *
+source_of(const struct conf_route *route, const struct endpoint *to)
+{
+	for (size_t i = 0; i < route->source.n; i++)
+		if (route->source.list[i].address.any.sa_family == to->address.any.sa_family)
+			return &route->source.list[i];
+	return NULL;
+}
+
 /* One connection; false when it cannot even be begun. path: of a socket, then the candidate has only a host. */
 static bool
 attempt_begin(struct remote_search *s, const struct remote_candidate *candidate, const char *path)
@@ -192,6 +202,7 @@ attempt_begin(struct remote_search *s, const struct remote_candidate *candidate,
 	char words[JOB_REPLY_MAX];
 
 	if (route != NULL) {
+		target.from = path == NULL ? source_of(route, &candidate->to) : NULL;
 		target.implicit_tls = route->implicit_tls;
 		target.login = str_from(route->login);
 		target.password = s->quest.password;

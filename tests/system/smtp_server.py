@@ -35,6 +35,7 @@ class Session:
 
     def __init__(self, server, connection):
         self.server, self.connection = server, connection
+        self.peer = None if server.path else connection.getpeername()[0]
         self.commands = []  # whole lines, without their ends
         self.secured = False
         self.ended = threading.Event()

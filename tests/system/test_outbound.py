@@ -394,6 +394,15 @@ class Routes(TlsCase):
         self.assertNotIn("STARTTLS", server.commands())
         self.assertIn("TLSv1.3", result.tls)
 
+    def test_the_address_that_it_comes_from(self):
+        server = self.server("PIPELINING")
+        for source in ("127.0.0.77 ::1", "127.0.0.78"):
+            self.send(server, "source = %s\n" % source)
+            self.assertEqual(server.sessions[-1].peer, source.split()[0])
+        result, _ = self.send(server, "source = 192.0.2.1\n")
+        self.assertEqual((result.status, result.code), ("deferred", "4.4.1"))
+        self.assertIn("the source address: Cannot assign requested address", result.reply)
+
     def test_a_route_that_went_away_meanwhile(self):
         server = self.server()
         (result,), _, _ = self.remote(server.port).send("surat.test", ["a@surat.test"], route="gone.test")

@@ -3,6 +3,7 @@ hold, ETRN and `merpati queue retry --site`. Played as in test_queue.py."""
 
 import email
 import email.policy
+import json
 import re
 import time
 import unittest
@@ -63,6 +64,20 @@ class FutureRelease(HandlingCase):
         q.wait_log(near + ": from=<baru@satu.test>, status=expired")
         self.assertEqual(self.jobs(worker, far), [])
         q.wait_where(far, "deferred")
+
+    def test_what_was_asked_for_is_shown(self):
+        q = self.queue("")
+        release, by = now_ms(3600), now_ms(7200)
+        name = q.put("baru@satu.test", ["x@dua.test"], extra=[("release", number(release)), ("deliver-by", number(by) + b" R"),
+                     ("priority", b"-2"), ("requiretls", b""), ("smtputf8", b""), ("body", b"BINARYMIME")])
+        q.wait_where(name, "deferred")
+        shown = json.loads(q.command("show", "--json", name))
+        self.assertEqual((shown["release_time"], shown["deliver_by"], shown["deliver_by_mode"], shown["priority"]),
+                         (release // 1000, by // 1000, "R", -2))
+        self.assertEqual(shown["needs"], ["REQUIRETLS", "SMTPUTF8", "BINARYMIME"])
+        text = q.command("show", name)
+        self.assertRegex(text, r"(?m)^priority   -2\nneeds +REQUIRETLS\nneeds +SMTPUTF8\nneeds +BINARYMIME$")
+        self.assertRegex(text, r"(?m)^deliver by \S+.*, else return$")
 
     def test_the_postmaster_may_delete_or_hold_it(self):
         q = self.queue("")
