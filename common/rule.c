@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/conf_value.h"
+#include "common/enhanced_status.h"
 #include "common/rule_token.h"
 
 #define VALUES_A_CONDITION 1024
@@ -413,22 +414,6 @@ conditions_take(struct making *m)
 
 /* --- actions ------------------------------------------------------------------------------------------------------------- */
 
-/* "5.7.1", of the class of the code. */
-static bool
-is_status(struct str s, unsigned code)
-{
-	struct str part;
-	uint64_t number;
-	unsigned n = 0;
-
-	while (str_token(&s, '.', &part)) {
-		if (!str_to_u64(part, 999, &number) || (n == 0 && number != code / 100))
-			return false;
-		n++;
-	}
-	return n == 3;
-}
-
 static bool
 text_is_good(struct making *m, struct str text)
 {
@@ -477,7 +462,7 @@ reply_take(struct making *m)
 		token = rule_tokens_next(&m->in);
 	}
 	if (token->kind == RULE_TOKEN_WORD && ascii_is_digit(token->text.p[0])) {
-		if (!is_status(token->text, m->rule->code))
+		if (!enhanced_status_is(token->text, m->rule->code))
 			return err_set(m->err, ERR_PERM, "%s: \"%.*s\" is not a status such as %u.7.1", actions[m->rule->action],
 			    STR_FMT(token->text), class);
 		m->rule->status = arena_copy(m->maker->arena, token->text).p;

@@ -1,5 +1,7 @@
 #include "queue/smtp_reply.h"
 
+#include "common/enhanced_status.h"
+
 #define CODE_DIGITS 3
 
 void
@@ -121,26 +123,6 @@ smtp_reply_words(const struct smtp_reply *r, struct arena *arena, size_t max)
 	return (struct str){p, words.n};
 }
 
-/* A number of one to three digits, as subject and detail are. */
-static bool
-is_number(struct str s)
-{
-	uint64_t value;
-
-	return s.n >= 1 && s.n <= 3 && str_to_u64(s, 999, &value);
-}
-
-static bool
-is_enhanced(struct str s, unsigned class)
-{
-	struct str part;
-
-	if (!str_token(&s, '.', &part) || part.n != 1 || part.p[0] != (char)('0' + class))
-		return false;
-	return str_token(&s, '.', &part) && is_number(part) && str_token(&s, '.', &part) && is_number(part) &&
-	       s.p == NULL;
-}
-
 struct str
 smtp_reply_enhanced(const struct smtp_reply *r)
 {
@@ -148,7 +130,7 @@ smtp_reply_enhanced(const struct smtp_reply *r)
 
 	while (str_token(&rest, '\n', &line)) {
 		line = str_skip(line, CODE_DIGITS + 1);
-		if (str_word(&line, &word) && is_enhanced(word, r->code / 100))
+		if (str_word(&line, &word) && enhanced_status_is(word, r->code))
 			return word;
 	}
 	return STR_NONE;

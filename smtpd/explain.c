@@ -60,7 +60,7 @@ reply_keep(struct explain *explain, unsigned i, const struct policy_reply *reply
 {
 	int n = snprintf(explain->texts[i], EXPLAIN_TEXT_MAX, RESULT_HEAD "%.*s", STR_FMT(reply->text));
 
-	(void)str_copy(explain->statuses[i], POLICY_STATUS_MAX, str_from(reply->status));
+	(void)str_copy(explain->statuses[i], sizeof explain->statuses[i], str_from(reply->status));
 	return (struct smtp_reply){reply->code, explain->statuses[i],
 	    {explain->texts[i], n < EXPLAIN_TEXT_MAX ? (size_t)n : EXPLAIN_TEXT_MAX - 1}};
 }

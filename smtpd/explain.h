@@ -27,7 +27,7 @@ struct explain {
 
 	/* What replies borrow. */
 	char texts[2][EXPLAIN_TEXT_MAX];
-	char statuses[2][POLICY_STATUS_MAX];
+	char statuses[2][ENHANCED_STATUS_MAX + 1];
 };
 
 /* facts and rules outlive it. False: memory is out. */

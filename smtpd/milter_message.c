@@ -99,27 +99,17 @@ milter_packet_take(struct str *in, struct milter_packet *packet)
 
 /* --- a reply in the filter's words ------------------------------------------------------------------------------------ */
 
-/* class "." subject "." detail (RFC 3463 2), of the class; taken off *line with the blank behind it. */
+/* An enhanced status code of the reply code's class, taken off *line with the blank behind it. */
 static bool
-status_take(struct str *line, char class, char status[MILTER_STATUS_MAX + 1])
+status_take(struct str *line, unsigned code, char status[ENHANCED_STATUS_MAX + 1])
 {
-	size_t n = str_find(*line, ' '), at = 2;
+	size_t n = str_find(*line, ' ');
 	struct str s = str_sub(*line, 0, n);
 
-	if (s.n < 5 || s.n > MILTER_STATUS_MAX || s.p[0] != class || s.p[1] != '.')
-		return false;
-	for (int part = 0; part < 2; part++) {
-		size_t digits = 0;
-
-		for (; at < s.n && ascii_is_digit(s.p[at]); at++)
-			digits++;
-		if (digits == 0 || digits > CODE_DIGITS || (part == 0 && (at == s.n || s.p[at++] != '.')))
-			return false;
-	}
-	if (at != s.n)
+	if (!enhanced_status_is(s, code))
 		return false;
 	*line = str_skip(*line, n + 1);
-	return str_copy(status, MILTER_STATUS_MAX + 1, s);
+	return str_copy(status, ENHANCED_STATUS_MAX + 1, s);
 }
 
 static bool
@@ -151,13 +141,13 @@ text_add(struct buf *text, struct str line)
 static bool
 line_parse(struct str line, struct milter_words *words, bool first, bool *more)
 {
-	char status[MILTER_STATUS_MAX + 1] = "";
+	char status[ENHANCED_STATUS_MAX + 1] = "";
 	unsigned code;
 
 	line = str_trim(line);
 	if (!code_take(&line, &code, more) || (!first && code != words->code))
 		return false;
-	if (!status_take(&line, code < 500 ? '4' : '5', status))
+	if (!status_take(&line, code, status))
 		(void)str_copy(status, sizeof status, code < 500 ? STR("4.7.1") : STR("5.7.1"));
 	if (first) {
 		words->code = code;

@@ -15,6 +15,7 @@
 #define SMTPD_MILTER_MESSAGE_H
 
 #include "common/buf.h"
+#include "common/enhanced_status.h"
 #include "common/err.h"
 
 #define MILTER_VERSION 6
@@ -134,13 +135,12 @@ bool milter_string_take(struct str *body, struct str *s);
 bool milter_number_take(struct str *body, uint32_t *value);
 
 /* A filter's own words for the client. */
-#define MILTER_STATUS_MAX 11 /* "5.999.999" */
 #define MILTER_REPLY_TEXT_MAX 8192
 #define MILTER_REPLY_LINES_MAX 32
 
 struct milter_words {
 	unsigned code;			    /* 4xx or 5xx */
-	char status[MILTER_STATUS_MAX + 1]; /* of the same class; never empty */
+	char status[ENHANCED_STATUS_MAX + 1]; /* of the same class; never empty */
 	struct buf text;		    /* lines with a newline between them */
 };
 

@@ -108,16 +108,8 @@ static void
 status_take(struct policy_reply *reply)
 {
 	struct str status = str_sub(reply->text, 0, str_find(reply->text, ' '));
-	struct str rest = status, part;
-	uint64_t number;
-	unsigned n = 0;
 
-	while (str_token(&rest, '.', &part)) {
-		if (!str_to_u64(part, 999, &number) || (n == 0 && number != reply->code / 100))
-			return;
-		n++;
-	}
-	if (n != 3 || !str_copy(reply->status, sizeof reply->status, status))
+	if (!enhanced_status_is(status, reply->code) || !str_copy(reply->status, sizeof reply->status, status))
 		return;
 	reply->text = str_trim(str_skip(reply->text, status.n));
 }

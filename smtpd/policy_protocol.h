@@ -6,11 +6,11 @@
 #define SMTPD_POLICY_PROTOCOL_H
 
 #include "common/buf.h"
+#include "common/enhanced_status.h"
 #include "common/err.h"
 
 #define POLICY_REQUEST_MAX 16384
 #define POLICY_REPLY_MAX 4096	   /* bytes of a whole reply */
-#define POLICY_STATUS_MAX 12	   /* "5.7.999" and more */
 #define POLICY_VALUE_SENT_MAX 1024 /* longer values are cut */
 
 /* What is known; empty or 0 where it is not or does not apply. */
@@ -52,7 +52,7 @@ enum policy_action {
 struct policy_reply {
 	enum policy_action action;
 	unsigned code;
-	char status[POLICY_STATUS_MAX]; /* RFC 3463; never empty with a code */
+	char status[ENHANCED_STATUS_MAX + 1]; /* RFC 3463; never empty with a code */
 	struct str text;		/* without control characters; may be empty; borrowed from the input */
 };
 

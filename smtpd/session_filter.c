@@ -470,7 +470,7 @@ static enum filter_step
 refuse_in_words(struct filter *f)
 {
 	struct milter_words *words = &f->user.client->milter.words;
-	char status[MILTER_STATUS_MAX + 1];
+	char status[ENHANCED_STATUS_MAX + 1];
 	struct smtp_reply reply = {.code = words->code, .status = status, .text = buf_str(&words->text)};
 
 	memcpy(status, words->status, sizeof status);

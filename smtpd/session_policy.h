@@ -20,7 +20,7 @@ struct session_policy {
 	void (*at_end)(struct session *s, const struct smtp_reply *refusal); /* END-OF-MESSAGE: who waits for it */
 
 	/* What play's replies borrow: the one at hand, and the one of DEFER_IF_PERMIT. */
-	char status[2][POLICY_STATUS_MAX];
+	char status[2][ENHANCED_STATUS_MAX + 1];
 	char text[2][POLICY_TEXT_MAX];
 
 	/* Of the transaction: */

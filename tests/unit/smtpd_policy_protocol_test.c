@@ -38,6 +38,7 @@ static const struct {
     {"action=550 5.1.1 who?\n\n", PARSE_OK, POLICY_ACTION_REPLY, 550, "5.1.1", "who?"},
     {"action=550 4.1.1 who?\n\n", PARSE_OK, POLICY_ACTION_REPLY, 550, "5.7.1", "4.1.1 who?"},
     {"action=421 bye\n\n", PARSE_OK, POLICY_ACTION_REPLY, 421, "4.7.1", "bye"},
+    {"action=550 05.7.1 no\n\n", PARSE_OK, POLICY_ACTION_REPLY, 550, "5.7.1", "05.7.1 no"},
     {"action=DEFER\n\n", PARSE_OK, POLICY_ACTION_REPLY, 450, "4.7.1", ""},
     {"action=DEFER_IF_PERMIT Greylisted, see http://x.test/\n\n", PARSE_OK, POLICY_ACTION_DEFER_IF_PERMIT, 450, "4.7.1",
         "Greylisted, see http://x.test/"},
