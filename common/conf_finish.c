@@ -257,6 +257,15 @@ take_certificates(struct conf *conf, struct conf_sections *sections)
 	conf->ncertificates = sections->ncertificates + 1;
 }
 
+/* The host, and nothing that only begins like it. */
+static bool
+url_is_of(struct str url, struct str host)
+{
+	struct str behind = str_skip(url, host.n);
+
+	return str_starts(url, host) && (behind.n == 0 || behind.p[0] == ':' || behind.p[0] == '/');
+}
+
 /* Tokens that anybody could have been given, or anybody on the way could read, let nobody in. */
 static void
 check_oauth(const struct conf *conf, struct buf *problems)
@@ -266,8 +275,8 @@ check_oauth(const struct conf *conf, struct buf *problems)
 
 	if (auth->oauth_keys[0] != '\0' && (auth->oauth_issuer[0] == '\0' || auth->oauth_audience[0] == '\0'))
 		conf_problem(conf, line_of(conf, "oauth_keys"), problems, "oauth_keys needs an oauth_issuer and an oauth_audience");
-	if (url.n > 0 && !str_starts(url, STR("https://")) && !str_starts(url, STR("http://127.0.0.1")) &&
-	    !str_starts(url, STR("http://[::1]")))
+	if (url.n > 0 && !str_starts(url, STR("https://")) && !url_is_of(url, STR("http://127.0.0.1")) &&
+	    !url_is_of(url, STR("http://[::1]")))
 		conf_problem(conf, line_of(conf, "oauth_introspection"), problems,
 		    "oauth_introspection must be an URL with https, or with http of 127.0.0.1 or [::1]");
 }

@@ -455,8 +455,11 @@ answer_parameters(struct sasl_client *client, struct str rest, struct sasl_answe
 			answer->user = unescaped(client, value);
 		else if (str_equal(key, STR("reason")))
 			answer->reason = unescaped(client, value);
-		else if (str_equal(key, STR("temp")) && answer->result == SASL_FAIL)
+		else if (answer->result == SASL_FAIL &&
+			 (str_equal(key, STR("temp")) || str_equal(word, STR("code=temp_fail"))))
 			answer->result = SASL_TEMP;
+		else if (answer->result == SASL_OK && (str_equal(key, STR("nologin")) || str_equal(key, STR("proxy"))))
+			answer->result = SASL_FAIL; /* Dovecot: the password is right, but this is not the place to log in */
 	}
 }
 

@@ -227,6 +227,19 @@ class Scram(Sasl):
                     self.assertIn(b"authentication finished", said.lower())
 
 
+class Guesses(Sasl):
+    settings = {"auth_failure_delay": "300ms", "auth_failure_delay_max": "700ms"}
+
+    def test_who_guesses_by_scram_waits_like_anybody(self):
+        times = []
+        for i in range(4):
+            begin = time.monotonic()
+            self.assertEqual(self.auth("SCRAM-SHA-256", scram.Client(self.baru, "tebak")), 535)
+            times.append(time.monotonic() - begin)
+        self.assertLess(times[0], 0.4)
+        self.assertGreaterEqual(times[2], 0.5)
+
+
 class Bound(Sasl):
     """SCRAM that is bound to its TLS connection."""
 
@@ -631,6 +644,16 @@ class Tokens(Sasl):
         for thread in threads:
             thread.join()
         self.assertEqual(codes, [235] * 40)
+
+    def test_tokens_may_be_large(self):
+        token = self.authority.token("RS256", groups=["g%04d" % i for i in range(700)])
+        self.assertGreater(len(token), 8000)
+        self.assertEqual(self.xoauth2(token), (235, None))
+        for scheme, kind in (("imaps", "imaps"), ("pop3s", "pop3s")):
+            self.run_client("curl", "-sS", "--max-time", "30", "--cacert", self.server.certificate, "-u", self.baru,
+                            "--oauth2-bearer", token, "--login-options", "AUTH=OAUTHBEARER",
+                            "%s://%s:%d/" % (scheme, self.server.address, self.server.ports[kind]))
+        self.assertIn(self.bearer("x" * 9300)[0], (500, 501, 535))  # longer than RFC 4954 4 wants a line
 
     def test_a_killed_oauth_process_comes_back(self):
         pids = [pid for pid, words in self.server.processes().items() if words.startswith("authd: oauth")]

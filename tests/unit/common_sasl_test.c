@@ -159,6 +159,34 @@ failures_are_wrong_or_temporary(void **state)
 }
 
 static void
+what_dovecot_says_besides_is_understood(void **state)
+{
+	static const struct {
+		const char *line;
+		enum sasl_result result;
+	} rows[] = {
+	    {"OK\t1\tuser=a\tnologin\treason=closed\n", SASL_FAIL},
+	    {"OK\t1\tuser=a\tnologin=\thost=b\n", SASL_FAIL},
+	    {"OK\t1\tuser=a\tproxy\thost=b\n", SASL_FAIL},
+	    {"OK\t1\tuser=a\tx=nologin\n", SASL_OK},
+	    {"FAIL\t1\tcode=temp_fail\n", SASL_TEMP},
+	    {"FAIL\t1\tcode=user_disabled\n", SASL_FAIL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct scene scene;
+
+		scene_open(&scene);
+		assert_true(try(&scene, 0, "AGEAYg=="));
+		said(&scene, rows[i].line);
+		assert_int_equal(scene.tried[0].answers, 1);
+		assert_int_equal(scene.tried[0].result, rows[i].result);
+		scene_close(&scene);
+	}
+}
+
+static void
 challenges_go_to_and_fro(void **state)
 {
 	struct scene scene;
@@ -345,6 +373,7 @@ main(void)
 	    cmocka_unit_test(cut_and_unknown_escapes_are_refused),
 	    cmocka_unit_test(a_login_is_asked_and_granted),
 	    cmocka_unit_test(failures_are_wrong_or_temporary),
+	    cmocka_unit_test(what_dovecot_says_besides_is_understood),
 	    cmocka_unit_test(challenges_go_to_and_fro),
 	    cmocka_unit_test(what_is_not_base64_is_not_sent),
 	    cmocka_unit_test(each_peer_is_offered_what_is_safe_for_it),
