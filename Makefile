@@ -36,11 +36,10 @@ BASE_CPPFLAGS += -D_FORTIFY_SOURCE=2
 endif
 endif
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lresolv -lpthread
+LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lresolv -lpthread -lidn2
 ALL_CFLAGS = -std=gnu11 $(BASE_CPPFLAGS) $(PKG_CFLAGS) $(WARNINGS) $(HARDENING) $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 LIBS_auth := -lpam -lcrypt
-LIBS_queue := -lidn2
 
 SOURCES := $(wildcard common/*.c common/*/*.c $(FOLDERS:%=%/*.c))
 MAINS := $(filter %/main.c %_main.c,$(SOURCES))

@@ -194,7 +194,8 @@ name_parse(const struct directory *directory, struct str s, struct name *name)
 		return false;
 	if (domain.n > 0)
 		name->ours = conf_domain_find(directory->conf, str_from(name->domain));
-	return true;
+	/* However the domain was written: accounts and aliases have it in one form. */
+	return name->ours == NULL || str_copy(name->domain, sizeof name->domain, str_from(name->ours->name));
 }
 
 static bool

@@ -282,6 +282,7 @@ static const struct {
     {"list", user_list, false, "list [--json]"},
 };
 
+#define NAME_MAX_BYTES 1024
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
 static int
@@ -326,11 +327,26 @@ options_read(struct options *options, int argc, char **argv)
 	return true;
 }
 
+/* A domain of ours in the one form in which the users file has it; anything else as it is. */
+static struct str
+name_in_ascii(const struct options *options, struct str name, char buffer[NAME_MAX_BYTES + 1])
+{
+	size_t at = str_find_last(name, '@');
+	const struct conf_domain *ours = at < name.n ? conf_domain_find(options->conf, str_skip(name, at + 1)) : NULL;
+	int n;
+
+	if (ours == NULL)
+		return name;
+	n = snprintf(buffer, NAME_MAX_BYTES + 1, "%.*s@%s", STR_FMT(str_sub(name, 0, at)), ours->name);
+	return n <= NAME_MAX_BYTES ? (struct str){buffer, (size_t)n} : name;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct options options = {.conf_path = conf_default_path(), .method.scheme = PASSWORD_SCRAM};
 	struct err err;
+	char name[NAME_MAX_BYTES + 1];
 	int left, status;
 
 	if (!options_read(&options, argc, argv))
@@ -345,7 +361,7 @@ main(int argc, char **argv)
 			return fail(EX_CONFIG, err.text);
 		options.method.iterations = (unsigned)options.conf->auth.scram_iterations;
 		log_open(options.conf->syslog_tag, "user", LOG_TO_STDERR);
-		status = commands[i].run(&options, str_from(argv[optind + 1]));
+		status = commands[i].run(&options, name_in_ascii(&options, str_from(argv[optind + 1]), name));
 		conf_free(options.conf);
 		return status;
 	}

@@ -11,6 +11,7 @@
 #include "common/conf_policy.h"
 #include "common/conf_table.h"
 #include "common/conf_value.h"
+#include "common/idn.h"
 #include "common/log.h"
 
 #define ARENA_MAX_BYTES (64 * 1024 * 1024)
@@ -136,8 +137,9 @@ static void
 domain_begin(struct parser *p, struct str name)
 {
 	struct conf_domain *domain;
+	char ascii[256];
 
-	if (!conf_value_is_domain(name)) {
+	if (!idn_to_ascii(name, ascii, sizeof ascii) || !conf_value_is_domain(str_from(ascii))) {
 		conf_problem(p->conf, p->line, p->problems, "\"%.*s\" is not a domain name such as \"example.org\"", STR_FMT(name));
 		return;
 	}
@@ -145,7 +147,7 @@ domain_begin(struct parser *p, struct str name)
 	if (domain == NULL)
 		return;
 	domain->line = p->line;
-	domain->name = must_copy(p->conf, name);
+	domain->name = must_copy(p->conf, str_from(ascii));
 	p->base = domain;
 }
 
@@ -538,10 +540,8 @@ conf_domain_find(const struct conf *conf, struct str domain)
 	size_t low = 0, high = conf->ndomains;
 	char name[256];
 
-	if (!str_copy(name, sizeof name, domain))
+	if (!idn_to_ascii(domain, name, sizeof name))
 		return NULL;
-	for (size_t i = 0; i < domain.n; i++)
-		name[i] = ascii_lower(name[i]);
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 		int order = strcmp(name, conf->domains[middle].name);

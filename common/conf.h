@@ -244,7 +244,7 @@ bool conf_load_all(const char *path, struct conf **conf, struct buf *problems);
 struct conf *conf_parse(struct str text, const char *path, const char *hostname, struct buf *problems);
 void conf_free(struct conf *conf);
 
-/* The kind of accounts of one of our domains (any case); NULL when the domain is not ours. */
+/* The kind of accounts of one of our domains (any case, and in UTF-8 or A-labels); NULL when the domain is not ours. */
 const struct conf_domain *conf_domain_find(const struct conf *conf, struct str domain);
 /* The domain of an address that was written without one (mail of cron, `sendmail root`): hostname if it is one of ours,
  * else the first of our domains, those with system accounts before the others. */

@@ -1,24 +1,17 @@
 #include "queue/idn.h"
 
-#include <idn2.h>
-#include <string.h>
+#include "common/idn.h"
 
-#define DOMAIN_MAX 1024 /* bytes of UTF-8: more cannot become 253 of ASCII */
+#define DOMAIN_MAX 255
 
 struct str
 idn_domain_to_ascii(struct arena *arena, struct str domain)
 {
-	char name[DOMAIN_MAX + 1], *ascii = NULL;
-	struct str result = STR_NONE;
+	char ascii[DOMAIN_MAX + 1];
 
 	if (str_is_ascii(domain))
 		return domain;
-	if (!str_copy(name, sizeof name, domain))
-		return STR_NONE;
-	if (idn2_to_ascii_8z(name, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK)
-		result = arena_copy(arena, str_from(ascii));
-	idn2_free(ascii);
-	return result;
+	return idn_to_ascii(domain, ascii, sizeof ascii) ? arena_copy(arena, str_from(ascii)) : STR_NONE;
 }
 
 struct str

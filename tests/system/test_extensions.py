@@ -64,7 +64,8 @@ class Server(Case):
 
 class Offers(Server):
     def test_each_listener_offers_what_applies_there(self):
-        plain = {"mx": ALWAYS | {"STARTTLS", "MT-PRIORITY"}, "submission": ALWAYS | {"STARTTLS", "AUTH", "MT-PRIORITY", "FUTURERELEASE"},
+        plain = {"mx": ALWAYS | {"STARTTLS", "MT-PRIORITY", "ETRN"},
+                 "submission": ALWAYS | {"STARTTLS", "AUTH", "MT-PRIORITY", "FUTURERELEASE", "ETRN"},
                  "local": ALWAYS | {"MT-PRIORITY", "FUTURERELEASE"},
                  "lmtp": ALWAYS - {"DSN", "DELIVERBY"}}
         for kind, expected in plain.items():
@@ -184,6 +185,24 @@ class Chunks(Server):
 
 
 class Scripts(Server):
+    sections = "[domain 例子.test]\naccounts = virtual\n[domain xn--mgbh0fb.test]\naccounts = virtual\n"
+
+    def test_so_do_those_whose_domain_is_in_another_script(self):
+        for name, domain, ascii_domain in (("用户", "例子.test", "xn--fsqu00a.test"), ("مستخدم", "مثال.test", "xn--mgbh0fb.test")):
+            self.server.add_user("%s@%s" % (name, domain))
+            for number, written in enumerate((domain, ascii_domain)):
+                address = ("%s@%s" % (name, written)).encode()
+                wire = self.wire()
+                self.ask(wire, b"MAIL FROM:<%s> SMTPUTF8" % address, "250 ")
+                self.ask(wire, b"RCPT TO:<%s>" % address, "250 ")
+                self.ask(wire, b"RCPT TO:<tiada@%s>" % written.encode(), "550 5.1.1 ")
+                self.ask(wire, b"DATA", "354 ")
+                wire.send(b"Subject: %d\r\n\r\nx\r\n.\r\n" % number)
+                self.assertTrue(wire.reply().startswith(b"250 "))
+                found = self.in_maildir(os.path.join(ascii_domain, name))[0]
+                self.assertIn(b"Delivered-To: " + address, found)
+                self.assertIn(b"Subject: %d" % number, found)
+
     def test_addresses_in_three_scripts_reach_their_maildirs(self):
         for name in SCRIPTS:
             address = self.server.add_user(name).encode()

@@ -1,0 +1,24 @@
+#include "common/idn.h"
+
+#include <idn2.h>
+
+#define UTF8_MAX 1024 /* bytes: more cannot become 253 of ASCII */
+
+bool
+idn_to_ascii(struct str domain, char *ascii, size_t size)
+{
+	char name[UTF8_MAX + 1], *converted = NULL;
+	bool good = false;
+
+	if (str_is_ascii(domain)) {
+		good = str_copy(ascii, size, domain);
+		for (size_t i = 0; good && i < domain.n; i++)
+			ascii[i] = ascii_lower(ascii[i]);
+		return good;
+	}
+	if (str_copy(name, sizeof name, domain) &&
+	    idn2_to_ascii_8z(name, &converted, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK)
+		good = str_copy(ascii, size, str_from(converted));
+	idn2_free(converted);
+	return good;
+}

@@ -1,0 +1,12 @@
+/*
+ * International domain names (RFC 5890, UTS 46): whichever way a domain is written, it has one form in ASCII. Pure.
+ */
+#ifndef COMMON_IDN_H
+#define COMMON_IDN_H
+
+#include "common/str.h"
+
+/* The domain in lower case, in A-labels where it is not ASCII; terminated. False: it is no domain, or does not fit. */
+bool idn_to_ascii(struct str domain, char *ascii, size_t size);
+
+#endif
