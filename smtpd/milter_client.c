@@ -59,12 +59,29 @@ timeout_ms(const struct milter_client *client)
 	return client->pool->conf->filters[client->filter].timeout_ms;
 }
 
+/* What a scanner makes of a whole message takes longer than an answer. */
 static void
 deadline_set(struct milter_client *client)
 {
-	bool waits = client->milter.asked != 0 || stream_pending(&client->stream) > 0;
+	uint64_t after_ms = timeout_ms(client);
 
-	stream_set_deadline(&client->stream, waits ? timeout_ms(client) : 0);
+	if (client->milter.asked == MILTER_END)
+		after_ms *= MILTER_END_TIMES;
+	else if (client->milter.asked == 0 && stream_pending(&client->stream) == 0)
+		after_ms = 0;
+	stream_set_deadline(&client->stream, after_ms);
+}
+
+/* One that only waits costs no buffer. */
+static void
+buffers_drop(struct stream *stream)
+{
+	if (!stream_is_open(stream))
+		return;
+	if (stream->in.n == 0)
+		buf_clear(&stream->in);
+	if (stream->out.n == 0)
+		buf_clear(&stream->out);
 }
 
 static bool
@@ -138,6 +155,7 @@ on_input(struct stream *stream)
 
 	while (packet_take(client))
 		continue;
+	buffers_drop(stream);
 }
 
 static void
@@ -267,7 +285,7 @@ milter_client_release(struct milter_user *user, bool is_clean)
 
 	if (client == NULL)
 		return;
-	keeps = is_clean && client->milter.asked == 0 && stream_is_open(&client->stream) &&
+	keeps = is_clean && client->milter.version >= MILTER_REUSE_VERSION && client->milter.asked == 0 && stream_is_open(&client->stream) &&
 	    idle_count(client->pool, client->filter) < MILTER_IDLE_MAX;
 	if (stream_is_open(&client->stream)) {
 		milter_quit(&client->milter, &client->stream.out, keeps);

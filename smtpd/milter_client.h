@@ -11,6 +11,8 @@
 
 #define MILTER_IDLE_MAX 4 /* connections to a filter that are kept */
 #define MILTER_IDLE_MS 30000
+/* A filter has so many times its time-out for its verdict on a whole message. */
+#define MILTER_END_TIMES 10
 /* A filter that says that it is still at it is believed this long: clients wait ten minutes (RFC 5321 4.5.3.2.6). */
 #define MILTER_PROGRESS_MS (9 * 60 * 1000)
 

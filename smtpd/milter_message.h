@@ -20,6 +20,7 @@
 
 #define MILTER_VERSION 6
 #define MILTER_VERSION_MIN 2
+#define MILTER_REUSE_VERSION 6 /* knows QUIT_NEXT */
 
 enum milter_command {
 	MILTER_ABORT = 'A',

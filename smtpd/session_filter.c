@@ -93,57 +93,70 @@ helo_forget(struct session_filters *all)
 		all->list[i].knows_helo = false;
 }
 
-/* Refused words may be the filter's: they live until here. */
-void
-filters_end(struct session_filters *all, const struct smtp_reply *refusal)
+/* What else follows from a stage's end, before the question is answered. */
+static void
+consequences(struct session_filters *all, const struct smtp_reply *refusal)
 {
 	struct session *s = all->session;
-	bool inside = all->inside;
 
-	if (refusal != NULL && all->stage != FILTER_REFUSED_RCPT)
-		log_refusal(all, refusal);
 	switch (all->stage) {
-	case FILTER_IDLE:
-		return;
-	case FILTER_CONNECT:
-		all->stage = FILTER_IDLE;
-		all->connected(s, refusal);
-		return;
-	case FILTER_REFUSED_RCPT:
-		refusal = &all->refusal;
+	case FILTER_HELO:
+		if (refusal != NULL)
+			helo_forget(all);
 		break;
 	case FILTER_DATA:
 		if (refusal != NULL)
 			session_message_drop(s);
 		break;
-	case FILTER_END:
-		message_end(all, refusal);
-		break;
-	case FILTER_HELO:
-		if (refusal != NULL)
-			helo_forget(all);
-		break;
 	case FILTER_UNKNOWN:
 		if (refusal == NULL)
 			session_log_reject(s, "UNKNOWN", SMTP_REPLY(500, "5.5.2", "Command not recognised"), STR_NONE);
 		break;
+	case FILTER_IDLE:
+	case FILTER_CONNECT:
 	case FILTER_MAIL:
 	case FILTER_RCPT:
+	case FILTER_REFUSED_RCPT:
+	case FILTER_END:
 		break;
 	}
+}
+
+static void
+answer(struct session_filters *all, const struct smtp_reply *refusal)
+{
+	struct session *s = all->session;
+
 	if (all->stage == FILTER_END)
-		refusal = NULL;
+		message_end(all, refusal);
 	else if (refusal != NULL)
 		smtp_server_answer(&s->smtp, refusal);
 	else
 		smtp_server_accept(&s->smtp);
 	if (all->stage == FILTER_UNKNOWN)
 		s->smtp.refusal.code = 0; /* it is in the log */
-	if (all->stage == FILTER_END || (all->stage == FILTER_MAIL && refusal != NULL)) {
+}
+
+/* Refused words may be the filter's: they live until the question is answered. */
+void
+filters_end(struct session_filters *all, const struct smtp_reply *refusal)
+{
+	struct session *s = all->session;
+	enum filter_stage stage = all->stage;
+	bool inside = all->inside;
+
+	if (refusal != NULL)
+		log_refusal(all, refusal);
+	if (stage == FILTER_CONNECT) {
 		all->stage = FILTER_IDLE;
-		session_filter_abandoned(s);
+		all->connected(s, refusal);
+		return;
 	}
+	consequences(all, refusal);
+	answer(all, stage == FILTER_REFUSED_RCPT ? &all->refusal : refusal);
 	all->stage = FILTER_IDLE;
+	if (stage == FILTER_END || (stage == FILTER_MAIL && refusal != NULL))
+		session_filter_abandoned(s);
 	if (!inside)
 		session_go_on(s);
 }
