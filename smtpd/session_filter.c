@@ -105,8 +105,10 @@ consequences(struct session_filters *all, const struct smtp_reply *refusal)
 			helo_forget(all);
 		break;
 	case FILTER_DATA:
-		if (refusal != NULL)
+		if (refusal != NULL) {
 			session_message_drop(s);
+			all->refused = refusal->code;
+		}
 		break;
 	case FILTER_UNKNOWN:
 		if (refusal == NULL)
@@ -470,11 +472,10 @@ begin(struct session_filters *all, enum filter_stage stage)
 static enum filter_step
 refuse(struct filter *f, const struct smtp_reply *reply)
 {
-	/* With what it refuses as a whole it is through. A recipient is only a recipient. */
-	if (f->saying != FILTER_RCPT)
+	/* With a message that it refuses as a whole it is through; a recipient is only a recipient, and a HELO may be followed by
+	 * another. */
+	if (f->saying == FILTER_MAIL || f->saying == FILTER_DATA || f->saying == FILTER_END)
 		f->is_through = true;
-	if (f->all->stage == FILTER_REFUSED_RCPT)
-		return STEP_NEXT;
 	filters_end(f->all, reply);
 	return STEP_OVER;
 }
@@ -522,6 +523,9 @@ continued(struct filter *f)
 static enum filter_step
 verdict_take(struct filter *f)
 {
+	/* What it says of a recipient who is refused in any case changes nothing. */
+	if (f->all->stage == FILTER_REFUSED_RCPT && f->saying == FILTER_RCPT)
+		return STEP_NEXT;
 	switch (f->user.client->milter.verdict) {
 	case MILTER_CONTINUES:
 	case MILTER_SKIPS:
@@ -675,6 +679,7 @@ session_filter_abandoned(struct session *s)
 	for (size_t i = 0; i < all->n; i++)
 		abort_message(&all->list[i]);
 	all->discards = false;
+	all->refused = 0;
 	filter_message_clear(all);
 }
 
@@ -740,7 +745,13 @@ session_filter_unknown(struct session *s)
 void
 session_filter_body(struct session *s)
 {
-	pass(s, FILTER_DATA);
+	if (s->filters == NULL || s->filters->refused == 0) {
+		pass(s, FILTER_DATA);
+		return;
+	}
+	session_message_drop(s);
+	smtp_server_answer(&s->smtp, s->filters->refused < 500 ? SMTP_REPLY(451, "4.7.1", "Please try again later")
+	                                                       : SMTP_REPLY(550, "5.7.1", "Command rejected"));
 }
 
 void

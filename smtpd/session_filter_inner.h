@@ -72,6 +72,7 @@ struct session_filters {
 	bool told;		 /* and it was told what this is about */
 	bool inside;		 /* of the function that began the stage */
 	bool discards;		 /* one of them wants the message thrown away */
+	unsigned refused;	 /* or refused it at DATA, with this code: whoever asks again gets no other answer */
 	void (*connected)(struct session *s, const struct smtp_reply *refusal);
 	/* Of a recipient that we refuse. */
 	struct smtp_reply refusal;

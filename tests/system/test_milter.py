@@ -147,6 +147,25 @@ class Stages(Milters):
         self.script(U=[m.reply("502 5.5.1 not even close")])
         self.ask_all(wire, ("FROB z", "502 5.5.1 not even close"), ("MAIL FROM:<>", "250"), ("QUIT", "221"))
 
+    def test_whoever_is_refused_and_tries_again_does_not_pass_by_the_filter(self):
+        self.script(H=[m.reject()], E=[m.reject()])
+        wire = self.wire()
+        wire.reply()
+        self.ask_all(wire, ("EHLO x.test", "550"))
+        self.script(E=[m.reject()])
+        self.ask_all(wire, ("EHLO y.test", "250"), ("MAIL FROM:<a@b.test>", "250"), ("RCPT TO:<%s>" % self.lama, "250"), ("DATA", "354"),
+                     ("\r\nx\r\n.", "550"))
+        self.script(T=[m.reject()])
+        self.ask_all(wire, ("MAIL FROM:<a@b.test>", "250"), ("RCPT TO:<%s>" % self.lama, "250"), ("DATA", "550"), ("DATA", "550"))
+        wire.send(b"BDAT 3 LAST\r\nx\r\n")
+        self.assertRegex(wire.reply(), b"^550")
+        self.script(M=[m.reject()])
+        self.ask_all(wire, ("MAIL FROM:<a@b.test>", "550"), ("MAIL FROM:<a@b.test>", "550"))
+        self.script(R=[m.reject()])
+        self.ask_all(wire, ("MAIL FROM:<a@b.test>", "250"), ("RCPT TO:<%s>" % self.lama, "550"), ("RCPT TO:<%s>" % self.lama, "550"),
+                     ("DATA", "5"), ("QUIT", "221"))
+        self.assertEqual([], self.server.letters(self.lama))
+
     def test_one_that_accepts_hears_no_more_of_the_message(self):
         for stage, expected in (("M", "M"), ("T", "MRT"), ("N", "MRTLN"), ("E", "MRTLNBE")):
             self.milter.told = []
@@ -317,6 +336,7 @@ class Mute(Milters):
         self.assertEqual({"b", "i"}, set(macros["E"]))
 
     def test_refused_recipients_are_told_of(self):
+        self.script(R=lambda c: [m.discard()] if "nobody" in c.said["R"][-1][0] else [m.proceed()])
         wire = self.open()
         self.ask_all(wire, ("MAIL FROM:<a@b.test>", "250"), ("RCPT TO:<nobody@satu.test>", "550 5.1.1"), ("RCPT TO:<%s>" % self.lama, "250"),
                      ("DATA", "354"), ("\r\nx\r\n.", "250"))
