@@ -79,7 +79,8 @@ is_asked(const struct conf *conf, size_t filter)
 
 /* A policy server that no rule mentions is asked behind the standard list: two lines of configuration put it to work. */
 static void
-standard_make(struct conf *conf, enum listener_kind kind, const bool *asked, struct buf *problems)
+standard_make(struct conf *conf, enum listener_kind kind, const bool *asked,
+    struct buf *problems)
 {
 	struct rule_maker maker = {.arena = &conf->arena};
 	struct rule_list *list = &conf->policies[kind];

@@ -111,7 +111,7 @@ lower_copy(struct arena *arena, struct str s)
 	return (struct str){copy, s.n};
 }
 
-/* --- values -------------------------------------------------------------------------------------------------------------- */
+/* --- values ------------------------------------------------------------------------------------------------------- */
 
 static bool
 value_is_wrong(struct making *m, const struct rule_condition *c, struct str text, const char *why)
@@ -284,7 +284,7 @@ values_take(struct making *m, struct rule_condition *c)
 	return good;
 }
 
-/* --- files --------------------------------------------------------------------------------------------------------------- */
+/* --- files -------------------------------------------------------------------------------------------------------- */
 
 static struct rule_file *
 file_find(struct making *m, struct str path, enum rule_subject subject)
@@ -338,7 +338,7 @@ rule_files_clear(struct rule_file *files)
 		rule_set_clear(&files->set);
 }
 
-/* --- conditions ---------------------------------------------------------------------------------------------------------- */
+/* --- conditions --------------------------------------------------------------------------------------------------- */
 
 static bool
 take_word(struct making *m, const char *word)
@@ -412,13 +412,14 @@ conditions_take(struct making *m)
 	return true;
 }
 
-/* --- actions ------------------------------------------------------------------------------------------------------------- */
+/* --- actions ------------------------------------------------------------------------------------------------------ */
 
 static bool
 text_is_good(struct making *m, struct str text)
 {
 	if (text.n == 0 || text.n > RULE_TEXT_MAX)
-		return err_set(m->err, ERR_PERM, "%s: the text must have 1 to %d bytes", actions[m->rule->action], RULE_TEXT_MAX);
+		return err_set(m->err, ERR_PERM, "%s: the text must have 1 to %d bytes", actions[m->rule->action],
+		    RULE_TEXT_MAX);
 	for (size_t i = 0; i < text.n; i++)
 		if (!ascii_is_print(text.p[i]))
 			return err_set(m->err, ERR_PERM, "%s: the text may hold printable ASCII only", actions[m->rule->action]);
@@ -545,7 +546,7 @@ action_take(struct making *m)
 	return true;
 }
 
-/* --- rules --------------------------------------------------------------------------------------------------------------- */
+/* --- rules -------------------------------------------------------------------------------------------------------- */
 
 /* "example.org", "*.example.org": names whose owner is meant; not "*", "*.*" or a whole registry. */
 static bool
@@ -673,7 +674,7 @@ rule_list_add(struct rule_list *list, struct rule_maker *maker, struct str text,
 	return true;
 }
 
-/* --- patterns ------------------------------------------------------------------------------------------------------------ */
+/* --- patterns ----------------------------------------------------------------------------------------------------- */
 
 /* On a mismatch only the last star takes one byte more: what those before it took is as good as anything. */
 bool

@@ -64,7 +64,7 @@ rule_set_clear(struct rule_set *set)
 	rule_set_init(set, kind);
 }
 
-/* --- the table ----------------------------------------------------------------------------------------------------------- */
+/* --- the table ---------------------------------------------------------------------------------------------------- */
 
 /* The slot of the key, or the free one where it would be. There is always a free one. */
 static struct rule_set_entry *
@@ -132,7 +132,7 @@ has_pair(const struct rule_set *set, struct str front, struct str back)
 	return has(set, &key);
 }
 
-/* --- reading ------------------------------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------------------------------ */
 
 /* "x.y", "*.y", ".y": the key without further stars, or false. */
 static bool
@@ -279,7 +279,7 @@ rule_set_load(struct rule_set *set, const char *path, struct buf *problems, stru
 	return ok;
 }
 
-/* --- look-ups ------------------------------------------------------------------------------------------------------------ */
+/* --- look-ups ----------------------------------------------------------------------------------------------------- */
 
 /* front and the name, or front, *. and any domain above it. */
 static bool

@@ -21,9 +21,10 @@ explain_decision(const struct explain *explain, char *dst, size_t size)
 	if (explain->play.rule != NULL)
 		explain_place(explain->facts->conf, explain->play.rule, dst, size);
 	else
-		(void)snprintf(dst, size, explain->end == POLICY_REFUSE ? "nobody may relay but networks, logins and whom a rule with the "
-									  "action relay names"
-									: "the end of the list");
+		(void)snprintf(dst, size, "%s",
+		    explain->end == POLICY_REFUSE
+			? "nobody may relay but networks, logins and whom a rule with the action relay names"
+			: "the end of the list");
 }
 
 static void note(struct explain_line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -42,7 +43,7 @@ note(struct explain_line *line, const char *format, ...)
 static struct explain_line *
 passed(struct explain *explain, const struct rule *from, const struct rule *to)
 {
-	struct explain_line *line = NULL;
+	struct explain_line *line = explain->lines;
 
 	for (; from != NULL; from = from->next) {
 		line = &explain->lines[explain->nlines++];
@@ -91,10 +92,9 @@ ask(struct explain *explain, struct explain_line *line)
 static bool
 step(struct explain *explain)
 {
-	const struct rule *from = explain->play.next;
-	bool answered = explain->play.answered;
+	const struct rule *from = explain->play.answered ? NULL : explain->play.next;
 	enum policy_step now = policy_step(&explain->play, explain->facts);
-	struct explain_line *line = answered ? NULL : passed(explain, from, explain->play.rule);
+	struct explain_line *line = passed(explain, from, explain->play.rule);
 
 	switch (now) {
 	case POLICY_LOCAL:

@@ -53,7 +53,7 @@ fail(int status, const char *text)
 	return status;
 }
 
-/* --- the facts ------------------------------------------------------------------------------------------------------------ */
+/* --- the facts ---------------------------------------------------------------------------------------------------- */
 
 static bool
 address_read(struct playing *p, const char *text, unsigned may, struct address *address, struct err *err)
@@ -112,7 +112,7 @@ facts_read(struct playing *p, struct err *err)
 	return true;
 }
 
-/* --- asking the others ------------------------------------------------------------------------------------------------------ */
+/* --- asking the others -------------------------------------------------------------------------------------------- */
 
 /* authd's answer about the address, with its domain; TEMP when it does not answer. */
 static enum socketmap_status
@@ -206,7 +206,7 @@ filter_ask(struct explain *explain, const struct rule *rule, struct policy_reply
 	}
 }
 
-/* --- playing ---------------------------------------------------------------------------------------------------------------- */
+/* --- playing ------------------------------------------------------------------------------------------------------ */
 
 static void
 decide(struct playing *p, const char *stage, const struct smtp_reply *reply, const char *by)
@@ -214,6 +214,20 @@ decide(struct playing *p, const char *stage, const struct smtp_reply *reply, con
 	p->stage = stage;
 	p->reply = *reply;
 	(void)snprintf(p->decided, sizeof p->decided, "%s", by);
+}
+
+/* The sender is not the login's. False: and so it is refused. */
+static bool
+sender_rewrite(struct playing *p)
+{
+	struct smtp_reply reply = {.code = 553, .status = "5.7.1"};
+
+	if (p->conf->smtpd.submission_sender == CONF_SENDER_REWRITE &&
+	    policy_login_address(p->conf, &p->arena, p->facts.login, &p->sender))
+		return true;
+	reply.text = arena_printf(&p->arena, "Sender address rejected: not owned by user %s", p->options->login);
+	decide(p, "MAIL", &reply, "submission_sender");
+	return false;
 }
 
 /* True: it ends here. */
@@ -229,17 +243,17 @@ play_sender(struct playing *p)
 		decide(p, "MAIL", SMTP_REPLY(530, "5.7.0", "Authentication required"), "users must authenticate");
 		return true;
 	}
-	if (p->conf->smtpd.submission_sender != CONF_SENDER_REFUSE || p->sender.kind == ADDRESS_NULL)
+	if (p->conf->smtpd.submission_sender == CONF_SENDER_ALLOW || p->sender.kind == ADDRESS_NULL)
 		return false;
 	switch (map_ask(p, "sender", p->options->login, &p->sender)) {
 	case SOCKETMAP_OK:
 		return false;
 	case SOCKETMAP_NOTFOUND:
 	case SOCKETMAP_PERM:
-		decide(p, "MAIL", SMTP_REPLY(553, "5.7.1", "Sender address rejected: not owned by user"), "submission_sender");
-		return true;
+		return !sender_rewrite(p);
 	case SOCKETMAP_TEMP:
-		decide(p, "MAIL", SMTP_REPLY(451, "4.3.0", "Sender address rejected: cannot look up now what belongs to user"),
+		decide(p, "MAIL",
+		    SMTP_REPLY(451, "4.3.0", "Sender address rejected: cannot look up now what belongs to user"),
 		    "submission_sender");
 		return true;
 	}
@@ -255,16 +269,19 @@ play_account(struct playing *p)
 	explain_decision(&p->explain, decided, sizeof decided);
 	switch (map_ask(p, "recipient", NULL, &p->recipient)) {
 	case SOCKETMAP_OK:
-		decide(p, "RCPT", p->explain.end == POLICY_LOCAL ? SMTP_REPLY(250, "2.1.5", "Ok") : &p->explain.play.reply, decided);
+		decide(p, "RCPT",
+		    p->explain.end == POLICY_LOCAL ? SMTP_REPLY(250, "2.1.5", "Ok") : &p->explain.play.reply, decided);
 		break;
 	case SOCKETMAP_NOTFOUND:
-		decide(p, "RCPT", SMTP_REPLY(550, "5.1.1", "Recipient address rejected: User unknown"), "authd: there is no such recipient");
+		decide(p, "RCPT", SMTP_REPLY(550, "5.1.1", "Recipient address rejected: User unknown"),
+		    "authd: there is no such recipient");
 		break;
 	case SOCKETMAP_PERM:
 		decide(p, "RCPT", SMTP_REPLY(550, "5.1.3", "Recipient address rejected: Malformed address"), "authd");
 		break;
 	case SOCKETMAP_TEMP:
-		decide(p, "RCPT", SMTP_REPLY(451, "4.3.0", "Recipient address rejected: Cannot look it up now"), "authd does not answer");
+		decide(p, "RCPT", SMTP_REPLY(451, "4.3.0", "Recipient address rejected: Cannot look it up now"),
+		    "authd does not answer");
 		break;
 	}
 }
@@ -303,7 +320,7 @@ play(struct playing *p)
 	return true;
 }
 
-/* --- telling ---------------------------------------------------------------------------------------------------------------- */
+/* --- telling ------------------------------------------------------------------------------------------------------ */
 
 static const char *
 verdict(const struct playing *p)
@@ -415,7 +432,7 @@ run(struct playing *p)
 	return EX_OK;
 }
 
-/* --- options ---------------------------------------------------------------------------------------------------------------- */
+/* --- options ------------------------------------------------------------------------------------------------------ */
 
 static int
 usage(void)

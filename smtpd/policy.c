@@ -29,6 +29,19 @@ policy_domain(const struct conf *conf, const struct address *address)
 	return STR_NONE;
 }
 
+bool
+policy_login_address(const struct conf *conf, struct arena *arena, struct str login, struct address *address)
+{
+	size_t at = str_find_last(login, '@');
+	struct str domain = at < login.n ? str_skip(login, at + 1) : str_from(conf_origin(conf));
+	struct address own;
+
+	if (!address_make(arena, str_sub(login, 0, at), domain, ADDRESS_MAY_BE_UTF8, &own))
+		return false;
+	*address = own;
+	return true;
+}
+
 void
 policy_begin(struct policy_play *play, const struct rule *first)
 {

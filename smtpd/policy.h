@@ -65,6 +65,9 @@ void policy_defer_if_refused(struct policy_play *play);
 
 /* Does any rule look at the client's certificate? */
 bool policy_needs_certificate(const struct rule *first);
+/* The address of a login: the login, or that user at the origin. False, and *address is as it was: it
+ * can be none, or the arena is full. */
+bool policy_login_address(const struct conf *conf, struct arena *arena, struct str login, struct address *address);
 /* The address's domain; for one without, the origin. */
 struct str policy_domain(const struct conf *conf, const struct address *address);
 

@@ -26,7 +26,7 @@ policy_client_init(struct policy_client *client, struct loop *loop, struct conne
 	LIST_INIT(&client->connections);
 }
 
-/* --- queries ------------------------------------------------------------------------------------------------------------- */
+/* --- queries ------------------------------------------------------------------------------------------------------ */
 
 static void
 query_forget(struct policy_query *query)
@@ -48,7 +48,7 @@ query_answer(struct policy_query *query, const struct policy_reply *reply, const
 	query->answered(query, reply, reason);
 }
 
-/* --- connections --------------------------------------------------------------------------------------------------------- */
+/* --- connections -------------------------------------------------------------------------------------------------- */
 
 static void
 connection_free(struct policy_connection *c)
@@ -233,7 +233,7 @@ serve(struct policy_client *client)
 		connect_more(client);
 }
 
-/* --- questions ----------------------------------------------------------------------------------------------------------- */
+/* --- questions ---------------------------------------------------------------------------------------------------- */
 
 /* A connection whose answer is overdue is of no use: the answer would be taken for that to another question. */
 static void

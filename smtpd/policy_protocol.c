@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* --- the request --------------------------------------------------------------------------------------------------------- */
+/* --- the request -------------------------------------------------------------------------------------------------- */
 
 static void
 add(struct buf *out, const char *name, struct str value)
@@ -76,7 +76,7 @@ policy_request_add(struct buf *out, const struct policy_request *r)
 	buf_addc(out, '\n');
 }
 
-/* --- the reply ----------------------------------------------------------------------------------------------------------- */
+/* --- the reply ---------------------------------------------------------------------------------------------------- */
 
 /* What access(5) has for results; the texts of those without a code are what Postfix says. */
 static const struct {

@@ -26,7 +26,7 @@ is_domain_with_dot(struct str name)
 	return address_is_literal(name) || (address_is_domain(name) && str_find(name, '.') < name.n);
 }
 
-/* --- values, of each subject --------------------------------------------------------------------------------------------- */
+/* --- values, of each subject -------------------------------------------------------------------------------------- */
 
 static bool
 client_value(const struct rule_value *v, const struct rule_facts *f, struct str name)
@@ -148,7 +148,7 @@ address_value(const struct rule_value *v, const struct rule_facts *f, const stru
 					 : address->kind != ADDRESS_LOCAL && is_domain_with_dot(domain);
 }
 
-/* --- conditions ---------------------------------------------------------------------------------------------------------- */
+/* --- conditions --------------------------------------------------------------------------------------------------- */
 
 /* What the values of the condition's subject are compared with, in lower case; of addresses the domain. */
 static struct str

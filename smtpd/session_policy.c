@@ -11,7 +11,7 @@
 
 #define RESULT_HEAD "Recipient address rejected: " /* what log tools look for */
 
-/* --- what the rules look at ------------------------------------------------------------------------------------------------ */
+/* --- what the rules look at --------------------------------------------------------------------------------------- */
 
 /* Facts and what they borrow. */
 struct seen {
@@ -71,7 +71,7 @@ see(struct session *s, struct seen *seen)
 		certificate_see(s, seen);
 }
 
-/* --- its memory ------------------------------------------------------------------------------------------------------------ */
+/* --- its memory --------------------------------------------------------------------------------------------------- */
 
 /* NULL: memory is out. */
 static struct session_policy *
@@ -111,7 +111,7 @@ session_policy_fields(const struct session *s)
 	return s->policy != NULL ? buf_str(&s->policy->fields) : STR_NONE;
 }
 
-/* --- what rules and servers do to the message -------------------------------------------------------------------------------- */
+/* --- what rules and servers do to the message --------------------------------------------------------------------- */
 
 /* Once a message, however many of its recipients the rule applies to. */
 static void
@@ -204,7 +204,8 @@ message_action(struct session_policy *p, const struct policy_reply *reply)
 		log_action(p, "warn", reply->text);
 		break;
 	case POLICY_ACTION_UNSUPPORTED:
-		log_warning("policy server %s: \"%.*s\" is not supported, and ignored", filter_of(p)->name, STR_FMT(reply->text));
+		log_warning("policy server %s: \"%.*s\" is not supported, and ignored", filter_of(p)->name,
+		    STR_FMT(reply->text));
 		break;
 	case POLICY_ACTION_OK:
 	case POLICY_ACTION_DUNNO:
@@ -215,7 +216,7 @@ message_action(struct session_policy *p, const struct policy_reply *reply)
 	}
 }
 
-/* --- policy servers ---------------------------------------------------------------------------------------------------------- */
+/* --- policy servers ----------------------------------------------------------------------------------------------- */
 
 /* The reply, its strings in slot i of the session's. */
 static struct smtp_reply
@@ -298,7 +299,7 @@ ask(struct session_policy *p, size_t filter,
 	policy_ask(&s->worker->policies[filter], &p->query, &r, answered);
 }
 
-/* --- RCPT -------------------------------------------------------------------------------------------------------------------- */
+/* --- RCPT --------------------------------------------------------------------------------------------------------- */
 
 static void play_on(struct session *s, struct policy_play *play);
 
@@ -467,7 +468,7 @@ session_policy_exists(struct session *s)
 		session_filter_recipient(s);
 }
 
-/* --- the end of the message --------------------------------------------------------------------------------------------------- */
+/* --- the end of the message --------------------------------------------------------------------------------------- */
 
 static void end_next(struct session_policy *p);
 

@@ -25,16 +25,11 @@ static void
 rewrite(struct session *s)
 {
 	struct smtp_transaction *t = &s->smtp.transaction;
-	struct str user = str_from(s->smtp.user), domain = STR_NONE;
-	size_t at = str_find_last(user, '@');
-	struct address own;
 
-	domain = at < user.n ? str_skip(user, at + 1) : str_from(conf_origin(s->worker->conf));
-	if (!address_make(&t->arena, str_sub(user, 0, at), domain, ADDRESS_MAY_BE_UTF8, &own)) {
+	if (!policy_login_address(s->worker->conf, &t->arena, str_from(s->smtp.user), &t->sender)) {
 		refuse(s, 553, "5.7.1", "not owned by user");
 		return;
 	}
-	t->sender = own;
 	s->sender_is_rewritten = true;
 	session_filter_sender(s);
 }

@@ -155,7 +155,9 @@ standard
         def explain(*words):
             return json.loads(self.server.merpati("explain", "--client", "127.0.0.9", "--json", *words).stdout)
         self.assertEqual(explain("--from", self.lama, "--to", "c@d.test", "--login", self.lama)["verdict"], "accepted")
-        self.assertEqual(explain("--from", "x@satu.test", "--to", "c@d.test", "--login", self.lama)["stage"], "MAIL")
+        found = explain("--from", "x@satu.test", "--to", "c@d.test", "--login", self.lama)
+        self.assertEqual((found["stage"], found["reply"]),
+                         ("MAIL", "553 5.7.1 Sender address rejected: not owned by user lama@satu.test"))
         self.assertEqual(explain("--from", "x@satu.test", "--to", "c@d.test", "--listener", "submission")["code"], 530)
         done = self.server.merpati("explain", "--client", "nonsense", "--from", "a@b.test", "--to", "c@d.test", check=False)
         self.assertEqual(done.returncode, 64)
@@ -636,6 +638,9 @@ class SendersRewritten(Senders):
         message = self.send_as("info@satu.test", letter("info@satu.test", self.lama))
         self.assertIn(b"Return-Path: <info@satu.test>", message)
         self.assertNotIn(b"Sender:", message)
+        found = json.loads(self.server.merpati("explain", "--json", "--client", "127.0.0.9", "--from", self.baru, "--to",
+                                               "c@d.test", "--login", self.lama).stdout)
+        self.assertEqual((found["verdict"], found["sender"]), ("accepted", self.lama))
 
 
 class SendersAllowed(Senders):
