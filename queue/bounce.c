@@ -1,6 +1,7 @@
 #include "queue/bounce.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -136,7 +137,7 @@ copy_header(struct bounce *b, struct source *s)
 static bool
 write_notification(struct bounce *b, struct source *s)
 {
-	char head[QUEUE_HEAD_BYTES];
+	char head[QUEUE_HEAD_BYTES], priority[16];
 	struct buf text;
 	bool good;
 
@@ -148,6 +149,12 @@ write_notification(struct bounce *b, struct source *s)
 	/* Of its own header only the field To can be other than ASCII. */
 	if (!str_is_ascii(b->dsn.to))
 		queue_writer_record(&b->writer, QUEUE_SMTPUTF8, STR_NONE);
+	if (b->dsn.requires_tls)
+		queue_writer_record(&b->writer, QUEUE_REQUIRETLS, STR(""));
+	if (b->dsn.priority != 0) {
+		(void)snprintf(priority, sizeof priority, "%d", b->dsn.priority);
+		queue_writer_record(&b->writer, QUEUE_PRIORITY, str_from(priority));
+	}
 	queue_writer_recipient(&b->writer, b->dsn.to);
 	buf_init(&text, TEXT_MAX_BYTES);
 	dsn_begin(&text, &b->dsn, b->recipients, b->nrecipients);

@@ -48,6 +48,9 @@ struct dsn {
 	bool is_8bit;	    /* the message that is returned, or its header, may have 8-bit characters */
 	bool header_is_utf8; /* the message came with SMTPUTF8, so that its header may be RFC 6532's */
 	bool returns_whole; /* the message follows; otherwise its header */
+	/* Of the message, and so of the notification (RFC 8689 5, RFC 6710 6). */
+	bool requires_tls;
+	int priority; /* 0: none */
 };
 
 struct dsn_recipient {

@@ -241,7 +241,9 @@ send_all(struct notice *n, struct str to)
 	    .is_utf8 = is_utf8(n, to),
 	    .is_8bit = e->is_8bit || e->is_smtputf8,
 	    .header_is_utf8 = e->is_smtputf8,
-	    .returns_whole = returns_whole(n)};
+	    .returns_whole = returns_whole(n),
+	    .requires_tls = e->requires_tls,
+	    .priority = e->priority};
 	struct err err;
 
 	notice_begin_encode(&notices->packet, n->id, &dsn);

@@ -1,5 +1,7 @@
 #include "queue/notice_message.h"
 
+#include "queue/schedule.h"
+
 void
 notice_begin_encode(struct buf *b, uint32_t id, const struct dsn *dsn)
 {
@@ -21,6 +23,8 @@ notice_begin_encode(struct buf *b, uint32_t id, const struct dsn *dsn)
 	msg_add_u64(b, dsn->is_8bit);
 	msg_add_u64(b, dsn->header_is_utf8);
 	msg_add_u64(b, dsn->returns_whole);
+	msg_add_u64(b, dsn->requires_tls);
+	msg_add_u64(b, (uint64_t)(dsn->priority + SCHEDULE_PRIORITY_MAX));
 }
 
 void
@@ -78,7 +82,7 @@ get_bool(struct msg *m)
 bool
 notice_begin_decode(struct msg *m, struct arena *arena, struct dsn *dsn)
 {
-	uint64_t kind = msg_get_u64(m), language = msg_get_u64(m);
+	uint64_t kind = msg_get_u64(m), language = msg_get_u64(m), priority;
 
 	*dsn = (struct dsn){.kind = DSN_FAILED};
 	if (kind >= DSN_KINDS || language >= DSN_LANGUAGES)
@@ -100,6 +104,11 @@ notice_begin_decode(struct msg *m, struct arena *arena, struct dsn *dsn)
 	dsn->is_8bit = get_bool(m);
 	dsn->header_is_utf8 = get_bool(m);
 	dsn->returns_whole = get_bool(m);
+	dsn->requires_tls = get_bool(m);
+	priority = msg_get_u64(m);
+	if (priority > 2 * SCHEDULE_PRIORITY_MAX)
+		return false;
+	dsn->priority = (int)priority - SCHEDULE_PRIORITY_MAX;
 	return msg_done(m);
 }
 

@@ -167,6 +167,11 @@ class Contents(NotificationCase):
         self.assertEqual(n.recipients[0]["Original-Recipient"], "rfc822;Y+tag@dua.test")
         self.assertEqual(n.recipients[0]["Diagnostic-Code"], "smtp; 550 5.1.1 no such user")
 
+    def test_they_are_handled_as_their_message(self):
+        self.refused(extra=[("requiretls", b""), ("priority", b"4")])
+        self.assertEqual(self.worker.jobs[-1][1], "")
+        self.assertEqual((self.worker.wishes[-1]["flags"], self.worker.wishes[-1]["priority"]), (8 | 16, 4))
+
     def test_plain_mail_is_told_of_in_plain(self):
         n = self.refused()
         self.assertTrue(n.content.isascii())
