@@ -1,8 +1,8 @@
 #include "queue/dsn.h"
 
 #include "common/date.h"
+#include "common/orcpt.h"
 #include "queue/dsn_text.h"
-#include "queue/orcpt.h"
 
 #define WIDTH 76
 #define ORCPT_FIELD_MAX 16384

@@ -7,8 +7,8 @@
 
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/orcpt.h"
 #include "queue/idn.h"
-#include "queue/orcpt.h"
 #include "queue/relay.h"
 #include "queue/remote_header.h"
 

@@ -46,12 +46,59 @@ what_is_malformed_is_refused(void **state)
 	}
 }
 
+static const struct {
+	const char *orcpt;
+	const char *parameter; /* NULL: there is none */
+	const char *field;     /* in ASCII */
+} written[] = {
+    {"rfc822;a@x", "rfc822;a@x", "rfc822;a@x"},
+    {"rfc822;a b+c=d\r\n@x", "rfc822;a+20b+2Bc+3Dd+0D+0A@x", "rfc822;a b+c=d\r\n@x"},
+    {"rfc822;\xc3\xa9@x", "rfc822;+C3+A9@x", "rfc822;\xc3\xa9@x"},
+    {"utf-8;\xc3\xa9@x", "utf-8;\\x{E9}@x", "utf-8;\\x{E9}@x"},
+    {"UTF-8;\xe7\x94\xa8\xf0\x9f\x95\x8a@x", "UTF-8;\\x{7528}\\x{1F54A}@x", "UTF-8;\\x{7528}\\x{1F54A}@x"},
+    {"utf-8;a b\\+=", "utf-8;a\\x{20}b\\x{5C}\\x{2B}\\x{3D}", "utf-8;a\\x{20}b\\x{5C}\\x{2B}\\x{3D}"},
+    /* Cut, too long, a surrogate, beyond the last: each byte is a replacement. */
+    {"utf-8;\xc3", "utf-8;\\x{FFFD}", "utf-8;\\x{FFFD}"},
+    {"utf-8;\xc0\xaf", "utf-8;\\x{FFFD}\\x{FFFD}", "utf-8;\\x{FFFD}\\x{FFFD}"},
+    {"utf-8;\xed\xa0\x80", "utf-8;\\x{FFFD}\\x{FFFD}\\x{FFFD}", "utf-8;\\x{FFFD}\\x{FFFD}\\x{FFFD}"},
+    {"utf-8;\xf4\x90\x80\x80", "utf-8;\\x{FFFD}\\x{FFFD}\\x{FFFD}\\x{FFFD}", "utf-8;\\x{FFFD}\\x{FFFD}\\x{FFFD}\\x{FFFD}"},
+    {"a@x", NULL, "a@x"},
+    {";a@x", NULL, ";a@x"},
+    {"rfc822;", NULL, "rfc822;"},
+    {"rfc\r\n822;a@x", NULL, "rfc\r\n822;a@x"},
+    {"", NULL, ""},
+};
+
+static void
+original_recipients_are_written_for_each_reader(void **state)
+{
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 4096);
+	for (size_t i = 0; i < ROWS(written); i++) {
+		struct str orcpt = str_from(written[i].orcpt);
+
+		buf_reset(&b);
+		assert_int_equal(orcpt_add_parameter(&b, orcpt), written[i].parameter != NULL);
+		assert_str(buf_str(&b), written[i].parameter != NULL ? str_from(written[i].parameter) : STR(""));
+		buf_reset(&b);
+		orcpt_add_field(&b, orcpt, false);
+		assert_str(buf_str(&b), str_from(written[i].field));
+		buf_reset(&b);
+		orcpt_add_field(&b, orcpt, true);
+		assert_str(buf_str(&b), orcpt);
+	}
+	buf_clear(&b);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(original_recipients_are_decoded),
 	    cmocka_unit_test(what_is_malformed_is_refused),
+	    cmocka_unit_test(original_recipients_are_written_for_each_reader),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
