@@ -5,6 +5,7 @@
 
 #include "auth/map_front.h"
 #include "auth/master_front.h"
+#include "auth/sasl_exchange.h"
 #include "auth/sasl_front.h"
 #include "common/log.h"
 #include "common/sandbox.h"
@@ -130,7 +131,7 @@ front_main(struct daemon_self *self)
 	loop = loop_new();
 	TAILQ_INIT(&front->ready);
 	penalty_init(&front->penalty, auth->failure_delay_ms, auth->failure_delay_max_ms);
-	front->pool.next_password = sasl_front_next_password;
+	front->pool.next_password = sasl_exchange_next_password;
 	front->pool.leaving = drain_begin;
 	front->pool.offers = offers_changed;
 	checkers = self->npeers - oauth_count(self->conf);

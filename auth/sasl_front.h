@@ -13,9 +13,6 @@ extern const struct peer_kind sasl_front_kind;
 /* front->offers has changed. */
 void sasl_front_offers(struct front *front);
 
-/* For pool.h: the next password whose turn it is. */
-struct pool_job *sasl_front_next_password(struct pool *pool);
-
 /*
  * The account (a line of common/account.h) to which exchange `id` of the connection of process `pid` with that cookie
  * led. True once only; *line (with a maximum of at least MSG_MAX_BYTES) gets it.
