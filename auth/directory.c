@@ -1,4 +1,4 @@
-#include "auth/directory.h"
+#include "auth/directory_inner.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,19 +10,10 @@
 #include <openssl/hmac.h>
 
 #include "auth/password.h"
-#include "common/base64.h"
 #include "common/log.h"
 
 #define PROBLEMS_MAX_BYTES 8192
-#define KEYS_TRIED 8 /* lines that are looked at for keys to be like */
 #define OVERFLOW_UID 65534 /* "nobody", and who does not exist in this user namespace */
-
-/* A name taken apart. */
-struct name {
-	char local[ACCOUNT_NAME_MAX + 1]; /* in lower case */
-	char domain[ACCOUNT_NAME_MAX + 1]; /* in lower case; empty: none was given */
-	const struct conf_domain *ours;	   /* NULL: not a domain of ours, or none given */
-};
 
 static unsigned char host_secret[DIRECTORY_SECRET_BYTES];
 
@@ -152,10 +143,8 @@ directory_refresh(struct directory *directory)
 	refresh_aliases(directory);
 }
 
-/* Before it is said that something is not in the files: waits for an editor who may be in the midst of writing, and reads
- * them once more. False when there is nothing to wait for. */
-static bool
-settle(struct directory *directory)
+bool
+directory_settle(struct directory *directory)
 {
 	unsigned users_ms = textfile_settles_ms(&directory->users_text);
 	unsigned aliases_ms = textfile_settles_ms(&directory->aliases_text);
@@ -181,9 +170,8 @@ lower_copy(char *dst, size_t size, struct str s)
 	return true;
 }
 
-/* False when that can be no account's and no alias's name. */
-static bool
-name_parse(const struct directory *directory, struct str s, struct name *name)
+bool
+directory_name_parse(const struct directory *directory, struct str s, struct directory_name *name)
 {
 	size_t at = str_find_last(s, '@');
 	struct str domain = str_skip(s, at + 1);
@@ -199,14 +187,14 @@ name_parse(const struct directory *directory, struct str s, struct name *name)
 }
 
 static bool
-is_foreign(const struct name *name)
+is_foreign(const struct directory_name *name)
 {
 	return name->domain[0] != '\0' && name->ours == NULL;
 }
 
 /* Cuts the detail off; false when there is none. */
 static bool
-name_cut_detail(const struct directory *directory, struct name *name)
+name_cut_detail(const struct directory *directory, struct directory_name *name)
 {
 	const char *delimiter = directory->conf->recipient_delimiter;
 	size_t at;
@@ -220,8 +208,8 @@ name_cut_detail(const struct directory *directory, struct name *name)
 	return true;
 }
 
-static const struct conf_domain *
-first_domain(const struct conf *conf, enum conf_accounts accounts)
+const struct conf_domain *
+directory_first_domain(const struct conf *conf, enum conf_accounts accounts)
 {
 	for (size_t i = 0; i < conf->ndomains; i++)
 		if (conf->domains[i].accounts == accounts)
@@ -373,47 +361,45 @@ virtual_find(const struct directory *directory, const char *local, const char *d
 	return n < 0 ? NULL : users_find(&directory->users, (struct str){name, (size_t)n});
 }
 
-/* Is it one of a virtual domain, or, without a domain, meant as one of the first? */
-static bool
-is_virtual_name(const struct directory *directory, const struct name *name)
+bool
+directory_is_virtual(const struct directory *directory, const struct directory_name *name)
 {
 	if (name->ours != NULL)
 		return name->ours->accounts == CONF_ACCOUNTS_VIRTUAL;
-	return name->domain[0] == '\0' && first_domain(directory->conf, CONF_ACCOUNTS_SYSTEM) == NULL &&
-	       first_domain(directory->conf, CONF_ACCOUNTS_VIRTUAL) != NULL;
+	return name->domain[0] == '\0' && directory_first_domain(directory->conf, CONF_ACCOUNTS_SYSTEM) == NULL &&
+	       directory_first_domain(directory->conf, CONF_ACCOUNTS_VIRTUAL) != NULL;
 }
 
-/* The rules of directory.h, for a name without detail, as far as the users file goes. */
-static const struct user *
-user_find(const struct directory *directory, const struct name *name)
+const struct user *
+directory_user_find(const struct directory *directory, const struct directory_name *name)
 {
 	const struct user *user = NULL;
 
 	if (is_foreign(name) || !account_name_is_good(str_from(name->local)))
 		return NULL;
-	if (name->ours != NULL && is_virtual_name(directory, name))
+	if (name->ours != NULL && directory_is_virtual(directory, name))
 		return virtual_find(directory, name->local, name->domain);
 	user = virtual_find(directory, name->local, NULL);
-	if (user == NULL && is_virtual_name(directory, name))
-		user = virtual_find(directory, name->local, first_domain(directory->conf, CONF_ACCOUNTS_VIRTUAL)->name);
+	if (user == NULL && directory_is_virtual(directory, name))
+		user = virtual_find(directory, name->local, directory_first_domain(directory->conf, CONF_ACCOUNTS_VIRTUAL)->name);
 	return user;
 }
 
-/* All of them. */
+/* The rules of directory.h, for a name without detail. */
 static enum found
-account_find(struct directory *directory, const struct name *name, struct entry *entry, struct account *account,
+account_find(struct directory *directory, const struct directory_name *name, struct entry *entry, struct account *account,
     struct err *err)
 {
 	memset(entry, 0, sizeof *entry);
 	if (is_foreign(name) || !account_name_is_good(str_from(name->local)))
 		return FOUND_NOT;
-	entry->virtual = user_find(directory, name);
+	entry->virtual = directory_user_find(directory, name);
 	if (entry->virtual != NULL)
 		return directory_virtual(directory, entry->virtual, account, err);
-	if (is_virtual_name(directory, name))
+	if (directory_is_virtual(directory, name))
 		return directory->users_there ? FOUND_NOT : trouble(err, "there is no readable users file:",
 		    directory->conf->users_file);
-	if (name->ours == NULL && first_domain(directory->conf, CONF_ACCOUNTS_SYSTEM) == NULL)
+	if (name->ours == NULL && directory_first_domain(directory->conf, CONF_ACCOUNTS_SYSTEM) == NULL)
 		return FOUND_NOT;
 	return system_account(directory, name->local, &entry->system, account, err);
 }
@@ -430,13 +416,13 @@ directory_verify(struct directory *directory, struct str login, struct str passw
     struct account *account, struct err *err)
 {
 	struct entry entry = {0};
-	struct name name;
+	struct directory_name name;
 	enum found found = FOUND_NOT;
 
 	directory_refresh(directory);
-	if (name_parse(directory, login, &name)) {
+	if (directory_name_parse(directory, login, &name)) {
 		found = account_find(directory, &name, &entry, account, err);
-		if (found == FOUND_NOT && settle(directory))
+		if (found == FOUND_NOT && directory_settle(directory))
 			found = account_find(directory, &name, &entry, account, err);
 	}
 	if (found != FOUND) {
@@ -457,13 +443,13 @@ enum found
 directory_login(struct directory *directory, struct str login, struct account *account, struct err *err)
 {
 	struct entry entry = {0};
-	struct name name;
+	struct directory_name name;
 	enum found found = FOUND_NOT;
 
 	directory_refresh(directory);
-	if (name_parse(directory, login, &name)) {
+	if (directory_name_parse(directory, login, &name)) {
 		found = account_find(directory, &name, &entry, account, err);
-		if (found == FOUND_NOT && settle(directory))
+		if (found == FOUND_NOT && directory_settle(directory))
 			found = account_find(directory, &name, &entry, account, err);
 	}
 	if (found == FOUND_NOT)
@@ -478,134 +464,16 @@ directory_login(struct directory *directory, struct str login, struct account *a
 	return FOUND_NOT;
 }
 
-/* --- SCRAM --------------------------------------------------------------------------------------------------------- */
-
-unsigned
-directory_offers(const struct directory *directory)
-{
-	enum conf_scram scram = directory->conf->auth.scram;
-	bool has_system = first_domain(directory->conf, CONF_ACCOUNTS_SYSTEM) != NULL;
-	const struct users *users = &directory->users;
-	unsigned offers = 0;
-
-	for (unsigned hash = 0; hash < SCRAM_HASHES && scram != CONF_SCRAM_NEVER; hash++)
-		if (scram == CONF_SCRAM_ALWAYS || (!has_system && users->nopen > 0 && users->nkeys[hash] == users->nopen))
-			offers |= CHECK_OFFER(hash);
-	return offers;
-}
-
-/* The line that the login means; NULL when there is none. name is filled in any case. */
-static const struct user *
-login_find(struct directory *directory, struct str login, struct name *name)
-{
-	const struct user *user;
-
-	directory_refresh(directory);
-	if (!name_parse(directory, login, name)) {
-		memset(name, 0, sizeof *name);
-		(void)lower_copy(name->local, sizeof name->local, str_sub(login, 0, sizeof name->local - 1));
-		return NULL;
-	}
-	user = user_find(directory, name);
-	if (user == NULL && settle(directory))
-		user = user_find(directory, name);
-	return user;
-}
-
-/*
- * Keys for a name that has none, the same at every time: its salt is a keyed digest of the name, which nobody can tell
- * from a random one who does not know the key, and the number of iterations and the length of the salt are those of
- * some real line.
- */
-static void
-keys_invent(const struct directory *directory, const struct name *name, struct scram_keys *keys)
-{
-	const struct conf_domain *virtual = first_domain(directory->conf, CONF_ACCOUNTS_VIRTUAL);
-	const char *domain = is_virtual_name(directory, name) && name->ours == NULL ? virtual->name : name->domain;
-	unsigned char digest[SCRAM_DIGEST_MAX] = {0};
-	char text[2 * ACCOUNT_NAME_MAX + 8];
-	enum scram_hash hash = keys->hash;
-	int n = snprintf(text, sizeof text, "%u %s@%s", (unsigned)hash, name->local, domain);
-	size_t at;
-
-	(void)HMAC(EVP_sha256(), directory->secret, sizeof directory->secret, (unsigned char *)text, (size_t)n, digest, NULL);
-	at = digest[30] * 256U + digest[31];
-	for (size_t i = 0; i < KEYS_TRIED && i < directory->users.n; i++)
-		if (user_keys(&directory->users.list[(at + i) % directory->users.n], hash, keys))
-			break;
-	keys->hash = hash;
-	if (keys->salt_bytes == 0)
-		keys->iterations = (unsigned)directory->conf->auth.scram_iterations;
-	if (keys->salt_bytes == 0 || keys->salt_bytes > SCRAM_SALT_BYTES)
-		keys->salt_bytes = SCRAM_SALT_BYTES;
-	memcpy(keys->salt, digest, SCRAM_SALT_BYTES);
-}
-
-/* Whether they are somebody's. */
-static bool
-keys_find(struct directory *directory, struct str login, struct scram_keys *keys, const struct user **user)
-{
-	enum scram_hash hash = keys->hash;
-	struct name name;
-
-	*user = login_find(directory, login, &name);
-	if (*user != NULL && user_keys(*user, hash, keys))
-		return true;
-	memset(keys, 0, sizeof *keys);
-	keys->hash = hash;
-	keys_invent(directory, &name, keys);
-	return false;
-}
-
-static enum found
-users_trouble(const struct directory *directory, struct err *err)
-{
-	if (directory->users_there || first_domain(directory->conf, CONF_ACCOUNTS_VIRTUAL) == NULL)
-		return FOUND;
-	return trouble(err, "there is no readable users file:", directory->conf->users_file);
-}
-
-enum found
-directory_salt(struct directory *directory, struct str login, enum scram_hash hash, struct buf *out, struct err *err)
-{
-	struct scram_keys keys = {.hash = hash};
-	const struct user *user;
-
-	(void)keys_find(directory, login, &keys, &user);
-	buf_addf(out, "%u,", keys.iterations);
-	base64_encode(out, (struct str){(const char *)keys.salt, keys.salt_bytes});
-	explicit_bzero(&keys, sizeof keys);
-	return users_trouble(directory, err);
-}
-
-enum found
-directory_proof(struct directory *directory, const struct check_request *request, struct account *account,
-    unsigned char signature[SCRAM_DIGEST_MAX], struct err *err)
-{
-	struct scram_keys keys = {.hash = request->hash};
-	const struct user *user;
-	bool known = keys_find(directory, request->subject, &keys, &user);
-	bool right = scram_keys_verify(&keys, request->messages, request->proof, signature);
-
-	explicit_bzero(&keys, sizeof keys);
-	if (users_trouble(directory, err) != FOUND)
-		return FOUND_TROUBLE;
-	if (known && right)
-		return directory_virtual(directory, user, account, err);
-	(void)err_set(err, ERR_PERM, "%s", known ? "wrong password" : user != NULL ? "no keys for SCRAM" : "no such account");
-	return FOUND_NOT;
-}
-
 /* --- addresses ----------------------------------------------------------------------------------------------------- */
 
 static enum found
 account_look(struct directory *directory, struct str text, struct account *account, struct err *err)
 {
 	struct entry entry;
-	struct name name;
+	struct directory_name name;
 	enum found found;
 
-	if (!name_parse(directory, text, &name))
+	if (!directory_name_parse(directory, text, &name))
 		return FOUND_NOT;
 	found = account_find(directory, &name, &entry, account, err);
 	if (found == FOUND_NOT && name_cut_detail(directory, &name))
@@ -620,7 +488,7 @@ directory_account(struct directory *directory, struct str text, struct account *
 
 	directory_refresh(directory);
 	found = account_look(directory, text, account, err);
-	if (found == FOUND_NOT && settle(directory))
+	if (found == FOUND_NOT && directory_settle(directory))
 		found = account_look(directory, text, account, err);
 	return found;
 }
@@ -629,7 +497,7 @@ directory_account(struct directory *directory, struct str text, struct account *
 
 /* Whether the aliases without a domain hold for it: in system domains, and in the one that is this host's name. */
 static bool
-is_local_name(const struct directory *directory, const struct name *name)
+is_local_name(const struct directory *directory, const struct directory_name *name)
 {
 	if (name->ours == NULL)
 		return name->domain[0] == '\0';
@@ -639,7 +507,7 @@ is_local_name(const struct directory *directory, const struct name *name)
 
 /* The entry for the address as a whole, or, if it is a local one, for its local part. */
 static enum found
-alias_find(struct directory *directory, const struct name *name, const struct alias **alias, struct err *err)
+alias_find(struct directory *directory, const struct directory_name *name, const struct alias **alias, struct err *err)
 {
 	char whole[2 * ACCOUNT_NAME_MAX + 2];
 	int n = snprintf(whole, sizeof whole, "%s@%s", name->local, name->domain);
@@ -678,20 +546,20 @@ targets_add(struct buf *out, struct str targets, const char *domain)
 static const char *
 home_domain(const struct conf *conf)
 {
-	const struct conf_domain *system = first_domain(conf, CONF_ACCOUNTS_SYSTEM);
+	const struct conf_domain *system = directory_first_domain(conf, CONF_ACCOUNTS_SYSTEM);
 
 	return system == NULL || conf_domain_find(conf, str_from(conf->hostname)) != NULL ? conf->hostname : system->name;
 }
 
 /* Whether mail for `targets` would come back to this name. */
 static bool
-leads_back(const struct directory *directory, struct str targets, const struct name *name)
+leads_back(const struct directory *directory, struct str targets, const struct directory_name *name)
 {
 	struct str target;
-	struct name other;
+	struct directory_name other;
 
 	while (str_token(&targets, ',', &target))
-		if (!name_parse(directory, target, &other) ||
+		if (!directory_name_parse(directory, target, &other) ||
 		    (strcmp(other.local, name->local) == 0 && !is_foreign(&other) &&
 			(strcmp(other.domain, name->domain) == 0 ||
 			    (is_local_name(directory, &other) && is_local_name(directory, name)))))
@@ -702,7 +570,7 @@ leads_back(const struct directory *directory, struct str targets, const struct n
 /* Names that take mail without an entry of their own: every domain's postmaster, and root, to whom a system writes but
  * who has no mailbox. */
 static bool
-is_ever_taken(const struct directory *directory, const struct name *name)
+is_ever_taken(const struct directory *directory, const struct directory_name *name)
 {
 	return strcmp(name->local, "postmaster") == 0 ||
 	       (strcmp(name->local, "root") == 0 && is_local_name(directory, name));
@@ -710,7 +578,7 @@ is_ever_taken(const struct directory *directory, const struct name *name)
 
 /* They are the postmaster of the aliases file, or that of the configuration. */
 static enum found
-fallback_find(struct directory *directory, const struct name *name, struct buf *out)
+fallback_find(struct directory *directory, const struct directory_name *name, struct buf *out)
 {
 	const struct alias *alias = aliases_find(&directory->aliases, STR("postmaster"));
 	struct str postmaster = str_from(directory->conf->postmaster);
@@ -728,7 +596,7 @@ fallback_find(struct directory *directory, const struct name *name, struct buf *
 
 /* What the name alone, with its detail or without, leads to. */
 static enum found
-alias_expand(struct directory *directory, const struct name *name, struct buf *out, struct err *err)
+alias_expand(struct directory *directory, const struct directory_name *name, struct buf *out, struct err *err)
 {
 	const struct alias *alias = NULL;
 	enum found found = alias_find(directory, name, &alias, err);
@@ -744,10 +612,10 @@ alias_look(struct directory *directory, struct str address, struct buf *out, str
 {
 	struct account account;
 	struct entry entry;
-	struct name name;
+	struct directory_name name;
 	enum found found;
 
-	if (!name_parse(directory, address, &name))
+	if (!directory_name_parse(directory, address, &name))
 		return FOUND_NOT;
 	found = alias_expand(directory, &name, out, err);
 	if (found != FOUND_NOT)
@@ -773,7 +641,7 @@ directory_alias(struct directory *directory, struct str address, struct buf *out
 
 	directory_refresh(directory);
 	found = alias_look(directory, address, out, err);
-	if (found == FOUND_NOT && settle(directory))
+	if (found == FOUND_NOT && directory_settle(directory))
 		found = alias_look(directory, address, out, err);
 	return found;
 }
@@ -829,9 +697,9 @@ directory_sender(struct directory *directory, struct str login_and_address, stru
 static enum found
 nobody_found(struct directory *directory, struct str address, struct err *err)
 {
-	struct name name;
+	struct directory_name name;
 
-	if (!name_parse(directory, address, &name) || is_foreign(&name) || !is_ever_taken(directory, &name))
+	if (!directory_name_parse(directory, address, &name) || is_foreign(&name) || !is_ever_taken(directory, &name))
 		return FOUND_NOT;
 	return trouble(err, "nobody gets such mail; the aliases file or `postmaster' must say who is", name.local);
 }
