@@ -16,7 +16,7 @@ is_host_character(char c, bool is_v6)
 static bool
 authority_parse(struct http_url *url, struct str text)
 {
-	struct str host, port = STR_NONE;
+	struct str host, port;
 	uint64_t number = url->tls ? 443 : 80;
 	size_t end;
 

@@ -227,7 +227,7 @@ jwt_check(struct str token, struct buf parts[3], const struct jwk_set *keys, con
 {
 	char id_bytes[JWK_ID_MAX + 1];
 	struct json header, claims;
-	enum jwk_algorithm algorithm;
+	enum jwk_algorithm algorithm = JWK_RS256;
 	struct str rest = token;
 	struct buf id;
 	bool good;
