@@ -209,6 +209,7 @@ goodbye(struct session *s, const struct smtp_reply *reply)
 	session_policy_clear(s);
 	sasl_cancel(&s->sasl);
 	session_guard_cancel(s);
+	session_filter_cancel(s);
 	loop_timer_cancel(&s->pace.slow);
 	/* During a handshake there is nobody to talk to. */
 	if (s->smtp.out != NULL && s->stream.phase == STREAM_OPEN)

@@ -462,6 +462,10 @@ begin(struct session_filters *all, enum filter_stage stage)
 	all->stage = stage;
 	all->at = 0;
 	all->told = false;
+	if (stage == FILTER_CONNECT) { /* whoever is told then may go on at once, and begin anew with other filters */
+		run(all);
+		return;
+	}
 	all->inside = true;
 	run(all);
 	all->inside = false;
@@ -656,6 +660,15 @@ abort_message(struct filter *f)
 	f->knows_mail = f->is_through = false;
 }
 
+/* In the middle of something: its connection is no good for another session. */
+static void
+filter_leave(struct filter *f)
+{
+	milter_client_release(&f->user, false);
+	f->state = FILTER_DOWN;
+	f->knows_client = f->knows_helo = f->knows_mail = false;
+}
+
 void
 session_filters_free(struct session_filters *all)
 {
@@ -667,6 +680,18 @@ session_filters_free(struct session_filters *all)
 	}
 	filter_message_clear(all);
 	free(all);
+}
+
+void
+session_filter_cancel(struct session *s)
+{
+	struct session_filters *all = s->filters;
+
+	if (all == NULL || all->stage == FILTER_IDLE)
+		return;
+	all->stage = FILTER_IDLE;
+	if (all->at < all->n)
+		filter_leave(&all->list[all->at]);
 }
 
 void

@@ -39,6 +39,8 @@ void session_filter_recipient_refused(struct session *s, const struct smtp_reply
 /* The content is complete. False: nobody is to be asked. True: session_message_commit, session_message_discard or
  * session_message_refuse follows. */
 bool session_filter_message(struct session *s);
+/* Whoever is asked something need not answer any more; the question stays open. For a session that is being ended. */
+void session_filter_cancel(struct session *s);
 /* The transaction is over. Harmless at any time but while a question is open. */
 void session_filter_abandoned(struct session *s);
 

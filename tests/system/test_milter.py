@@ -473,6 +473,23 @@ class Away(Case):
                 self.assertLess(time.monotonic() - begun, 3.5)
                 self.assertIn("does not answer in time", instance.log())
 
+    def test_the_end_of_the_server_does_not_wait_for_a_filter(self):
+        for stage in "CHMRTE":
+            with self.subTest(stage), Milter(delay={stage: 1}) as milter, server(section("uji", milter)) as instance:
+                lama = instance.add_user("lama")
+                with socket.create_connection((instance.address, instance.ports["mx"]), 10) as client:
+                    client.sendall(b"EHLO x.test\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<%s>\r\nDATA\r\n" % lama.encode())
+                    if stage == "E":
+                        received = b""
+                        while b"\r\n354 " not in received:
+                            received += client.recv(4096)
+                        client.sendall(b"\r\nx\r\n.\r\n")
+                    wait_for(lambda: milter.heard(stage), "the filter to be asked")
+                    begun = time.monotonic()
+                    instance.stop()
+                    self.assertLess(time.monotonic() - begun, 15)
+                self.assertNotRegex(instance.log(), "smtpd.*(died|signal|killed|Assertion)")
+
     def test_progress_buys_time(self):
         def slow(conversation):
             for _ in range(12):
