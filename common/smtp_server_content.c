@@ -39,13 +39,16 @@ write_known_replies(struct smtp_server *s)
 		message_done(s, s->best_code);
 }
 
-/* The reply with its text in the transaction. */
+/* The reply with its strings in the transaction. */
 static struct smtp_reply
 keep_reply(struct smtp_server *s, const struct smtp_reply *reply)
 {
+	struct arena *arena = &s->transaction.arena;
 	struct smtp_reply kept = *reply;
 
-	kept.text = arena_copy(&s->transaction.arena, str_sub(reply->text, 0, SMTP_REPLY_TEXT_MAX));
+	if (reply->status != NULL)
+		kept.status = arena_printf(arena, "%s", reply->status).p;
+	kept.text = arena_copy(arena, str_sub(reply->text, 0, SMTP_REPLY_TEXT_MAX));
 	if (kept.text.p == NULL)
 		kept.text = reply->code < 400 ? STR("Ok") : STR("Refused");
 	return kept;

@@ -563,6 +563,30 @@ chunks_are_limited_in_sum_and_number(void **state)
 	owner_close(&o);
 }
 
+/* As those of a filter are: gone when the chunks have been passed over. */
+static void
+words_that_refuse_a_chunk_are_borrowed_only(void **state)
+{
+	struct str in = STR("BDAT 3\r\nabcBDAT 3 LAST\r\nabc");
+	char status[] = "5.7.9", text[] = "No thanks";
+	struct smtp_reply reply = {550, status, STR_NONE};
+	struct owner o;
+	size_t taken;
+
+	(void)state;
+	reply.text = str_from(text);
+	owner_open(&o, &default_facts);
+	owner_feed(&o, STR(BEGIN), 999, 1);
+	buf_reset(&o.out);
+	assert_int_equal(smtp_server_step(&o.s, in, &taken), SMTP_BODY);
+	smtp_server_answer(&o.s, &reply);
+	memset(status, 'x', sizeof status - 1);
+	memset(text, 'x', sizeof text - 1);
+	owner_feed(&o, str_skip(in, taken), 999, 1);
+	assert_str(buf_str(&o.out), STR("550 5.7.9 No thanks\r\n550 5.7.9 No thanks\r\n"));
+	owner_close(&o);
+}
+
 static void
 lmtp_answers_for_each_recipient_after_the_last_chunk(void **state)
 {
@@ -1363,6 +1387,7 @@ main(void)
 	    cmocka_unit_test(content_may_come_in_chunks),
 	    cmocka_unit_test(every_chunking_of_a_message_is_the_message),
 	    cmocka_unit_test(chunks_are_limited_in_sum_and_number),
+	    cmocka_unit_test(words_that_refuse_a_chunk_are_borrowed_only),
 	    cmocka_unit_test(lmtp_answers_for_each_recipient_after_the_last_chunk),
 	    cmocka_unit_test(all_extensions_are_on_offer_where_they_apply),
 	    cmocka_unit_test(parameters_say_what_they_mean_or_are_refused),
