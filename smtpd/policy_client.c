@@ -269,13 +269,16 @@ policy_ask(struct policy_client *client, struct policy_query *query, const struc
 void
 policy_cancel(struct policy_query *query)
 {
+	struct policy_client *client = query->client;
 	struct policy_connection *c = query->connection;
 
-	if (query->client == NULL)
+	if (client == NULL)
 		return;
 	query_forget(query);
-	if (c != NULL)
-		connection_free(c);
+	if (c == NULL)
+		return;
+	connection_free(c);
+	serve(client); /* there is room for another connection */
 }
 
 struct policy_reply

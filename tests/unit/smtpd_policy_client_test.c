@@ -275,6 +275,21 @@ whoever_gives_up_is_not_called(void **state)
 }
 
 static void
+who_gives_up_makes_room_for_who_waits(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i <= POLICY_CONNECTIONS_MAX; i++)
+		ask(&asked[i]);
+	assert_int_equal(connect_all(NULL), POLICY_CONNECTIONS_MAX);
+	policy_cancel(&asked[0].query);
+	assert_int_equal(connect_all(NULL), 1);
+	assert_int_equal(requests(POLICY_CONNECTIONS_MAX), 1);
+	say(POLICY_CONNECTIONS_MAX, "action=OK\n\n");
+	assert_int_equal(asked[POLICY_CONNECTIONS_MAX].calls, 1);
+	assert_true(asked[POLICY_CONNECTIONS_MAX].has_reply);
+}
+
+static void
 a_callback_may_ask_and_cancel(void **state)
 {
 	(void)state;
@@ -319,6 +334,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(a_server_that_cannot_be_reached_is_no_answer, begin, end),
 	    cmocka_unit_test_setup_teardown(nonsense_and_silence_are_no_answers, begin, end),
 	    cmocka_unit_test_setup_teardown(whoever_gives_up_is_not_called, begin, end),
+	    cmocka_unit_test_setup_teardown(who_gives_up_makes_room_for_who_waits, begin, end),
 	    cmocka_unit_test_setup_teardown(a_callback_may_ask_and_cancel, begin, end),
 	    cmocka_unit_test(failure_is_what_the_filter_says),
 	};
