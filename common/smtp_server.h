@@ -313,6 +313,8 @@ void smtp_server_goodbye(struct smtp_server *s, const struct smtp_reply *reply);
 
 /* Is a question open? */
 bool smtp_server_is_waiting(const struct smtp_server *s);
+/* Is content under way, or has part of it come, that is thrown away? */
+bool smtp_server_is_refusing(const struct smtp_server *s);
 /* For the with clause of Received (RFC 3848, 6531 4.3): SMTP, ESMTP, ESMTPS, ESMTPSA, LMTP, UTF8SMTPS ... */
 const char *smtp_server_protocol_name(const struct smtp_server *s);
 /* Where the session stands, in the words of Postfix's log: "CONNECT", "EHLO", "DATA", "END-OF-MESSAGE", "UNKNOWN" ... */

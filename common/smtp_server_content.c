@@ -62,6 +62,12 @@ smtp_server_refuse_content(struct smtp_server *s, const struct smtp_reply *reply
 		s->verdict = keep_reply(s, reply);
 }
 
+bool
+smtp_server_is_refusing(const struct smtp_server *s)
+{
+	return s->verdict.code != 0;
+}
+
 /* Content that was thrown away is over: its verdict, once or for each recipient. */
 static void
 refuse_message(struct smtp_server *s)

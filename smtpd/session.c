@@ -240,6 +240,13 @@ is_committing(const struct session *s)
 	return s->message != NULL && s->message->intake.done != NULL;
 }
 
+/* A message may take longer than a session, as long as it can become one. */
+static bool
+is_receiving(const struct session *s)
+{
+	return s->message != NULL && !smtp_server_is_refusing(&s->smtp);
+}
+
 static void idle_expired(struct loop_timer *timer);
 
 static void
@@ -248,7 +255,7 @@ idle_restart(struct session *s)
 	const struct conf_smtpd *conf = &s->worker->conf->smtpd;
 	uint64_t now_ms = loop_now_ms(s->worker->loop);
 
-	loop_timer_set(s->worker->loop, &s->idle, s->message != NULL ? conf->timeout_ms : session_pace_wait(&s->pace, conf, now_ms),
+	loop_timer_set(s->worker->loop, &s->idle, is_receiving(s) ? conf->timeout_ms : session_pace_wait(&s->pace, conf, now_ms),
 	    idle_expired);
 }
 
@@ -262,7 +269,7 @@ idle_expired(struct loop_timer *timer)
 		idle_restart(s);
 		return;
 	}
-	if (s->message == NULL && session_pace_is_over(&s->pace, &s->worker->conf->smtpd, loop_now_ms(s->worker->loop))) {
+	if (!is_receiving(s) && session_pace_is_over(&s->pace, &s->worker->conf->smtpd, loop_now_ms(s->worker->loop))) {
 		pace_end(s, PACE_TOO_LONG);
 	} else {
 		session_log_broken(s, "timeout");
@@ -346,7 +353,7 @@ pace_look(struct session *s, size_t came)
 		return;
 	}
 	end = session_pace_input(&s->pace, came, s->stream.in.n, s->message != NULL, conf->minimum_rate, now_ms);
-	if (end == PACE_FINE && s->message == NULL)
+	if (end == PACE_FINE && !is_receiving(s))
 		end = session_pace_check(&s->pace, &s->counters, conf, now_ms);
 	if (end != PACE_FINE)
 		pace_end(s, end);

@@ -399,6 +399,20 @@ class TimeLimit(Guarded):
         self.assertRegex(busy.ask("Subject: x\r\n\r\nHalo\r\n."), "^250 ")
         self.assertRegex(busy.reply(), r"^421 4\.7\.0 ")
 
+    def test_a_message_that_is_thrown_away_is_no_reason_to_stay(self):
+        for command, waste in (("DATA", "a\nb\r\n"), ("BDAT 2000000000", "x")):
+            line = self.greeted("127.6.1.3")
+            for words in ("MAIL FROM:<a@b.test>", "RCPT TO:<%s>" % self.lama):
+                line.ask(words)
+            line.send("%s\r\n%s" % (command, waste))
+            if command == "DATA":
+                self.assertRegex(line.reply(), "^354 ")
+            else:
+                line.send("a\nb" * 100)
+            began = time.monotonic()
+            self.assertRegex(line.reply(), r"^421 4\.7\.0 satu\.test The session has lasted too long")
+            self.assertLess(time.monotonic() - began, 4)
+
 
 class Rate(Guarded):
     settings = {"greet_pause": 0, "smtpd_minimum_rate": 50}
