@@ -63,6 +63,9 @@ class Server(Case):
 
 
 class Offers(Server):
+    def test_nobody_is_told_of_users_otherwise(self):
+        self.ask(self.wire(), b"VRFY " + self.lama.encode(), "252 2.1.5 Send some mail")
+
     def test_each_listener_offers_what_applies_there(self):
         plain = {"mx": ALWAYS | {"STARTTLS", "MT-PRIORITY", "ETRN"},
                  "submission": ALWAYS | {"STARTTLS", "AUTH", "MT-PRIORITY", "FUTURERELEASE", "ETRN"},
@@ -182,6 +185,17 @@ class Chunks(Server):
             self.assertEqual([wire.reply()[:3] for _ in range(4)], [b"250", b"503", b"250", b"250"], way)
         for found in self.in_maildir("lama", 6):
             self.assertNotIn(b"selundup", found)
+
+
+class Verify(Server):
+    settings = {"vrfy": "yes"}
+
+    def test_networks_are_told_where_the_postmaster_wants_it(self):
+        wire = self.wire()
+        self.ask(wire, b"VRFY " + self.lama.encode(), "250 2.1.5 <lama@satu.test>")
+        self.ask(wire, b"VRFY <tiada@satu.test>", "550 5.1.1 ")
+        self.ask(wire, b"VRFY a@luar.test", "252 ")
+        self.ask(wire, b"VRFY Budi Santoso", "252 |550 |501 ")
 
 
 class Scripts(Server):
