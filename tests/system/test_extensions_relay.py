@@ -183,6 +183,19 @@ class OldHost(RelayCase):
     def test_what_must_come_in_time_comes_back(self):
         self.refused("5.3.3", self.baru, "lama@tua.test", b"Subject: x\r\n\r\nx\r\n", "BY=3600;R")
 
+    def test_a_client_asks_for_its_mail(self):
+        """ETRN (RFC 1985): what waits for a host that was away goes when it says that it is back."""
+        self.old.stop()
+        name = self.submit(self.satu, self.baru, ["lama@tua.test"], b"Subject: menunggu\r\n\r\nx\r\n")
+        self.satu.wait_log(name + ": to=<lama@tua.test>.*status=deferred")
+        wait_for(lambda: [m for m in self.satu.queue() if m["queue_name"] == "deferred"], "the deferral")
+        self.old.start()
+        with self.satu.smtp("mx") as client:
+            client.ehlo("tua.test")
+            self.assertEqual(client.docmd("ETRN", "tua.test")[0], 250)
+        wait_for(lambda: self.old.messages, "the message")
+        self.assertIn(b"Subject: menunggu", self.old.messages[0].content)
+
     def test_success_is_told_as_relayed(self):
         self.submit(self.satu, self.baru, ["lama@tua.test"], b"Subject: x\r\n\r\nx\r\n", rcpt="NOTIFY=SUCCESS")
         n = self.notification(self.satu, "baru")
