@@ -6,6 +6,7 @@
 #include "queue/control.h"
 #include "queue/intake.h"
 #include "queue/outcome.h"
+#include "queue/relay.h"
 #include "queue/report.h"
 #include "queue/route.h"
 #include "queue/wake.h"
@@ -146,6 +147,24 @@ bounce(struct queue *q, const struct queue_id *id, struct message *m, const stru
 	return status;
 }
 
+/* Of one that is being tried the recipients are on their way already. */
+static enum control_status
+reroute(struct queue *q, const struct queue_id *id, struct message *m, const struct control_request *request)
+{
+	enum control_status status;
+
+	if (m != NULL || relay_named(q->conf, request->text) == NULL)
+		return CONTROL_NOT_SO;
+	if (!intake_has_room(q->intake))
+		return CONTROL_BUSY;
+	status = undefer(q, id, request->time);
+	if (status == CONTROL_NO_MESSAGE)
+		status = moved(q, id, SPOOL_HOLD, SPOOL_ACTIVE);
+	if (status == CONTROL_DONE)
+		intake_reroute(q->intake, id, request->text);
+	return status;
+}
+
 static const struct {
 	const char *verb;
 	enum control_status (*run)(struct queue *, const struct queue_id *, struct message *, const struct control_request *);
@@ -155,6 +174,7 @@ static const struct {
     [CONTROL_RELEASE] = {"release", release},
     [CONTROL_DELETE] = {"delete", delete},
     [CONTROL_BOUNCE] = {"bounce", bounce},
+    [CONTROL_REROUTE] = {"reroute", reroute},
     [CONTROL_WAKE] = {"wake", NULL},
 };
 

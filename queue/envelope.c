@@ -325,6 +325,9 @@ envelope_add(struct envelope *e, const struct queue_record *record, const char *
 		return add_time(value, &e->held_ms, problem);
 	case QUEUE_RELEASED:
 		return add_time(value, &ignored, problem);
+	case QUEUE_REROUTED:
+		return add_time(value, &ignored, problem) &&
+		    keep(e, &e->reroute, str_skip(value, str_find(value, ' ') + 1));
 	case QUEUE_KEY_COUNT:
 		break;
 	}

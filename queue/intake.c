@@ -117,6 +117,8 @@ loaded(struct message *m)
 
 	m->active_ms = queue_now_ms();
 	m->is_retry = m->envelope.deferrals > 0;
+	if (m->reroute != NULL)
+		m->envelope.reroute = str_from(m->reroute);
 	q->nrecipients += m->envelope.nrecipients;
 	q->nretries += m->is_retry;
 	queue_log_active(m->id.text, &m->envelope);
@@ -161,14 +163,24 @@ load(struct intake *intake, struct message *m)
 	queue_forget(m);
 }
 
-/* The message of an open file in active/; bounced for the reason, if there is one. */
+/* What a command wants with the message that is taken. */
+struct order {
+	struct str bounce; /* for this reason; empty: it is tried */
+	struct str route;  /* empty: as its file says */
+};
+
+static const struct order no_order = {{"", 0}, {"", 0}};
+
+/* The message of an open file in active/. */
 static void
-begin(struct intake *intake, const struct queue_id *id, int fd, struct str bounce)
+begin(struct intake *intake, const struct queue_id *id, int fd, const struct order *order)
 {
 	struct message *m = message_new(intake->queue, id);
 
-	if (bounce.n > 0)
-		message_bounce(m, bounce);
+	if (order->bounce.n > 0)
+		message_bounce(m, order->bounce);
+	if (order->route.n > 0)
+		m->reroute = str_dup(order->route);
 	m->fd = fd;
 	intake->queue->nopen += fd >= 0;
 	if (!queue_insert(intake->queue, m)) {
@@ -180,13 +192,13 @@ begin(struct intake *intake, const struct queue_id *id, int fd, struct str bounc
 }
 
 static void
-take(struct intake *intake, const struct queue_id *id, bool may_be_gone, struct str bounce)
+take(struct intake *intake, const struct queue_id *id, bool may_be_gone, const struct order *order)
 {
 	struct err err;
 	int fd = spool_open_file(&intake->queue->spool, SPOOL_ACTIVE, id, O_RDONLY, &err);
 
 	if (fd >= 0) {
-		begin(intake, id, fd, bounce);
+		begin(intake, id, fd, order);
 		return;
 	}
 	if (err.errnum != ENOENT || !may_be_gone)
@@ -198,13 +210,19 @@ take(struct intake *intake, const struct queue_id *id, bool may_be_gone, struct 
 void
 intake_take(struct intake *intake, const struct queue_id *id)
 {
-	take(intake, id, false, STR_NONE);
+	take(intake, id, false, &no_order);
 }
 
 void
 intake_bounce(struct intake *intake, const struct queue_id *id, struct str reason)
 {
-	take(intake, id, false, reason);
+	take(intake, id, false, &(const struct order){.bounce = reason});
+}
+
+void
+intake_reroute(struct intake *intake, const struct queue_id *id, struct str route)
+{
+	take(intake, id, false, &(const struct order){.route = route});
 }
 
 /* ---- incoming/ ------------------------------------------------------------------------------------------------- */
@@ -275,7 +293,7 @@ take_incoming(struct intake *intake, const struct queue_id *id, bool noticed)
 		return;
 	}
 	if (spool_move(spool, id, SPOOL_INCOMING, SPOOL_ACTIVE, &err)) {
-		begin(intake, id, fd, STR_NONE);
+		begin(intake, id, fd, &no_order);
 		return;
 	}
 	log_error("%s: %s", id->text, err.text);
@@ -347,7 +365,7 @@ static void
 take_active(struct intake *intake, const struct queue_id *id)
 {
 	if (queue_find(intake->queue, id) == NULL && !notice_is_being_written(intake->queue->notices, id))
-		take(intake, id, true, STR_NONE);
+		take(intake, id, true, &no_order);
 }
 
 /* Without moving it: what its envelope says. Anything odd about it is found when it is taken. */

@@ -11,6 +11,7 @@
 #include "common/loop.h"
 #include "queue/control_client.h"
 #include "queue/listing_view.h"
+#include "queue/relay.h"
 
 /* On a terminal the progress is shown of what takes longer than a moment. */
 #define PROGRESS_AFTER 500
@@ -82,6 +83,7 @@ struct order {
 	const struct listing_options *options;
 	enum control_verb verb;
 	const char *done; /* as in "3 messages deleted" */
+	struct str text;
 	struct control_client client;
 	size_t succeeded, failed;
 	bool is_counted; /* the result is told as a number */
@@ -111,7 +113,7 @@ tell(struct order *order, struct str id, const struct control_reply *reply)
 static bool
 give(struct order *order, struct str id, struct str time, struct err *err)
 {
-	struct control_request request = {.verb = order->verb, .id = id, .time = time, .text = str_from(order->options->reason)};
+	struct control_request request = {.verb = order->verb, .id = id, .time = time, .text = order->text};
 	struct control_reply reply;
 
 	/* Only for a retry does queued know `all`: its deferred directories become due. */
@@ -194,6 +196,8 @@ run(const struct listing_options *options, enum control_verb verb, const char *d
 	bool filtered = !listing_filter_is_empty(&options->filter);
 	struct order order = {.options = options, .verb = verb, .done = done};
 
+	order.text = str_from(verb == CONTROL_BOUNCE ? options->reason : verb == CONTROL_REROUTE ? options->to : NULL);
+
 	if (filtered ? ids[0] != NULL && !is_all(ids) : ids[0] == NULL) {
 		(void)fprintf(stderr, "merpati queue: for which messages? IDs, or conditions such as --site, or \"all\"\n");
 		return EX_USAGE;
@@ -259,4 +263,14 @@ listing_orders_bounce(const struct listing_options *options, char **ids)
 		return EX_USAGE;
 	}
 	return run(options, CONTROL_BOUNCE, "returned to their senders", ids);
+}
+
+int
+listing_orders_reroute(const struct listing_options *options, char **ids)
+{
+	if (options->to == NULL || relay_named(options->conf, str_from(options->to)) == NULL) {
+		(void)fprintf(stderr, "merpati queue: where to? --to NAME, of a section [route NAME] of the configuration\n");
+		return EX_USAGE;
+	}
+	return run(options, CONTROL_REROUTE, "to be tried by that route", ids);
 }

@@ -12,5 +12,6 @@ int listing_orders_hold(const struct listing_options *options, char **ids);
 int listing_orders_release(const struct listing_options *options, char **ids);
 int listing_orders_delete(const struct listing_options *options, char **ids);
 int listing_orders_bounce(const struct listing_options *options, char **ids);
+int listing_orders_reroute(const struct listing_options *options, char **ids);
 
 #endif

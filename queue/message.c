@@ -29,6 +29,7 @@ void
 message_bounce(struct message *m, struct str reason)
 {
 	free(m->bounce_reason);
+	free(m->reroute);
 	m->bounce_reason = str_dup(reason);
 	m->wish = MESSAGE_WISH_BOUNCE;
 }

@@ -111,6 +111,7 @@ report_answer(struct queue *q, const struct control_request *request, struct buf
 	case CONTROL_DELETE:
 	case CONTROL_WAKE:
 	case CONTROL_BOUNCE:
+	case CONTROL_REROUTE:
 	case CONTROL_VERBS:
 		break;
 	}

@@ -234,12 +234,23 @@ domain_of(struct str address)
 	return str_skip(address, str_find_last(address, '@') + 1);
 }
 
+/* By command all of a message takes another one, as long as the configuration has it. */
+static const struct conf_route *
+route_of(const struct message *m, struct str domain)
+{
+	const struct conf_route *route = NULL;
+
+	if (m->envelope.reroute.n > 0)
+		route = relay_named(m->queue->conf, m->envelope.reroute);
+	return route != NULL ? route : relay_find(m->queue->conf, domain);
+}
+
 static struct way
 way_of(struct message *m, size_t index)
 {
 	const struct routes *routes = m->queue->routes;
 	struct str domain = domain_of(recipient_at(m, index)->address);
-	const struct conf_route *route = relay_find(m->queue->conf, domain);
+	const struct conf_route *route = route_of(m, domain);
 	const char *relay = route != NULL ? routes->relays[route - m->queue->conf->routes] : NULL;
 
 	return (struct way){relay != NULL ? str_from(relay) : domain, route != NULL ? str_from(route->name) : STR("")};

@@ -7,6 +7,7 @@ import re
 import subprocess
 import unittest
 
+from smtp_server import SmtpServer
 from suite import Case, Instance, letter, wait_for
 
 # Nobody listens there: mail for them is deferred.
@@ -146,6 +147,32 @@ class Postmaster(Case):
         text = self.queue_command("top", "--interval", "1", "--count", "2").stdout
         self.assertEqual(len(re.findall(r"(?m)at work on 0 messages \(0 of them again\), 0 recipients; 0 deliveries", text)), 2)
         self.assertEqual(text.count(DEADER), 2 * 2)
+
+    def test_a_message_takes_another_route(self):
+        with SmtpServer(address="127.0.0.97") as relay:
+            self.server.stop()
+            with open(self.server.conf, "a") as f:
+                f.write("\n[route cadangan.test]\nrelay = 127.0.0.97:%d\ntls = none\n" % relay.port)
+            self.server.start()
+            self.put(self.baru, "a@" + DEAD)
+            self.put(self.baru, "b@" + DEAD)
+            wait_for(lambda: len(self.names("--state", "deferred")) == 2, "the deferral")
+            done = self.queue_command("reroute", "--to", "tiada.test", "all", check=False)
+            self.assertEqual(done.returncode, 64)
+            self.assertIn("[route NAME]", done.stderr)
+            self.assertEqual(self.queue_command("reroute", "--to", "cadangan.test", "--recipient", "a").stdout,
+                             "1 message to be tried by that route\n")
+            wait_for(lambda: [m.recipients for m in relay.messages] == [["a@" + DEAD]], "the message at the relay")
+            wait_for(lambda: self.names() == [["b"]], "its end")
+            # the file remembers it when the route does not help at once
+            relay.replies["RCPT"] = "450 4.2.0 not yet"
+            self.queue_command("reroute", "--to", "cadangan.test", "--recipient", "b")
+            wait_for(lambda: self.names("--reason", "not yet") == [["b"]], "the deferral by the relay")
+            self.server.restart()
+            del relay.replies["RCPT"]
+            self.queue_command("retry", "all")
+            wait_for(lambda: len(relay.messages) == 2, "the other")
+            self.assertEqual(relay.messages[1].recipients, ["b@" + DEAD])
 
     def test_many_at_once(self):
         self.server.sendmail("-f", "<>", "-t", input=b"Bcc: x@" + DEAD.encode() + b"\n\n")
