@@ -1,6 +1,7 @@
 #include "common/idn.h"
 
 #include <idn2.h>
+#include <string.h>
 
 #define UTF8_MAX 1024 /* bytes: more cannot become 253 of ASCII */
 
@@ -21,4 +22,24 @@ idn_to_ascii(struct str domain, char *ascii, size_t size)
 		good = str_copy(ascii, size, str_from(converted));
 	idn2_free(converted);
 	return good;
+}
+
+static struct str
+lower_copy(char *dst, size_t size, struct str s)
+{
+	s = str_sub(s, 0, size);
+	for (size_t i = 0; i < s.n; i++)
+		dst[i] = ascii_lower(s.p[i]);
+	return (struct str){dst, s.n};
+}
+
+struct str
+idn_fold(struct str domain, char *dst, size_t size)
+{
+	size_t front = str_starts(domain, STR("*.")) ? 2 : str_starts(domain, STR(".")) ? 1 : 0;
+
+	if (str_is_ascii(domain) || front >= size || !idn_to_ascii(str_skip(domain, front), dst + front, size - front))
+		return lower_copy(dst, size, domain);
+	memcpy(dst, domain.p, front);
+	return str_from(dst);
 }

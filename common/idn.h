@@ -9,4 +9,10 @@
 /* The domain in lower case, in A-labels where it is not ASCII; terminated. False: it is no domain, or does not fit. */
 bool idn_to_ascii(struct str domain, char *ascii, size_t size);
 
+/*
+ * For comparing: a domain, or a pattern of one that begins with "*." or ".", in lower case, and in A-labels where it is
+ * not ASCII. What is no domain comes back in lower case only. In dst, cut at its end; not terminated.
+ */
+struct str idn_fold(struct str domain, char *dst, size_t size);
+
 #endif

@@ -5,10 +5,12 @@
 #include <string.h>
 
 #include "common/conf_value.h"
+#include "common/idn.h"
 #include "common/enhanced_status.h"
 #include "common/rule_token.h"
 
 #define VALUES_A_CONDITION 1024
+#define DOMAIN_MAX 512 /* bytes of a pattern's domain */
 
 /* Words of the grammar, in the order of the enumerations. */
 static const char *const actions[] = {"accept", "relay", "refuse", "defer", "slow", "ask", "greylist", "tag", "warn",
@@ -134,15 +136,15 @@ count_stars(struct str s)
 static bool
 address_pattern(struct making *m, struct str text, struct rule_value *value)
 {
-	struct str copy = lower_copy(m->maker->arena, text);
-	size_t at = str_find_last(copy, '@');
+	size_t at = str_find_last(text, '@');
+	bool has_local = at < text.n && at > 0;
+	char domain[DOMAIN_MAX];
 
-	if (copy.p == NULL)
-		return no_memory(m->err);
 	value->kind = RULE_IS_ADDRESS;
-	value->local = at == copy.n || at == 0 ? STR("*") : str_sub(copy, 0, at);
-	value->name = at == copy.n ? copy : str_skip(copy, at + 1);
-	return true;
+	value->local = has_local ? lower_copy(m->maker->arena, str_sub(text, 0, at)) : STR("*");
+	value->name = arena_copy(m->maker->arena,
+	    idn_fold(at == text.n ? text : str_skip(text, at + 1), domain, sizeof domain));
+	return (value->local.p != NULL && value->name.p != NULL) || no_memory(m->err);
 }
 
 /* "AB:CD:..." as openssl shows it, without its colons. */

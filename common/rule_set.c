@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/idn.h"
+
 #define SLOTS_FIRST 64
 #define PROBLEMS_SHOWN 400 /* bytes of a bad line */
 
@@ -138,9 +140,11 @@ has_pair(const struct rule_set *set, struct str front, struct str back)
 static bool
 name_key(struct key *key, struct str name)
 {
+	char domain[RULE_SET_KEY_MAX];
+
 	if (name.n > 1 && name.p[0] == '.')
 		key_add(key, STR("*"));
-	key_add(key, name);
+	key_add(key, idn_fold(name, domain, sizeof domain));
 	if (name.n > 2 && name.p[0] == '*' && name.p[1] == '.')
 		name = str_skip(name, 2);
 	return name.n > 0 && str_find(name, '*') == name.n;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/idn.h"
 #include "smtpd/policy.h"
 
 #define NAME_MAX_BYTES 512 /* longer than any address part, name or login can be */
@@ -164,9 +165,9 @@ subject_name(const struct rule_condition *c, const struct rule_facts *f, struct 
 	case RULE_LOGIN:
 		return lower(l, f->login);
 	case RULE_SENDER:
-		return lower(l, policy_domain(f->conf, f->sender));
+		return idn_fold(policy_domain(f->conf, f->sender), l->bytes, sizeof l->bytes);
 	case RULE_RECIPIENT:
-		return lower(l, policy_domain(f->conf, f->recipient));
+		return idn_fold(policy_domain(f->conf, f->recipient), l->bytes, sizeof l->bytes);
 	case RULE_CERTIFICATE:
 		break;
 	}

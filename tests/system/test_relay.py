@@ -39,7 +39,7 @@ RECIPIENTS = (
 )
 LOOKALIKES = (
     "x@els\u0435where.test", "lama@s\u0430tu.test", "lama@\u0455atu.test", "x@elsewhere\u3002test", "x@elsewhere\uff0etest",
-    "x\uff20elsewhere.test@satu.test", "x\uff05elsewhere.test@satu.test", "x@\uff45lsewhere.test", "lama@satu.test\u200b",
+    "x\uff20elsewhere.test@satu.test", "x\uff05elsewhere.test@satu.test", "x@\uff45lsewhere.test", "x@elsewhere.test\u200b",
     "x@elsewhere.te\u017ft", "x@xn--elsewhere-.test",
 )
 # Ours, however they are written: what says that the rest is not refused for want of a server.

@@ -55,13 +55,13 @@ addresses_are_found_by_domain_and_by_local_part(void **state)
 	} rows[] = {
 	    {"a", "one.test", true}, {"b", "one.test", false}, {"b", "two.test", true}, {"b", "x.two.test", false},
 	    {"b", "x.three.test", true}, {"b", "y.x.three.test", true}, {"b", "three.test", false}, {"spam", "any.test", true},
-	    {"spam2", "any.test", false}, {"b", "four.test", true}, {"a@one.test", "evil.test", false},
+	    {"spam2", "any.test", false}, {"b", "four.test", true}, {"a@one.test", "evil.test", false}, {"b", "x.xn--bcher-kva.test", true},
 	};
 	struct rule_set set;
 	struct buf problems;
 
 	(void)state;
-	fill(&set, RULE_SET_ADDRESSES, "A@One.test\ntwo.test\n*.three.test\nspam@*\n@four.test\n", &problems);
+	fill(&set, RULE_SET_ADDRESSES, "A@One.test\ntwo.test\n*.three.test\nspam@*\n@four.test\n*.b\303\274cher.test\n", &problems);
 	assert_int_equal(problems.n, 0);
 	for (size_t i = 0; i < ROWS(rows); i++)
 		if (rule_set_has_address(&set, str_from(rows[i].local), str_from(rows[i].domain)) != rows[i].is_in)
