@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/orcpt.h"
 #include "common/xtext.h"
 
 /* Of added recipients, a sender and a reason: what LETTER_RECIPIENTS_ADDED_MAX of the longest addresses take. */
@@ -397,9 +398,9 @@ keyword_keep(struct letter *l, struct str value, bool (*is_valid)(struct str), s
 	return value.p == NULL || (is_valid(value) && keep(l, field, value));
 }
 
-/* xtext, behind a prefix that is none; kept decoded, as the queue file has it. */
+/* Kept decoded, as the queue file has it. */
 static bool
-xtext_keep(struct letter *l, struct str value, size_t prefix, struct str *field)
+decoded_keep(struct letter *l, struct str value, bool (*decode)(struct buf *, struct str), struct str *field)
 {
 	struct buf b;
 	bool ok;
@@ -407,24 +408,12 @@ xtext_keep(struct letter *l, struct str value, size_t prefix, struct str *field)
 	if (value.p == NULL)
 		return true;
 	buf_init(&b, ADDRESS_MAX);
-	buf_add(&b, str_sub(value, 0, prefix));
-	ok = xtext_decode(&b, str_skip(value, prefix)) && buf_ok(&b);
+	ok = decode(&b, value) && buf_ok(&b);
 	for (size_t i = 0; ok && i < b.n; i++)
 		ok = (unsigned char)b.p[i] >= 32 && b.p[i] != 127;
 	ok = ok && keep(l, field, buf_str(&b));
 	buf_clear(&b);
 	return ok;
-}
-
-/* address type ";" xtext */
-static bool
-orcpt_keep(struct letter *l, struct str value, struct str *field)
-{
-	size_t semicolon = str_find(value, ';');
-
-	if (value.p != NULL && (semicolon == 0 || semicolon == value.n))
-		return false;
-	return xtext_keep(l, value, semicolon + 1, field);
 }
 
 static bool
@@ -448,7 +437,7 @@ recipient_change_add(struct letter *l, const struct milter_change *c, const char
 	r = recipient_add(l, address);
 	if (r == NULL)
 		return fail(problem, "adds more recipients than there is memory for");
-	if (!orcpt_keep(l, parameter(c->value, STR("ORCPT")), &r->orcpt) ||
+	if (!decoded_keep(l, parameter(c->value, STR("ORCPT")), orcpt_decode, &r->orcpt) ||
 	    !keyword_keep(l, parameter(c->value, STR("NOTIFY")), is_notify, &r->notify))
 		return fail(problem, "adds a recipient with malformed parameters");
 	return true;
@@ -477,7 +466,7 @@ sender_change(struct letter *l, const struct milter_change *c, const char **prob
 	if (!address_take(l, c->name, ADDRESS_MAY_BE_NULL, &l->sender))
 		return fail(problem, "a sender that is no address");
 	if (!keyword_keep(l, parameter(c->value, STR("RET")), is_ret, &l->ret) ||
-	    !xtext_keep(l, parameter(c->value, STR("ENVID")), 0, &l->envid))
+	    !decoded_keep(l, parameter(c->value, STR("ENVID")), xtext_decode, &l->envid))
 		return fail(problem, "a sender with malformed parameters");
 	l->has_sender = true;
 	return true;

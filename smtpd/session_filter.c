@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/orcpt.h"
 #include "common/xtext.h"
 #include "smtpd/session_filter_inner.h"
 
@@ -303,7 +304,6 @@ rcpt_arguments(const struct smtp_recipient *r, struct buf *b, struct str *argume
 		const char *word;
 	} words[] = {{SMTP_NOTIFY_NEVER, "NEVER"}, {SMTP_NOTIFY_SUCCESS, "SUCCESS"}, {SMTP_NOTIFY_FAILURE, "FAILURE"},
 	    {SMTP_NOTIFY_DELAY, "DELAY"}};
-	size_t semicolon = str_find(r->orcpt, ';');
 	const char *between = "\nNOTIFY=";
 
 	buf_addf(b, "<%.*s>", STR_FMT(r->address.text));
@@ -313,8 +313,8 @@ rcpt_arguments(const struct smtp_recipient *r, struct buf *b, struct str *argume
 			between = ",";
 		}
 	if (r->orcpt.p != NULL) {
-		buf_addf(b, "\nORCPT=%.*s;", STR_FMT(str_sub(r->orcpt, 0, semicolon)));
-		xtext_encode(b, str_skip(r->orcpt, semicolon + 1));
+		buf_adds(b, "\nORCPT=");
+		(void)orcpt_add_parameter(b, r->orcpt);
 	}
 	return arguments_split(b, arguments);
 }
