@@ -411,24 +411,33 @@ usual_password(const struct directory *directory)
 	return directory->users.n == 0 ? STR_NONE : directory->users.list[0].password;
 }
 
-enum found
-directory_verify(struct directory *directory, struct str login, struct str password, struct str remote,
-    struct account *account, struct err *err)
+/* Whose account the login is. */
+static enum found
+login_find(struct directory *directory, struct str login, struct entry *entry, struct account *account, struct err *err)
 {
-	struct entry entry = {0};
 	struct directory_name name;
 	enum found found = FOUND_NOT;
 
 	directory_refresh(directory);
 	if (directory_name_parse(directory, login, &name)) {
-		found = account_find(directory, &name, &entry, account, err);
+		found = account_find(directory, &name, entry, account, err);
 		if (found == FOUND_NOT && directory_settle(directory))
-			found = account_find(directory, &name, &entry, account, err);
+			found = account_find(directory, &name, entry, account, err);
 	}
+	if (found == FOUND_NOT)
+		(void)err_set(err, ERR_PERM, "no such account");
+	return found;
+}
+
+enum found
+directory_verify(struct directory *directory, struct str login, struct str password, struct str remote,
+    struct account *account, struct err *err)
+{
+	struct entry entry = {0};
+	enum found found = login_find(directory, login, &entry, account, err);
+
 	if (found != FOUND) {
 		password_waste(usual_password(directory), password);
-		if (found == FOUND_NOT)
-			(void)err_set(err, ERR_PERM, "no such account");
 		return found;
 	}
 	if (entry.virtual == NULL)
@@ -443,17 +452,8 @@ enum found
 directory_login(struct directory *directory, struct str login, struct account *account, struct err *err)
 {
 	struct entry entry = {0};
-	struct directory_name name;
-	enum found found = FOUND_NOT;
+	enum found found = login_find(directory, login, &entry, account, err);
 
-	directory_refresh(directory);
-	if (directory_name_parse(directory, login, &name)) {
-		found = account_find(directory, &name, &entry, account, err);
-		if (found == FOUND_NOT && directory_settle(directory))
-			found = account_find(directory, &name, &entry, account, err);
-	}
-	if (found == FOUND_NOT)
-		(void)err_set(err, ERR_PERM, "no such account");
 	if (found != FOUND)
 		return found;
 	if (entry.virtual == NULL)
