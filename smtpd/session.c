@@ -450,6 +450,7 @@ on_closed(struct stream *stream, enum stream_end why, const struct err *err)
 	session_guard_close(s);
 	TAILQ_REMOVE(&worker->sessions, s, link);
 	worker->nsessions--;
+	worker->nlocals -= s->rules->is_local;
 	free(s);
 	worker_session_over(worker);
 }
@@ -567,6 +568,7 @@ session_begin(struct session *s, int fd, const struct sockaddr *peer)
 
 	TAILQ_INSERT_TAIL(&s->worker->sessions, s, link);
 	s->worker->nsessions++;
+	s->worker->nlocals += s->rules->is_local;
 	stream_open(&s->stream, s->worker->loop, fd, &session_events, &limits);
 	buf_init(&s->replies, OUT_MAX);
 	session_pace_init(&s->pace, s->is_exempt, loop_now_ms(s->worker->loop));

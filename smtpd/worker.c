@@ -22,14 +22,29 @@
 #define TRIM_FROM 100 /* sessions at a time, after which memory is worth giving back */
 #define TRIM_AFTER_MS 500
 
+/* Anybody on this host may connect to the socket of local programs, and no limit of the guard's holds for them: what they
+ * take is half of the places, so that they cannot keep the mail of others out. */
+static bool
+is_open(const struct worker_listener *listener)
+{
+	const struct worker *worker = listener->worker;
+
+	return worker->accepting &&
+	    (listener->listener->kind != LISTENER_LOCAL || worker->nlocals < (worker->conf->smtpd.clients_per_worker + 1) / 2);
+}
+
+static void
+listeners_watch(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->nlisteners; i++)
+		loop_io_want(&worker->listeners[i].io, is_open(&worker->listeners[i]) ? LOOP_READ : 0);
+}
+
 static void
 accept_on(struct worker *worker, bool on)
 {
-	if (worker->accepting == on)
-		return;
 	worker->accepting = on;
-	for (size_t i = 0; i < worker->nlisteners; i++)
-		loop_io_want(&worker->listeners[i].io, on ? LOOP_READ : 0);
+	listeners_watch(worker);
 }
 
 static bool
@@ -75,7 +90,7 @@ accept_ready(struct loop_io *io, unsigned events)
 	struct worker *worker = listener->worker;
 
 	(void)events;
-	for (int i = 0; i < ACCEPTS_A_TURN && worker->accepting; i++) {
+	for (int i = 0; i < ACCEPTS_A_TURN && is_open(listener); i++) {
 		struct sockaddr_storage address = {0};
 		socklen_t n = sizeof address;
 		int fd = accept4(io->fd, (struct sockaddr *)(void *)&address, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -85,8 +100,8 @@ accept_ready(struct loop_io *io, unsigned events)
 			return;
 		}
 		connection_take(listener, fd, &address);
-		if (!has_room(worker))
-			accept_on(worker, false); /* the others wait to be greeted */
+		if (!has_room(worker) || !is_open(listener))
+			accept_on(worker, has_room(worker)); /* the others wait to be greeted */
 	}
 }
 

@@ -52,6 +52,7 @@ struct worker {
 	TAILQ_HEAD(worker_sessions, session) sessions;
 	TAILQ_HEAD(worker_proxies, proxy_wait) proxies; /* connections that are to become sessions */
 	size_t nsessions;			       /* of both */
+	size_t nlocals;				       /* of these: programs of this host */
 	size_t sessions_peak; /* the most since memory was last given back */
 	struct loop_timer trim;
 	size_t ncommits; /* messages under way to the disk whose session has ended */
