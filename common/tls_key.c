@@ -225,7 +225,7 @@ tls_keys_load(const char *const *paths, size_t n, struct err *err)
 {
 	struct tls_keys *keys = calloc(1, sizeof *keys);
 
-	if (keys == NULL || (keys->list = calloc(n, sizeof *keys->list)) == NULL)
+	if (keys == NULL || (keys->list = calloc(n, sizeof(EVP_PKEY *))) == NULL)
 		fatal("out of memory for %zu TLS keys", n);
 	for (; keys->n < n; keys->n++) {
 		keys->list[keys->n] = key_load(paths[keys->n], err);

@@ -1,5 +1,6 @@
 #include "smtpd/explain.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +73,7 @@ ask(struct explain *explain, struct explain_line *line)
 	struct policy_reply reply;
 	struct smtp_reply smtp;
 
+	assert(line != NULL); /* only an answered question has none */
 	if (explain->ask == NULL) {
 		note(line, "not asked (--ask does): as if it had no opinion");
 		return;

@@ -124,13 +124,20 @@ inquiry_drop(struct session *s)
 	s->peer->guard->ninquiries--;
 }
 
+/* Nothing of it counts any more. */
+static void
+session_settle(struct session *s, const struct guard_report *report)
+{
+	inquiry_drop(s);
+	guard_core_gone(&s->peer->guard->core, &s->client, report, now_ms());
+}
+
 static void
 session_over(struct session *s, const struct guard_report *report)
 {
 	struct peer *peer = s->peer;
 
-	inquiry_drop(s);
-	guard_core_gone(&peer->guard->core, &s->client, report, now_ms());
+	session_settle(s, report);
 	(void)RB_REMOVE(session_tree, &peer->sessions, s);
 	peer->nsessions--;
 	free(s);
@@ -140,30 +147,42 @@ static void
 sessions_forget(struct peer *peer)
 {
 	static const struct guard_report nothing;
-	struct session *s;
+	struct session *s, *next;
 
-	while ((s = RB_ROOT(&peer->sessions)) != NULL)
+	RB_FOREACH_SAFE(s, session_tree, &peer->sessions, next)
 		session_over(s, &nothing);
 }
 
-/* NULL when memory is out or the worker has more than it can have. */
+static struct session *
+session_add(struct peer *peer, uint64_t id)
+{
+	struct session *s = peer->nsessions < SESSIONS_MAX ? calloc(1, sizeof *s) : NULL;
+
+	if (s == NULL)
+		return NULL;
+	s->peer = peer;
+	s->id = id;
+	(void)RB_INSERT(session_tree, &peer->sessions, s);
+	peer->nsessions++;
+	return s;
+}
+
+/* NULL when memory is out or the worker has more than it can have. One that is there already begins anew. */
 static struct session *
 session_new(struct peer *peer, const struct guard_question *q)
 {
 	struct session *s = session_find(peer, q->session);
 
 	if (s != NULL)
-		session_over(s, &(const struct guard_report){.messages = 0});
-	s = peer->nsessions < SESSIONS_MAX ? calloc(1, sizeof *s) : NULL;
+		session_settle(s, &(const struct guard_report){.messages = 0});
+	else
+		s = session_add(peer, q->session);
 	if (s == NULL)
 		return NULL;
-	s->peer = peer;
-	s->id = q->session;
+	memset(&s->client, 0, sizeof s->client);
 	s->client.address_n = (unsigned char)q->first.n;
 	s->client.exempt = (q->flags & GUARD_EXEMPT) != 0;
 	memcpy(s->client.address, q->first.p, q->first.n);
-	(void)RB_INSERT(session_tree, &peer->sessions, s);
-	peer->nsessions++;
 	return s;
 }
 

@@ -138,8 +138,8 @@ proxy_wait_new(struct worker_listener *listener, int fd, const struct sockaddr_s
 void
 proxy_wait_stop(struct worker *worker)
 {
-	struct proxy_wait *w;
+	struct proxy_wait *w, *next;
 
-	while ((w = TAILQ_FIRST(&worker->proxies)) != NULL)
+	TAILQ_FOREACH_SAFE(w, &worker->proxies, link, next)
 		(void)close(wait_free(w));
 }

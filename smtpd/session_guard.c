@@ -17,19 +17,22 @@
 static void
 author_forget(struct session_guard *g)
 {
-	free((void *)(uintptr_t)g->login.p);
-	free((void *)(uintptr_t)g->sender.p);
-	g->login = g->sender = STR_NONE;
+	free(g->login);
+	free(g->sender);
+	g->login = g->sender = NULL;
 }
 
 /* What was granted and not used is given back. */
 static void
 grant_return(struct session_guard *g)
 {
-	struct guard_question back = {.ask = GUARD_ASK_RETURN, .count = g->granted, .first = g->login, .second = g->sender};
+	struct guard_question back = {.ask = GUARD_ASK_RETURN, .count = g->granted};
 
-	if (g->granted > 0)
+	if (g->granted > 0) {
+		back.first = str_from(g->login);
+		back.second = str_from(g->sender);
 		guard_link_tell(&g->link, &back);
+	}
 	g->granted = 0;
 	author_forget(g);
 }
@@ -381,16 +384,14 @@ has_limits(const struct session *s)
 	        c->network_recipients_per_hour + c->sender_messages_per_hour + c->sender_recipients_per_hour > 0;
 }
 
-static bool
+static void
 author_set(struct session_guard *g)
 {
 	const struct session *s = g->session;
 
 	grant_return(g);
-	g->login = str_from(strdup(s->smtp.user));
-	g->sender = s->smtp.transaction.sender.text;
-	g->sender.p = strndup(g->sender.n > 0 ? g->sender.p : "", g->sender.n);
-	return g->login.p != NULL && g->sender.p != NULL;
+	g->login = str_dup(str_from(s->smtp.user));
+	g->sender = str_dup(s->smtp.transaction.sender.text);
 }
 
 /* A client of ours that has authenticated is told of only now. */
@@ -414,12 +415,13 @@ session_guard_sender(struct session *s, void (*next)(struct session *))
 	struct guard_question question = {.ask = GUARD_ASK_MESSAGE};
 	struct session_guard *g = has_limits(s) ? guard_of_sender(s) : NULL;
 
-	if (g == NULL || !author_set(g))
+	if (g == NULL)
 		return false;
+	author_set(g);
 	g->asked_of_messages = true;
 	g->next = next;
-	question.first = g->login;
-	question.second = g->sender;
+	question.first = str_from(g->login);
+	question.second = str_from(g->sender);
 	guard_link_ask(&g->link, &question, ANSWER_TIMEOUT_MS, sender_judged);
 	return true;
 }
@@ -437,8 +439,8 @@ session_guard_recipient(struct session *s, void (*next)(struct session *))
 		return false;
 	}
 	g->next = next;
-	question.first = g->login;
-	question.second = g->sender;
+	question.first = str_from(g->login);
+	question.second = str_from(g->sender);
 	guard_link_ask(&g->link, &question, ANSWER_TIMEOUT_MS, recipient_judged);
 	return true;
 }

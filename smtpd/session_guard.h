@@ -26,7 +26,7 @@ struct session_guard {
 	bool is_named;	 /* a proxy told its name */
 
 	/* Whose message it is, and how many recipients are granted to it: */
-	struct str login, sender; /* owned */
+	char *login, *sender; /* owned; NULL: not set */
 	uint64_t granted;
 	bool asked_of_messages; /* the guard counts them by its answers */
 };
