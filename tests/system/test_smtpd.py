@@ -179,7 +179,7 @@ class Strangers(Server):
             client.sendmail("a@b.test", [self.lama], letter("a@b.test", self.lama))
         found = self.letters()[0].decode()
         self.assertRegex(found, r"\(using TLSv1\.[23] with cipher \S+\)\r\n\tby satu\.test with ESMTPS id \w+\r\n"
-                                r"\tfor <lama@satu\.test>;\r\n")
+                                r"\tfor <lama@satu\.test>\r\n\ttls \S+;\r\n")
 
     def test_a_recipient_is_put_off_while_authd_is_away(self):
         stopped = [pid for pid, words in self.server.processes().items() if "authd" in words]
