@@ -1,5 +1,6 @@
 #include "queue/envelope.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,6 +177,7 @@ add_removed(struct envelope *e, struct str value, const char **problem)
 
 	if (!queue_value_number(&value, &index) || index >= e->nrecipients)
 		return damage(problem, "the removal of nobody");
+	assert(e->recipients != NULL);
 	e->recipients[index].state = QUEUE_EXPANDED_STATE;
 	e->recipients[index].recorded = true;
 	return true;

@@ -151,7 +151,7 @@ job_encode(struct buf *b, uint32_t id, const struct job *job)
 	add_text(b, job->sender, JOB_ADDRESS_MAX);
 	msg_add_u64(b, job->flags);
 	msg_add_u64(b, job->size);
-	msg_add_u64(b, (uint64_t)(job->priority + PRIORITY_MAX));
+	msg_add_u64(b, (uint64_t)(int64_t)job->priority + PRIORITY_MAX);
 	msg_add_u64(b, (uint64_t)job->by_left_ms);
 	add_text(b, job->ret, JOB_TEXT_MAX);
 	add_text(b, job->envid, JOB_ENVID_MAX);

@@ -6,6 +6,7 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "common/address.h"
 #include "common/json.h"
 #include "common/loop.h"
 #include "common/tree.h"
@@ -52,22 +53,36 @@ TREE_GENERATE(domain_tree, domain, link, domain_compare)
 
 /* ---- counting ------------------------------------------------------------------------------------------------------ */
 
+/* NULL when there are too many. */
+static struct domain *
+domain_add(struct stats *stats, struct str name)
+{
+	struct domain *domain = stats->ndomains < LISTING_STATS_DOMAINS_MAX ? calloc(1, sizeof *domain) : NULL;
+
+	if (domain == NULL)
+		return NULL;
+	domain->name = str_dup(name);
+	if (RB_INSERT(domain_tree, &stats->domains, domain) != NULL) { /* not after it was looked for */
+		free(domain->name);
+		free(domain);
+		return NULL;
+	}
+	stats->ndomains++;
+	return domain;
+}
+
 static struct domain *
 domain_find(struct stats *stats, struct str address)
 {
-	struct domain probe = {.name = str_dup(str_skip(address, str_find_last(address, '@') + 1))};
-	struct domain *found = RB_FIND(domain_tree, &stats->domains, &probe);
+	struct str domain = str_skip(address, str_find_last(address, '@') + 1);
+	char name[ADDRESS_DOMAIN_MAX + 1];
+	struct domain probe = {.name = name}, *found;
 
-	if (found == NULL && stats->ndomains < LISTING_STATS_DOMAINS_MAX) {
-		found = calloc(1, sizeof *found);
-		if (found != NULL) {
-			*found = probe;
-			(void)RB_INSERT(domain_tree, &stats->domains, found);
-			stats->ndomains++;
-			return found;
-		}
-	}
-	free(probe.name);
+	if (!str_copy(name, sizeof name, domain))
+		return &stats->others;
+	found = RB_FIND(domain_tree, &stats->domains, &probe);
+	if (found == NULL)
+		found = domain_add(stats, domain);
 	return found != NULL ? found : &stats->others;
 }
 
@@ -120,14 +135,14 @@ more_recipients(const void *a, const void *b)
 static struct domain **
 domains_sorted(struct stats *stats)
 {
-	struct domain **list = calloc(stats->ndomains + 1, sizeof *list), *domain;
+	struct domain **list = calloc(stats->ndomains + 1, sizeof(struct domain *)), *domain;
 	size_t n = 0;
 
 	if (list == NULL)
 		return NULL;
 	RB_FOREACH(domain, domain_tree, &stats->domains)
 		list[n++] = domain;
-	qsort(list, n, sizeof *list, more_recipients);
+	qsort(list, n, sizeof(struct domain *), more_recipients);
 	return list;
 }
 

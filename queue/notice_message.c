@@ -24,7 +24,7 @@ notice_begin_encode(struct buf *b, uint32_t id, const struct dsn *dsn)
 	msg_add_u64(b, dsn->header_is_utf8);
 	msg_add_u64(b, dsn->returns_whole);
 	msg_add_u64(b, dsn->requires_tls);
-	msg_add_u64(b, (uint64_t)(dsn->priority + SCHEDULE_PRIORITY_MAX));
+	msg_add_u64(b, (uint64_t)(int64_t)dsn->priority + SCHEDULE_PRIORITY_MAX);
 }
 
 void

@@ -44,7 +44,7 @@ socket_add(struct run_sockets *sockets, const char *name, enum listener_kind kin
 static bool
 is_local(int fd)
 {
-	struct sockaddr address;
+	struct sockaddr address = {.sa_family = AF_UNSPEC};
 	socklen_t length = sizeof address;
 
 	return getsockname(fd, &address, &length) == 0 && address.sa_family == AF_UNIX;
