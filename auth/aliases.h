@@ -8,7 +8,7 @@
 #ifndef AUTH_ALIASES_H
 #define AUTH_ALIASES_H
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 #define ALIASES_TARGETS_MAX 32768 /* bytes of one alias's targets */
 

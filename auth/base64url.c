@@ -1,6 +1,6 @@
 #include "auth/base64url.h"
 
-#include "common/base64.h"
+#include "common/base/base64.h"
 
 bool
 base64url_decode(struct buf *out, struct str in)

@@ -4,7 +4,7 @@
 #ifndef AUTH_BASE64URL_H
 #define AUTH_BASE64URL_H
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 /* Appends what in encodes; false when it is not that, or out is full. */
 bool base64url_decode(struct buf *out, struct str in);

@@ -1,5 +1,5 @@
 /*
- * What authd's front asks its checkers, as messages of common/msg.h. The front has no access to any account; a checker
+ * What authd's front asks its checkers, as messages of common/base/msg.h. The front has no access to any account; a checker
  * has, reads nothing but these messages, and takes each as data: fields of the stated number and length, or the
  * message is dropped.
  *
@@ -18,7 +18,7 @@
 
 #include "auth/scram.h"
 #include "auth/system.h"
-#include "common/msg.h"
+#include "common/base/msg.h"
 
 enum check {
 	CHECK_HELLO = 1,

@@ -12,7 +12,7 @@
 #include "auth/check.h"
 #include "auth/directory.h"
 #include "auth/front.h"
-#include "common/log.h"
+#include "common/base/log.h"
 
 #define VALUE_MAX_BYTES (MSG_MAX_BYTES - 1024)
 #define LOOK_MS 2000   /* how often the files are looked at, so that mistakes show soon after they were made */

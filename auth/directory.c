@@ -10,7 +10,7 @@
 #include <openssl/hmac.h>
 
 #include "auth/password.h"
-#include "common/log.h"
+#include "common/base/log.h"
 
 #define PROBLEMS_MAX_BYTES 8192
 #define OVERFLOW_UID 65534 /* "nobody", and who does not exist in this user namespace */

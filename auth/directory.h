@@ -17,7 +17,7 @@
 #include "auth/check.h"
 #include "auth/textfile.h"
 #include "auth/users.h"
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 #define DIRECTORY_SECRET_BYTES 32
 

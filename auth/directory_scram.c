@@ -8,7 +8,7 @@
 #include <openssl/hmac.h>
 
 #include "auth/directory_inner.h"
-#include "common/base64.h"
+#include "common/base/base64.h"
 
 #define KEYS_TRIED 8 /* lines that are looked at for keys to be like */
 

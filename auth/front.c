@@ -7,8 +7,8 @@
 #include "auth/master_front.h"
 #include "auth/sasl_exchange.h"
 #include "auth/sasl_front.h"
-#include "common/log.h"
-#include "common/sandbox.h"
+#include "common/base/log.h"
+#include "common/daemon/sandbox.h"
 
 #define DRAIN_LOOK_MS 100
 #define DRAIN_LOOKS 1500 /* longer than anything takes that a client does not draw out */

@@ -9,7 +9,7 @@
 #include "auth/peer.h"
 #include "auth/penalty.h"
 #include "auth/pool.h"
-#include "common/daemon.h"
+#include "common/daemon/daemon.h"
 
 #define FRONT_SUITE_UIDS_MAX 16
 

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "common/base64.h"
+#include "common/base/base64.h"
 
 /* --- requests ------------------------------------------------------------------------------------------------------ */
 

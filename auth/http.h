@@ -4,7 +4,7 @@
 #ifndef AUTH_HTTP_H
 #define AUTH_HTTP_H
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 #define HTTP_HEAD_MAX 16384 /* bytes of a response's head, and of each of its lines */
 #define HTTP_BODY_MAX 65536

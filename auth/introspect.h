@@ -7,8 +7,8 @@
 #define AUTH_INTROSPECT_H
 
 #include "auth/http.h"
-#include "common/dns.h"
-#include "common/stream.h"
+#include "common/dns/dns.h"
+#include "common/net/stream.h"
 
 #define INTROSPECT_RUNNING_MAX 16
 #define INTROSPECT_WAITING_MAX 256

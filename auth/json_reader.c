@@ -1,6 +1,6 @@
 #include "auth/json_reader.h"
 
-#include "common/mutf7.h"
+#include "common/mime/mutf7.h"
 
 static bool value_skip(struct str *rest, enum json_kind *kind, unsigned depth);
 

@@ -5,7 +5,7 @@
 #ifndef AUTH_JSON_READER_H
 #define AUTH_JSON_READER_H
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 #define JSON_DEPTH_MAX 16
 

@@ -5,8 +5,8 @@
 #ifndef AUTH_JWK_H
 #define AUTH_JWK_H
 
-#include "common/buf.h"
-#include "common/err.h"
+#include "common/base/buf.h"
+#include "common/base/err.h"
 
 struct evp_pkey_st;
 

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "common/log.h"
-#include "common/socketmap.h"
+#include "common/base/log.h"
+#include "common/net/socketmap.h"
 
 #define QUERIES_MAX 256 /* of one connection at a time; the rest of its input waits */
 

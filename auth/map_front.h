@@ -1,5 +1,5 @@
 /*
- * Socketmap, server side: the maps of common/socketmap.h. Requests of one connection are looked up side by side and
+ * Socketmap, server side: the maps of common/net/socketmap.h. Requests of one connection are looked up side by side and
  * answered in order.
  */
 #ifndef AUTH_MAP_FRONT_H

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "auth/sasl_front.h"
-#include "common/sasl.h"
+#include "common/login/sasl.h"
 
 struct master_peer {
 	struct peer peer;

@@ -4,8 +4,8 @@
 #ifndef AUTH_MECH_FACTS_H
 #define AUTH_MECH_FACTS_H
 
-#include "common/account.h"
-#include "common/sasl.h"
+#include "common/login/account.h"
+#include "common/login/sasl.h"
 
 struct mech_binding {
 	char type[SASL_BINDING_TYPE_MAX + 1]; /* "tls-exporter" */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "auth/sasl_name.h"
-#include "common/json.h"
+#include "common/base/json.h"
 
 #define SEPARATOR '\001'
 

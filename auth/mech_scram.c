@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "auth/sasl_name.h"
-#include "common/base64.h"
+#include "common/base/base64.h"
 
 #define BINDING_MAX_BYTES 2048
 

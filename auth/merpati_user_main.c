@@ -15,7 +15,7 @@
 #include "auth/directory.h"
 #include "auth/password.h"
 #include "auth/users_edit.h"
-#include "common/log.h"
+#include "common/base/log.h"
 
 struct options {
 	const char *conf_path;

@@ -1,5 +1,5 @@
 /*
- * Bearer tokens: what authd's front asks its oauth process, as messages of common/msg.h. That process reads tokens, has the
+ * Bearer tokens: what authd's front asks its oauth process, as messages of common/base/msg.h. That process reads tokens, has the
  * keys by which they are signed and the password for the server that knows the others, and speaks with that server; it can
  * read no account.
  *
@@ -13,7 +13,7 @@
 
 #include "auth/system.h"
 #include "auth/token.h"
-#include "common/daemon.h"
+#include "common/daemon/daemon.h"
 
 enum oauth_message {
 	OAUTH_HELLO = 1,

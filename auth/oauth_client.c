@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 
 #define ANSWER_TIMEOUT_MS 15000 /* longer than the process lets its server take */
 #define MESSAGE_MAX_BYTES (TOKEN_MAX + 256)

@@ -10,10 +10,10 @@
 #include "auth/oauth.h"
 #include "auth/textfile.h"
 #include "auth/token_cache.h"
-#include "common/log.h"
-#include "common/resolv_conf.h"
-#include "common/sandbox.h"
-#include "common/tls.h"
+#include "common/base/log.h"
+#include "common/dns/resolv_conf.h"
+#include "common/daemon/sandbox.h"
+#include "common/tls/tls.h"
 
 #define RELEASE_MS 60000 /* for a front that died without a word */
 #define SECRET_MAX 512

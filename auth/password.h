@@ -6,7 +6,7 @@
 #define AUTH_PASSWORD_H
 
 #include "auth/scram.h"
-#include "common/err.h"
+#include "common/base/err.h"
 
 #define PASSWORD_MAX 512      /* bytes of a password; crypt(3) takes no more */
 #define PASSWORD_HASH_MAX 383 /* bytes of a stored password, scheme included */

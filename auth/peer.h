@@ -5,8 +5,8 @@
 #ifndef AUTH_PEER_H
 #define AUTH_PEER_H
 
-#include "common/stream.h"
-#include "common/unix_socket.h"
+#include "common/net/stream.h"
+#include "common/net/unix_socket.h"
 
 #define PEER_LISTENERS_MAX 8
 

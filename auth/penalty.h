@@ -9,7 +9,7 @@
 #ifndef AUTH_PENALTY_H
 #define AUTH_PENALTY_H
 
-#include "common/siphash.h"
+#include "common/base/siphash.h"
 
 #define PENALTY_SETS 1024
 #define PENALTY_WAYS 8

@@ -3,7 +3,7 @@
 #include <bsd/stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 
 /* A checker that hangs is killed by its own timer; this is for the case that nothing comes after it either. */
 #define ANSWER_TIMEOUT_MS ((CHECK_SECONDS_MAX + 5) * 1000)
@@ -168,7 +168,7 @@ slot_start(struct pool_slot *slot, struct pool_job *job)
 	struct pool *pool = slot->pool;
 	uint32_t id = ++pool->last_id;
 
-	/* The id stands behind the type, in the host's order: see common/msg.h. */
+	/* The id stands behind the type, in the host's order: see common/base/msg.h. */
 	memcpy(job->message.p + sizeof(uint32_t), &id, sizeof id);
 	if (!channel_send(&slot->channel, &job->message, -1))
 		return false;

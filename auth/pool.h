@@ -6,7 +6,7 @@
 #define AUTH_POOL_H
 
 #include "auth/check.h"
-#include "common/loop.h"
+#include "common/base/loop.h"
 
 #define POOL_CHECKERS_MAX 64
 #define POOL_WAITING_MAX 10000 /* look-ups; further ones fail at once */

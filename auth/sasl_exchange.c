@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "auth/mech.h"
-#include "common/base64.h"
-#include "common/log.h"
+#include "common/base/base64.h"
+#include "common/base/log.h"
 
 #define RESPONSE_TIMEOUT_MS 120000 /* for the client behind the client to answer a challenge */
 #define REFUSAL_MS 200		   /* no refusal comes sooner, */

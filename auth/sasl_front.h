@@ -14,7 +14,7 @@ extern const struct peer_kind sasl_front_kind;
 void sasl_front_offers(struct front *front);
 
 /*
- * The account (a line of common/account.h) to which exchange `id` of the connection of process `pid` with that cookie
+ * The account (a line of common/login/account.h) to which exchange `id` of the connection of process `pid` with that cookie
  * led. True once only; *line (with a maximum of at least MSG_MAX_BYTES) gets it.
  */
 bool sasl_front_redeem(struct front *front, uint64_t pid, uint64_t id, struct str cookie, struct buf *line);

@@ -4,7 +4,7 @@
 #ifndef AUTH_SASL_NAME_H
 #define AUTH_SASL_NAME_H
 
-#include "common/account.h"
+#include "common/login/account.h"
 
 /* dst: ACCOUNT_NAME_MAX + 1 bytes. False when it is empty, too long, or has a NUL or another escape. */
 bool sasl_name_read(char *dst, struct str s);

@@ -8,7 +8,7 @@
 #ifndef AUTH_SASLPREP_H
 #define AUTH_SASLPREP_H
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 #define SASLPREP_MAX 512 /* bytes of the outcome */
 

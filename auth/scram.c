@@ -7,7 +7,7 @@
 #include <openssl/hmac.h>
 
 #include "auth/saslprep.h"
-#include "common/base64.h"
+#include "common/base/base64.h"
 
 static const EVP_MD *
 method(enum scram_hash hash)

@@ -5,7 +5,7 @@
 #ifndef AUTH_SCRAM_H
 #define AUTH_SCRAM_H
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 enum scram_hash {
 	SCRAM_SHA_1,

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "auth/password.h"
-#include "common/log.h"
+#include "common/base/log.h"
 
 #define NSS_BUFFER_MAX (1024 * 1024)
 

@@ -7,8 +7,8 @@
 
 #include <sys/types.h>
 
-#include "common/account.h"
-#include "common/err.h"
+#include "common/login/account.h"
+#include "common/base/err.h"
 
 /* The answer of every look-up of authd. */
 enum found {

@@ -6,8 +6,8 @@
 
 #include <sys/stat.h>
 
-#include "common/err.h"
-#include "common/str.h"
+#include "common/base/err.h"
+#include "common/base/str.h"
 
 #define TEXTFILE_MAX_BYTES (64 * 1024 * 1024)
 

@@ -7,7 +7,7 @@
 
 #include "auth/json_reader.h"
 #include "auth/jwk.h"
-#include "common/account.h"
+#include "common/login/account.h"
 
 #define TOKEN_MAX 9216 /* bytes; what SASL can carry */
 #define TOKEN_LEEWAY_S 30 /* by which clocks may differ */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "auth/password.h"
-#include "common/account.h"
+#include "common/login/account.h"
 
 /* For what is wrong with the line at hand. */
 struct place {

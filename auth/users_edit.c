@@ -12,7 +12,7 @@
 
 #include "auth/textfile.h"
 #include "auth/users.h"
-#include "common/descriptors.h"
+#include "common/daemon/descriptors.h"
 
 #define NEW_MODE 0640
 

@@ -5,8 +5,8 @@
 #ifndef AUTH_USERS_EDIT_H
 #define AUTH_USERS_EDIT_H
 
-#include "common/buf.h"
-#include "common/err.h"
+#include "common/base/buf.h"
+#include "common/base/err.h"
 
 enum users_change {
 	USERS_ADD,    /* with this line; PERM if there is such a user already */

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "common/log.h"
-#include "common/rfc5322.h"
+#include "common/base/log.h"
+#include "common/mime/rfc5322.h"
 
 #define MESSAGE_ID_MAX 250
 #define HEAD_MAX_BYTES ((size_t)(HANDOFF_RECIPIENTS_MAX + 1) * (HANDOFF_ADDRESS_MAX + 32))

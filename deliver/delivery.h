@@ -5,8 +5,8 @@
 #ifndef DELIVER_DELIVERY_H
 #define DELIVER_DELIVERY_H
 
-#include "common/mailbox.h"
-#include "common/msg.h"
+#include "common/store/mailbox.h"
+#include "common/base/msg.h"
 #include "deliver/handoff.h"
 
 struct delivery {

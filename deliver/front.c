@@ -6,10 +6,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/network.h"
-#include "common/sandbox.h"
-#include "common/unix_socket.h"
+#include "common/base/log.h"
+#include "common/net/network.h"
+#include "common/daemon/sandbox.h"
+#include "common/net/unix_socket.h"
 #include "deliver/session.h"
 
 #define ACCEPTS_A_TURN 16

@@ -1,5 +1,5 @@
 /*
- * What the processes of deliver say to each other, as types of common/msg.h messages, written and read here for both
+ * What the processes of deliver say to each other, as types of common/base/msg.h messages, written and read here for both
  * sides. Pure.
  *
  *     front                                           parent
@@ -15,7 +15,7 @@
 #ifndef DELIVER_HANDOFF_H
 #define DELIVER_HANDOFF_H
 
-#include "common/msg.h"
+#include "common/base/msg.h"
 
 enum handoff_message {
 	HANDOFF_ASK = 1,

@@ -7,8 +7,8 @@
 
 #include <bsd/sys/queue.h>
 
-#include "common/daemon.h"
-#include "common/tree.h"
+#include "common/daemon/daemon.h"
+#include "common/base/tree.h"
 #include "deliver/handoff.h"
 
 #define LINKS_KNOWN_MAX 20000 /* addresses that are remembered */

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "common/daemon.h"
+#include "common/daemon/daemon.h"
 #include "deliver/front.h"
 #include "deliver/one.h"
 #include "deliver/parent.h"

@@ -8,14 +8,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/conf.h"
-#include "common/conf_log.h"
-#include "common/daemon.h"
-#include "common/log.h"
-#include "common/owner.h"
-#include "common/sandbox.h"
-#include "common/socketmap.h"
-#include "common/store_news.h"
+#include "common/conf/conf.h"
+#include "common/conf/conf_log.h"
+#include "common/daemon/daemon.h"
+#include "common/base/log.h"
+#include "common/store/owner.h"
+#include "common/daemon/sandbox.h"
+#include "common/net/socketmap.h"
+#include "common/store/store_news.h"
 #include "deliver/delivery.h"
 
 #define LOOKUP_TIMEOUT_MS 30000

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/account.h"
-#include "common/log.h"
-#include "common/socketmap.h"
+#include "common/login/account.h"
+#include "common/base/log.h"
+#include "common/net/socketmap.h"
 #include "deliver/handoff.h"
 
 #define QUERIES_MAX 4000 /* under way at a time */

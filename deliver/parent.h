@@ -5,7 +5,7 @@
 #ifndef DELIVER_PARENT_H
 #define DELIVER_PARENT_H
 
-#include "common/daemon.h"
+#include "common/daemon/daemon.h"
 
 void parent_init(struct daemon *daemon, const struct daemon_role *writer_role);
 /* Callbacks of the roles. */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 
 #define IN_MAX 65536
 #define OUT_MAX ((size_t)(SESSION_RECIPIENTS_MAX + 16) * (SMTP_REPLY_TEXT_MAX + 32))

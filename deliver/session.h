@@ -5,8 +5,8 @@
 #ifndef DELIVER_SESSION_H
 #define DELIVER_SESSION_H
 
-#include "common/smtp_server.h"
-#include "common/stream.h"
+#include "common/smtp/smtp_server.h"
+#include "common/net/stream.h"
 #include "deliver/front.h"
 #include "deliver/link.h"
 #include "deliver/spool.h"

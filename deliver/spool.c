@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "common/descriptors.h"
+#include "common/daemon/descriptors.h"
 #include "deliver/handoff.h"
 
 void

@@ -5,8 +5,8 @@
 #ifndef DELIVER_SPOOL_H
 #define DELIVER_SPOOL_H
 
-#include "common/buf.h"
-#include "common/err.h"
+#include "common/base/buf.h"
+#include "common/base/err.h"
 
 /* What is shared by all messages. */
 struct spool_budget {

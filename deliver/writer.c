@@ -9,10 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/owner.h"
-#include "common/sandbox.h"
-#include "common/store_news.h"
+#include "common/base/log.h"
+#include "common/store/owner.h"
+#include "common/daemon/sandbox.h"
+#include "common/store/store_news.h"
 #include "deliver/delivery.h"
 
 static struct {

@@ -6,8 +6,8 @@
 #ifndef DELIVER_WRITER_H
 #define DELIVER_WRITER_H
 
-#include "common/account.h"
-#include "common/daemon.h"
+#include "common/login/account.h"
+#include "common/daemon/daemon.h"
 
 /* The role's main; self->argument is a struct account. */
 void writer_main(struct daemon_self *self);

@@ -4,7 +4,7 @@
 #ifndef IMAPD_BODYSTRUCTURE_H
 #define IMAPD_BODYSTRUCTURE_H
 
-#include "common/mime.h"
+#include "common/mime/mime.h"
 
 /* extended: BODYSTRUCTURE, with extension data. */
 void bodystructure_write(struct buf *out, const struct mime_part *part, bool extended);

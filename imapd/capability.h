@@ -5,7 +5,7 @@
 #ifndef IMAPD_CAPABILITY_H
 #define IMAPD_CAPABILITY_H
 
-#include "common/login.h"
+#include "common/login/login.h"
 
 /* "IMAP4rev1 LITERAL+ ...", without a space or line around it. */
 void capability_write_before_login(struct buf *out, const struct login_facts *facts);

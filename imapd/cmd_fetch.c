@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/crlf.h"
-#include "common/log.h"
+#include "common/smtp/crlf.h"
+#include "common/base/log.h"
 #include "imapd/bodystructure.h"
 #include "imapd/cmd.h"
 #include "imapd/envelope.h"

@@ -1,7 +1,7 @@
 /*
  * The commands about the tree of folders.
  */
-#include "common/folder_name.h"
+#include "common/store/folder_name.h"
 #include "imapd/cmd.h"
 
 static void

@@ -1,8 +1,8 @@
 /*
  * LIST and LSUB, with the attributes of CHILDREN (RFC 3348) and SPECIAL-USE (RFC 6154).
  */
-#include "common/folder_name.h"
-#include "common/mutf7.h"
+#include "common/store/folder_name.h"
+#include "common/mime/mutf7.h"
 #include "imapd/cmd.h"
 #include "imapd/list_pattern.h"
 

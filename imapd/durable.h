@@ -1,12 +1,12 @@
 /*
  * What a command has written is made durable by a thread, while the loop goes on for the user's other connections; the
- * command goes on when that is done. Several that wait at once are synced together (common/commit.h).
+ * command goes on when that is done. Several that wait at once are synced together (common/base/commit.h).
  */
 #ifndef IMAPD_DURABLE_H
 #define IMAPD_DURABLE_H
 
-#include "common/commit.h"
-#include "common/mailbox.h"
+#include "common/base/commit.h"
+#include "common/store/mailbox.h"
 
 #define DURABLE_FDS_MAX 2
 

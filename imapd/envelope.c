@@ -1,7 +1,7 @@
 #include "imapd/envelope.h"
 
-#include "common/mime.h"
-#include "common/rfc5322.h"
+#include "common/mime/mime.h"
+#include "common/mime/rfc5322.h"
 #include "imapd/respond.h"
 
 #define ARENA_BYTES (16 * 1024 * 1024) /* a list of addresses that does not fit is cut */

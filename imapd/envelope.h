@@ -4,7 +4,7 @@
 #ifndef IMAPD_ENVELOPE_H
 #define IMAPD_ENVELOPE_H
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 #define ENVELOPE_ADDRESSES_MAX 5000 /* of one field; further ones are left out */
 

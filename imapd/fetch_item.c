@@ -1,6 +1,6 @@
 #include "imapd/fetch_item.h"
 
-#include "common/mime.h"
+#include "common/mime/mime.h"
 
 struct collector {
 	struct fetch_items *items;

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "common/folder_name.h"
-#include "common/log.h"
+#include "common/store/folder_name.h"
+#include "common/base/log.h"
 
 static bool
 is_same_name(struct str a, struct str b)

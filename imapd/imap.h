@@ -16,7 +16,7 @@
 #ifndef IMAPD_IMAP_H
 #define IMAPD_IMAP_H
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "imapd/command.h"
 #include "imapd/reader.h"
 

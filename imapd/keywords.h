@@ -4,7 +4,7 @@
 #ifndef IMAPD_KEYWORDS_H
 #define IMAPD_KEYWORDS_H
 
-#include "common/mailbox.h"
+#include "common/store/mailbox.h"
 #include "imapd/parse.h"
 
 struct keyword_set {

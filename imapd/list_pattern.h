@@ -5,7 +5,7 @@
 #ifndef IMAPD_LIST_PATTERN_H
 #define IMAPD_LIST_PATTERN_H
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 
 #define LIST_PATTERN_MAX 1000
 

@@ -1,9 +1,9 @@
 /*
  * imapd: the common login front around the IMAP protocol before login (preauth) and a process for each user (user).
  */
-#include "common/login.h"
-#include "common/mime_charset.h"
-#include "common/sandbox.h"
+#include "common/login/login.h"
+#include "common/mime/mime_charset.h"
+#include "common/daemon/sandbox.h"
 #include "imapd/match.h"
 #include "imapd/preauth.h"
 #include "imapd/session.h"

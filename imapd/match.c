@@ -4,7 +4,7 @@
 #include <string.h>
 #include <wctype.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 
 /* ---- folding --------------------------------------------------------------------------------------------------- */
 

@@ -5,8 +5,8 @@
 #ifndef IMAPD_MATCH_H
 #define IMAPD_MATCH_H
 
-#include "common/arena.h"
-#include "common/buf.h"
+#include "common/base/arena.h"
+#include "common/base/buf.h"
 
 /* Loads what is known of letters, to stay: for processes that cannot open files later. */
 void match_preload(void);

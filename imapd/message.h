@@ -5,8 +5,8 @@
 #ifndef IMAPD_MESSAGE_H
 #define IMAPD_MESSAGE_H
 
-#include "common/mailbox.h"
-#include "common/mime.h"
+#include "common/store/mailbox.h"
+#include "common/mime/mime.h"
 
 #define MESSAGE_READ_BYTES 65536
 

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "common/date.h"
-#include "common/maildir_name.h"
+#include "common/base/date.h"
+#include "common/store/maildir_name.h"
 
 bool
 parse_fail(struct parse_text *t, const char *problem)

@@ -6,7 +6,7 @@
 #ifndef IMAPD_PARSE_H
 #define IMAPD_PARSE_H
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 
 struct parse_text {
 	struct str rest;

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "imapd/capability.h"
 #include "imapd/command.h"
 #include "imapd/parse.h"

@@ -4,7 +4,7 @@
 #ifndef IMAPD_PREAUTH_H
 #define IMAPD_PREAUTH_H
 
-#include "common/login.h"
+#include "common/login/login.h"
 
 extern const struct login_protocol preauth_protocol;
 

@@ -14,7 +14,7 @@
 #ifndef IMAPD_READER_H
 #define IMAPD_READER_H
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 enum reader_event {
 	READER_MORE,

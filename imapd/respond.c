@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "common/maildir_name.h"
-#include "common/mutf7.h"
+#include "common/store/maildir_name.h"
+#include "common/mime/mutf7.h"
 
 #define QUOTED_MAX 4096 /* longer strings are literals: some clients read lines into buffers of their own */
 

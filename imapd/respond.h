@@ -4,8 +4,8 @@
 #ifndef IMAPD_RESPOND_H
 #define IMAPD_RESPOND_H
 
-#include "common/buf.h"
-#include "common/date.h"
+#include "common/base/buf.h"
+#include "common/base/date.h"
 
 /* Quoted where that is possible, else a literal. NULs, which no IMAP string can hold, are left out. */
 void respond_string(struct buf *out, struct str s);

@@ -1,7 +1,7 @@
 #include "imapd/search_content.h"
 
-#include "common/date.h"
-#include "common/mime_word.h"
+#include "common/base/date.h"
+#include "common/mime/mime_word.h"
 
 #define TEXT_MAX_BYTES (4 * MIME_HEADER_MAX) /* of a decoded field, or of a piece of a body */
 

@@ -14,9 +14,9 @@
 #ifndef IMAPD_SEARCH_CONTENT_H
 #define IMAPD_SEARCH_CONTENT_H
 
-#include "common/mime.h"
-#include "common/mime_charset.h"
-#include "common/mime_decode.h"
+#include "common/mime/mime.h"
+#include "common/mime/mime_charset.h"
+#include "common/mime/mime_decode.h"
 #include "imapd/match.h"
 #include "imapd/search_key.h"
 

@@ -1,6 +1,6 @@
 #include "imapd/search_key.h"
 
-#include "common/maildir_name.h"
+#include "common/store/maildir_name.h"
 
 /* ---- parsing --------------------------------------------------------------------------------------------------- */
 

@@ -1,6 +1,6 @@
 #include "imapd/section.h"
 
-#include "common/crlf.h"
+#include "common/smtp/crlf.h"
 #include "imapd/respond.h"
 
 bool

@@ -4,7 +4,7 @@
 #ifndef IMAPD_SECTION_H
 #define IMAPD_SECTION_H
 
-#include "common/mime.h"
+#include "common/mime/mime.h"
 #include "imapd/fetch_item.h"
 
 enum section_found {

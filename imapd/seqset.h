@@ -6,7 +6,7 @@
 #ifndef IMAPD_SEQSET_H
 #define IMAPD_SEQSET_H
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "imapd/parse.h"
 
 #define SEQSET_STAR UINT32_MAX /* while parsed; as a UID it is never given */

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "imapd/capability.h"
 #include "imapd/cmd.h"
 

@@ -5,7 +5,7 @@
 #ifndef IMAPD_SESSION_H
 #define IMAPD_SESSION_H
 
-#include "common/stream.h"
+#include "common/net/stream.h"
 #include "imapd/durable.h"
 #include "imapd/imap.h"
 #include "imapd/message.h"

@@ -1,7 +1,7 @@
 #include <errno.h>
 
-#include "common/log.h"
-#include "common/mutf7.h"
+#include "common/base/log.h"
+#include "common/mime/mutf7.h"
 #include "imapd/session.h"
 
 void

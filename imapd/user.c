@@ -1,6 +1,6 @@
 #include "imapd/user.h"
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "imapd/session.h"
 
 /* ---- news ------------------------------------------------------------------------------------------------------ */

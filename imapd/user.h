@@ -4,10 +4,10 @@
 #ifndef IMAPD_USER_H
 #define IMAPD_USER_H
 
-#include "common/commit.h"
-#include "common/conf.h"
-#include "common/login.h"
-#include "common/store_news.h"
+#include "common/base/commit.h"
+#include "common/conf/conf.h"
+#include "common/login/login.h"
+#include "common/store/store_news.h"
 #include "imapd/folder.h"
 
 #define USER_SLICE_MS 10

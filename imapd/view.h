@@ -6,7 +6,7 @@
 #ifndef IMAPD_VIEW_H
 #define IMAPD_VIEW_H
 
-#include "common/mailbox.h"
+#include "common/store/mailbox.h"
 #include "imapd/respond.h"
 
 struct view_entry {

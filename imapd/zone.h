@@ -4,7 +4,7 @@
 #ifndef IMAPD_ZONE_H
 #define IMAPD_ZONE_H
 
-#include "common/date.h"
+#include "common/base/date.h"
 
 struct date zone_local(int64_t seconds);
 

@@ -5,7 +5,7 @@
 #ifndef POPD_COMMAND_H
 #define POPD_COMMAND_H
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 #define COMMAND_ARGUMENTS_MAX 2
 #define COMMAND_LINE_MAX_BYTES 512 /* RFC 2449 4 says 255; AUTH has a limit of its own */

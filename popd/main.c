@@ -1,5 +1,5 @@
-#include "common/login.h"
-#include "common/sandbox.h"
+#include "common/login/login.h"
+#include "common/daemon/sandbox.h"
 #include "popd/preauth.h"
 #include "popd/session.h"
 

@@ -11,9 +11,9 @@
 #ifndef POPD_POP3_H
 #define POPD_POP3_H
 
-#include "common/buf.h"
-#include "common/dot.h"
-#include "common/line.h"
+#include "common/base/buf.h"
+#include "common/smtp/dot.h"
+#include "common/base/line.h"
 
 #define POP3_SLICE_BYTES 32768 /* of a long reply that are written at a time */
 #define POP3_OUT_MAX_BYTES (4 * POP3_SLICE_BYTES)

@@ -1,6 +1,6 @@
 #include "popd/preauth.h"
 
-#include "common/line.h"
+#include "common/base/line.h"
 #include "popd/command.h"
 
 #define NAME_MAX_BYTES 255

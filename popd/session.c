@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/mailbox.h"
-#include "common/store_news.h"
-#include "common/stream.h"
+#include "common/base/log.h"
+#include "common/store/mailbox.h"
+#include "common/store/store_news.h"
+#include "common/net/stream.h"
 #include "popd/pop3.h"
 
 #define FILE_BUFFER_BYTES 32768

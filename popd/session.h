@@ -5,7 +5,7 @@
 #ifndef POPD_SESSION_H
 #define POPD_SESSION_H
 
-#include "common/login.h"
+#include "common/login/login.h"
 
 /* Two of struct login_service. */
 void session_connection(struct login_session *session, const struct login_connection *connection);

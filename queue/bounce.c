@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/descriptors.h"
-#include "common/log.h"
-#include "common/sandbox.h"
+#include "common/daemon/descriptors.h"
+#include "common/base/log.h"
+#include "common/daemon/sandbox.h"
 #include "queue/notice.h"
 #include "queue/notice_message.h"
 

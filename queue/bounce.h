@@ -5,7 +5,7 @@
 #ifndef QUEUE_BOUNCE_H
 #define QUEUE_BOUNCE_H
 
-#include "common/daemon.h"
+#include "common/daemon/daemon.h"
 
 /* The role's main; its only peer is the queue role. */
 void bounce_main(struct daemon_self *self);

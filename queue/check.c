@@ -9,9 +9,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "common/conf.h"
-#include "common/daemon.h"
-#include "common/log.h"
+#include "common/conf/conf.h"
+#include "common/daemon/daemon.h"
+#include "common/base/log.h"
 #include "queue/check_tls.h"
 #include "queue/run_directories.h"
 #include "queue/run_sockets.h"

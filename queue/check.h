@@ -5,7 +5,7 @@
 #ifndef QUEUE_CHECK_H
 #define QUEUE_CHECK_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 struct check {
 	const struct conf *conf;

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "queue/control.h"
 #include "queue/intake.h"
 #include "queue/outcome.h"

@@ -4,7 +4,7 @@
 #ifndef QUEUE_COMMANDS_H
 #define QUEUE_COMMANDS_H
 
-#include "common/msg.h"
+#include "common/base/msg.h"
 #include "queue/queue.h"
 
 #define COMMANDS_REASON_MAX 500 /* bytes of the reason of a bounce */

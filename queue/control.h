@@ -1,11 +1,11 @@
 /*
- * The postmaster's commands to queued, over the `queue` socket, as messages of common/msg.h with one answer each. Only
- * root and the queue's own user are heard. smtpd, which is not, has the `poke` socket: common/poke.h.
+ * The postmaster's commands to queued, over the `queue` socket, as messages of common/base/msg.h with one answer each. Only
+ * root and the queue's own user are heard. smtpd, which is not, has the `poke` socket: common/queue/poke.h.
  */
 #ifndef QUEUE_CONTROL_H
 #define QUEUE_CONTROL_H
 
-#include "common/msg.h"
+#include "common/base/msg.h"
 
 #define CONTROL_FIRST 64
 

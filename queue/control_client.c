@@ -3,8 +3,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/daemon.h"
-#include "common/unix_socket.h"
+#include "common/daemon/daemon.h"
+#include "common/net/unix_socket.h"
 
 /* A busy queued is asked so often, this long apart: a minute. */
 #define BUSY_TRIES 1200

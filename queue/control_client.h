@@ -4,7 +4,7 @@
 #ifndef QUEUE_CONTROL_CLIENT_H
 #define QUEUE_CONTROL_CLIENT_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "queue/control.h"
 
 struct control_client {

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "common/netstring.h"
+#include "common/base/netstring.h"
 
 #define FIELD_MAX (CONTROL_SITE_MAX_BYTES / 2 - 100)
 

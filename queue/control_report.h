@@ -4,7 +4,7 @@
 #ifndef QUEUE_CONTROL_REPORT_H
 #define QUEUE_CONTROL_REPORT_H
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 /* What one site may take, its key and last trouble being cut. */
 #define CONTROL_SITE_MAX_BYTES 2048

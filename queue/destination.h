@@ -7,8 +7,8 @@
 
 #include <bsd/sys/queue.h>
 
-#include "common/str.h"
-#include "common/tree.h"
+#include "common/base/str.h"
+#include "common/base/tree.h"
 #include "queue/job.h"
 
 struct destination;

@@ -6,8 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/unix_socket.h"
+#include "common/base/log.h"
+#include "common/net/unix_socket.h"
 #include "queue/commands.h"
 #include "queue/control.h"
 #include "queue/outcome.h"

@@ -1,7 +1,7 @@
 #include "queue/dsn.h"
 
-#include "common/date.h"
-#include "common/orcpt.h"
+#include "common/base/date.h"
+#include "common/smtp/orcpt.h"
 #include "queue/dsn_text.h"
 
 #define WIDTH 76

@@ -6,7 +6,7 @@
 #ifndef QUEUE_DSN_H
 #define QUEUE_DSN_H
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 enum dsn_kind {
 	DSN_FAILED,	/* to the sender */

@@ -1,6 +1,6 @@
 /*
  * A queued message in memory: what the records of its file say, without its content. Pure: records come from
- * common/queue_file.h, bytes to append go out into a buf.
+ * common/queue/queue_file.h, bytes to append go out into a buf.
  *
  * The history is the truth: a recipient is delivered, failed or expanded when a record says so. The state byte in the
  * file follows when that record is durable and everything that comes of it (a notification) has been done as well; a
@@ -9,9 +9,9 @@
 #ifndef QUEUE_ENVELOPE_H
 #define QUEUE_ENVELOPE_H
 
-#include "common/arena.h"
-#include "common/queue_file.h"
-#include "common/siphash.h"
+#include "common/base/arena.h"
+#include "common/queue/queue_file.h"
+#include "common/base/siphash.h"
 
 /* An address, a notification address; what a job can carry. */
 #define ENVELOPE_ADDRESS_MAX 1024

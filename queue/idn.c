@@ -1,6 +1,6 @@
 #include "queue/idn.h"
 
-#include "common/idn.h"
+#include "common/dns/idn.h"
 
 #define DOMAIN_MAX 255
 

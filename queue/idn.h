@@ -4,7 +4,7 @@
 #ifndef QUEUE_IDN_H
 #define QUEUE_IDN_H
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 
 /* The domain in A-labels, in the arena; a domain in ASCII as it is. .p NULL: it is no domain, or the arena is full. */
 struct str idn_domain_to_ascii(struct arena *arena, struct str domain);

@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/poke.h"
+#include "common/base/log.h"
+#include "common/queue/poke.h"
 #include "queue/notice.h"
 #include "queue/outcome.h"
 #include "queue/queue_log.h"

@@ -1,5 +1,5 @@
 /*
- * What queued and its workers say to each other over the `queue` socket: the types of common/msg.h messages, written
+ * What queued and its workers say to each other over the `queue` socket: the types of common/base/msg.h messages, written
  * and read here for both sides. Pure. The sender of a message guarantees the maxima below; a message that breaks
  * them, or is otherwise malformed, does not decode: the receiver logs that and drops the connection.
  *
@@ -18,9 +18,9 @@
 #ifndef QUEUE_JOB_H
 #define QUEUE_JOB_H
 
-#include "common/arena.h"
-#include "common/msg.h"
-#include "common/queue_file.h"
+#include "common/base/arena.h"
+#include "common/base/msg.h"
+#include "common/queue/queue_file.h"
 
 /* Control commands have numbers from 64 on: queue/control.h. */
 enum job_message {

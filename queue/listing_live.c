@@ -9,8 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/json.h"
-#include "common/loop.h"
+#include "common/base/json.h"
+#include "common/base/loop.h"
 #include "queue/listing_sites.h"
 #include "queue/listing_view.h"
 #include "queue/queue.h"

@@ -5,7 +5,7 @@
 #ifndef QUEUE_LISTING_OPTIONS_H
 #define QUEUE_LISTING_OPTIONS_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "queue/listing_filter.h"
 #include "queue/listing_print.h"
 #include "queue/listing_sort.h"

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "common/json.h"
-#include "common/log.h"
+#include "common/base/json.h"
+#include "common/base/log.h"
 
 /* ---- small parts ----------------------------------------------------------------------------------------------- */
 

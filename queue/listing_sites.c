@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/json.h"
+#include "common/base/json.h"
 
 #define ARENA_MAX_BYTES (1024UL * 1024 * 1024)
 

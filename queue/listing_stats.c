@@ -6,10 +6,10 @@
 #include <sysexits.h>
 #include <time.h>
 
-#include "common/address.h"
-#include "common/json.h"
-#include "common/loop.h"
-#include "common/tree.h"
+#include "common/smtp/address.h"
+#include "common/base/json.h"
+#include "common/base/loop.h"
+#include "common/base/tree.h"
 #include "queue/listing_view.h"
 
 #define OUTPUT_MAX_BYTES (64UL * 1024 * 1024)

@@ -5,7 +5,7 @@
 #include <sysexits.h>
 #include <time.h>
 
-#include "common/loop.h"
+#include "common/base/loop.h"
 
 #define OUTPUT_MAX_BYTES (256UL * 1024 * 1024)
 #define OUTPUT_AT_ONCE_BYTES 60000

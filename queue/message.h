@@ -4,8 +4,8 @@
 #ifndef QUEUE_MESSAGE_H
 #define QUEUE_MESSAGE_H
 
-#include "common/commit.h"
-#include "common/queue_id.h"
+#include "common/base/commit.h"
+#include "common/queue/queue_id.h"
 #include "queue/delivery.h"
 #include "queue/envelope_file.h"
 #include "queue/queue_log.h"

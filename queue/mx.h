@@ -5,9 +5,9 @@
 #ifndef QUEUE_MX_H
 #define QUEUE_MX_H
 
-#include "common/arena.h"
-#include "common/buf.h"
-#include "common/dns_message.h"
+#include "common/base/arena.h"
+#include "common/base/buf.h"
+#include "common/dns/dns_message.h"
 
 #define MX_TRIED_MAX 10 /* further exchangers are not tried */
 

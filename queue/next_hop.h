@@ -5,7 +5,7 @@
 #ifndef QUEUE_NEXT_HOP_H
 #define QUEUE_NEXT_HOP_H
 
-#include "common/network.h"
+#include "common/net/network.h"
 #include "queue/job.h"
 
 enum next_hop_kind {

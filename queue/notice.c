@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/queue_id.h"
+#include "common/base/log.h"
+#include "common/queue/queue_id.h"
 #include "queue/intake.h"
 #include "queue/notice_message.h"
 #include "queue/outcome.h"

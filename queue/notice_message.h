@@ -1,5 +1,5 @@
 /*
- * What queued and the bounce process say to each other, as messages of common/msg.h; all of one notification carry the
+ * What queued and the bounce process say to each other, as messages of common/base/msg.h; all of one notification carry the
  * same id:
  *
  *     queued                                            bounce
@@ -11,9 +11,9 @@
 #ifndef QUEUE_NOTICE_MESSAGE_H
 #define QUEUE_NOTICE_MESSAGE_H
 
-#include "common/arena.h"
-#include "common/msg.h"
-#include "common/queue_file.h"
+#include "common/base/arena.h"
+#include "common/base/msg.h"
+#include "common/queue/queue_file.h"
 #include "queue/dsn.h"
 
 enum notice_message {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "queue/intake.h"
 #include "queue/notice.h"
 #include "queue/timing.h"

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "queue/intake.h"
 
 static int

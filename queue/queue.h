@@ -12,11 +12,11 @@
 #ifndef QUEUE_QUEUE_H
 #define QUEUE_QUEUE_H
 
-#include "common/commit.h"
-#include "common/conf.h"
-#include "common/loop.h"
-#include "common/siphash.h"
-#include "common/socketmap.h"
+#include "common/base/commit.h"
+#include "common/conf/conf.h"
+#include "common/base/loop.h"
+#include "common/base/siphash.h"
+#include "common/net/socketmap.h"
 #include "queue/message.h"
 #include "queue/schedule.h"
 #include "queue/spool.h"

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 
 void
 queue_log_active(const char *id, const struct envelope *e)

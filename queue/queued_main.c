@@ -4,9 +4,9 @@
  */
 #include <stdlib.h>
 
-#include "common/daemon.h"
-#include "common/log.h"
-#include "common/sandbox.h"
+#include "common/daemon/daemon.h"
+#include "common/base/log.h"
+#include "common/daemon/sandbox.h"
 #include "queue/bounce.h"
 #include "queue/dispatch.h"
 #include "queue/intake.h"

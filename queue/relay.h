@@ -4,8 +4,8 @@
 #ifndef QUEUE_RELAY_H
 #define QUEUE_RELAY_H
 
-#include "common/buf.h"
-#include "common/conf.h"
+#include "common/base/buf.h"
+#include "common/conf/conf.h"
 
 /* That of the domain itself, of the longest name above it, or "*"; NULL: there is none. */
 const struct conf_route *relay_find(const struct conf *conf, struct str domain);

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/unix_socket.h"
+#include "common/base/log.h"
+#include "common/net/unix_socket.h"
 #include "queue/next_hop.h"
 
 #define IN_MAX 16384

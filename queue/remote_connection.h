@@ -5,9 +5,9 @@
 #ifndef QUEUE_REMOTE_CONNECTION_H
 #define QUEUE_REMOTE_CONNECTION_H
 
-#include "common/conf.h"
-#include "common/dns_message.h"
-#include "common/stream.h"
+#include "common/conf/conf.h"
+#include "common/dns/dns_message.h"
+#include "common/net/stream.h"
 #include "queue/job.h"
 #include "queue/smtp_client.h"
 

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "common/str.h"
+#include "common/base/str.h"
 
 #define READ_BYTES 16384
 

@@ -4,7 +4,7 @@
 #ifndef QUEUE_REMOTE_HEADER_H
 #define QUEUE_REMOTE_HEADER_H
 
-#include "common/queue_file.h"
+#include "common/queue/queue_file.h"
 
 enum remote_header {
 	REMOTE_HEADER_UNKNOWN, /* or it cannot be read, or does not end within what is looked at */

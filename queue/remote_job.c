@@ -5,9 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/daemon.h"
-#include "common/log.h"
-#include "common/orcpt.h"
+#include "common/daemon/daemon.h"
+#include "common/base/log.h"
+#include "common/smtp/orcpt.h"
 #include "queue/idn.h"
 #include "queue/relay.h"
 #include "queue/remote_header.h"

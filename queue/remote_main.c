@@ -1,7 +1,7 @@
 /*
  * remote: sends mail, by SMTP to the exchangers of other domains and by LMTP to deliver.
  */
-#include "common/daemon.h"
+#include "common/daemon/daemon.h"
 #include "queue/remote_worker.h"
 
 static unsigned

@@ -4,7 +4,7 @@
 #ifndef QUEUE_REMOTE_OWN_H
 #define QUEUE_REMOTE_OWN_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 #define REMOTE_OWN_MAX 256
 

@@ -4,7 +4,7 @@
 #ifndef QUEUE_REMOTE_ROUTE_H
 #define QUEUE_REMOTE_ROUTE_H
 
-#include "common/dns.h"
+#include "common/dns/dns.h"
 #include "queue/mx.h"
 #include "queue/next_hop.h"
 

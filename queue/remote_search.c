@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/daemon.h"
-#include "common/log.h"
+#include "common/daemon/daemon.h"
+#include "common/base/log.h"
 
 /* RFC 8305 5: Connection Attempt Delay. */
 #define RACE_MS 250

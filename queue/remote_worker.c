@@ -6,11 +6,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "common/log.h"
-#include "common/resolv_conf.h"
-#include "common/sandbox.h"
-#include "common/tls.h"
-#include "common/unix_socket.h"
+#include "common/base/log.h"
+#include "common/dns/resolv_conf.h"
+#include "common/daemon/sandbox.h"
+#include "common/tls/tls.h"
+#include "common/net/unix_socket.h"
 #include "queue/remote_job.h"
 
 /* Between two attempts at reaching queued. */

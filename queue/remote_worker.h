@@ -5,9 +5,9 @@
 #ifndef QUEUE_REMOTE_WORKER_H
 #define QUEUE_REMOTE_WORKER_H
 
-#include "common/daemon.h"
+#include "common/daemon/daemon.h"
 
-/* The role's main, for common/daemon.h. */
+/* The role's main, for common/daemon/daemon.h. */
 void remote_worker_main(struct daemon_self *self);
 
 #endif

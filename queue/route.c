@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/daemon.h"
-#include "common/log.h"
+#include "common/daemon/daemon.h"
+#include "common/base/log.h"
 #include "queue/dispatch.h"
 #include "queue/outcome.h"
 #include "queue/relay.h"

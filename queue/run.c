@@ -14,11 +14,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "common/conf.h"
-#include "common/conf_log.h"
-#include "common/daemon.h"
-#include "common/log.h"
-#include "common/notify.h"
+#include "common/conf/conf.h"
+#include "common/conf/conf_log.h"
+#include "common/daemon/daemon.h"
+#include "common/base/log.h"
+#include "common/daemon/notify.h"
 #include "queue/check.h"
 #include "queue/run_directories.h"
 #include "queue/run_program.h"

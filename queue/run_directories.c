@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/daemon.h"
+#include "common/daemon/daemon.h"
 
 /*
  * incoming is a drop box: smtpd, which is neither its owner nor in its group, may create files there, but not list

@@ -5,7 +5,7 @@
 #ifndef QUEUE_RUN_DIRECTORIES_H
 #define QUEUE_RUN_DIRECTORIES_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 /* Makes what is missing, and gives what is there its owner and mode. */
 bool run_directories_make(const struct conf *conf, struct err *err);

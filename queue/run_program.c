@@ -11,10 +11,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "common/buf.h"
-#include "common/descriptors.h"
-#include "common/listener.h"
-#include "common/log.h"
+#include "common/base/buf.h"
+#include "common/daemon/descriptors.h"
+#include "common/daemon/listener.h"
+#include "common/base/log.h"
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS 1000

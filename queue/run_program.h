@@ -6,7 +6,7 @@
 
 #include <limits.h>
 
-#include "common/loop.h"
+#include "common/base/loop.h"
 #include "queue/run_sockets.h"
 
 struct run_program {

@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/daemon.h"
-#include "common/listener.h"
-#include "common/log.h"
+#include "common/daemon/daemon.h"
+#include "common/daemon/listener.h"
+#include "common/base/log.h"
 
 #define BACKLOG 1024
 #define ORDINARY_USER_PORTS 10000

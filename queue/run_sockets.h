@@ -7,7 +7,7 @@
 
 #include <sys/un.h>
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 struct run_socket {
 	char name[65];

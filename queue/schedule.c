@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 
 static int
 flow_compare(struct schedule_flow *a, struct schedule_flow *b)

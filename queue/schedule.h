@@ -19,8 +19,8 @@
 
 #include <bsd/sys/queue.h>
 
-#include "common/str.h"
-#include "common/tree.h"
+#include "common/base/str.h"
+#include "common/base/tree.h"
 
 enum schedule_class {
 	SCHEDULE_NEW,

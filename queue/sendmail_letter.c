@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/descriptors.h"
-#include "common/loop.h"
+#include "common/daemon/descriptors.h"
+#include "common/base/loop.h"
 
 #define READ_BYTES 32768
 #define TEXT_MAX_BYTES (4 * SENDMAIL_HEADER_MAX_BYTES)

@@ -6,7 +6,7 @@
 #ifndef QUEUE_SENDMAIL_LETTER_H
 #define QUEUE_SENDMAIL_LETTER_H
 
-#include "common/err.h"
+#include "common/base/err.h"
 #include "queue/sendmail_text.h"
 #include "queue/submit.h"
 

@@ -12,10 +12,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "common/conf.h"
-#include "common/daemon.h"
-#include "common/log.h"
-#include "common/unix_socket.h"
+#include "common/conf/conf.h"
+#include "common/daemon/daemon.h"
+#include "common/base/log.h"
+#include "common/net/unix_socket.h"
 #include "queue/run.h"
 #include "queue/sendmail_letter.h"
 #include "queue/sendmail_options.h"

@@ -6,7 +6,7 @@
 #ifndef QUEUE_SENDMAIL_OPTIONS_H
 #define QUEUE_SENDMAIL_OPTIONS_H
 
-#include "common/str.h"
+#include "common/base/str.h"
 
 #define SENDMAIL_ENVID_MAX 100 /* RFC 3461 4.4 */
 

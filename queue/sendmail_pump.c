@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 /* One direction. Neither may wait for the other: a client may write without reading for a while, and so may smtpd. */
 struct pipe_way {

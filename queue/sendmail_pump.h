@@ -5,7 +5,7 @@
 #ifndef QUEUE_SENDMAIL_PUMP_H
 #define QUEUE_SENDMAIL_PUMP_H
 
-#include "common/err.h"
+#include "common/base/err.h"
 
 /* Until smtpd is done, or nobody reads its replies any more (true as well). Closes nothing. */
 bool sendmail_pump(int in_fd, int out_fd, int socket_fd, struct err *err);

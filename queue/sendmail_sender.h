@@ -4,7 +4,7 @@
 #ifndef QUEUE_SENDMAIL_SENDER_H
 #define QUEUE_SENDMAIL_SENDER_H
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 #include "queue/sendmail_options.h"
 
 struct sendmail_sender {

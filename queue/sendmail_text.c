@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "common/err.h"
-#include "common/rfc5322.h"
+#include "common/base/err.h"
+#include "common/mime/rfc5322.h"
 
 /* ---- lines ----------------------------------------------------------------------------------------------------- */
 

@@ -6,9 +6,9 @@
 #ifndef QUEUE_SENDMAIL_TEXT_H
 #define QUEUE_SENDMAIL_TEXT_H
 
-#include "common/address.h"
-#include "common/arena.h"
-#include "common/buf.h"
+#include "common/smtp/address.h"
+#include "common/base/arena.h"
+#include "common/base/buf.h"
 
 /* All zero (but for ignore_dots) is the beginning. */
 struct sendmail_lines {

@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include "common/descriptors.h"
+#include "common/daemon/descriptors.h"
 #include "queue/smtp_features.h"
 
 #define REPLY_TIMEOUT_MS (60 * 1000)

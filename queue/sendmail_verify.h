@@ -5,8 +5,8 @@
 #ifndef QUEUE_SENDMAIL_VERIFY_H
 #define QUEUE_SENDMAIL_VERIFY_H
 
-#include "common/err.h"
-#include "common/str.h"
+#include "common/base/err.h"
+#include "common/base/str.h"
 
 enum sendmail_verdict {
 	SENDMAIL_DELIVERABLE,	/* there is such a mailbox or alias here */

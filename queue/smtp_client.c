@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/base64.h"
-#include "common/xtext.h"
+#include "common/base/base64.h"
+#include "common/smtp/xtext.h"
 
 #define FAILURE_ARENA_MAX 4096
 #define CHUNK_HEAD_MAX 40

@@ -17,8 +17,8 @@
 
 #include <bsd/sys/queue.h>
 
-#include "common/arena.h"
-#include "common/dot.h"
+#include "common/base/arena.h"
+#include "common/smtp/dot.h"
 #include "queue/smtp_features.h"
 #include "queue/smtp_reply.h"
 

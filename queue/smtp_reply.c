@@ -1,6 +1,6 @@
 #include "queue/smtp_reply.h"
 
-#include "common/enhanced_status.h"
+#include "common/smtp/enhanced_status.h"
 
 #define CODE_DIGITS 3
 

@@ -6,9 +6,9 @@
 #ifndef QUEUE_SMTP_REPLY_H
 #define QUEUE_SMTP_REPLY_H
 
-#include "common/arena.h"
-#include "common/buf.h"
-#include "common/err.h"
+#include "common/base/arena.h"
+#include "common/base/buf.h"
+#include "common/base/err.h"
 
 #define SMTP_REPLY_TEXT_MAX 8192   /* bytes kept of one reply */
 #define SMTP_REPLY_BYTES_MAX 65536 /* after which a reply without end is BAD */

@@ -9,8 +9,8 @@
 #include <dirent.h>
 #include <sys/types.h>
 
-#include "common/err.h"
-#include "common/queue_id.h"
+#include "common/base/err.h"
+#include "common/queue/queue_id.h"
 
 enum spool_place {
 	SPOOL_INCOMING,

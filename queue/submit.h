@@ -4,8 +4,8 @@
 #ifndef QUEUE_SUBMIT_H
 #define QUEUE_SUBMIT_H
 
-#include "common/conf.h"
-#include "common/err.h"
+#include "common/conf/conf.h"
+#include "common/base/err.h"
 #include "queue/smtp_client.h"
 
 struct submit {

@@ -5,7 +5,7 @@
 #ifndef QUEUE_TIMING_H
 #define QUEUE_TIMING_H
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 #include "queue/envelope.h"
 
 /* Before that nothing is tried; from then on its age counts. */

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/poke.h"
+#include "common/base/log.h"
+#include "common/queue/poke.h"
 #include "queue/intake.h"
 #include "queue/route.h"
 

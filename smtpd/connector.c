@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/sandbox.h"
+#include "common/base/log.h"
+#include "common/daemon/sandbox.h"
 
 #define GROUPS_MAX 64
 #define DESCRIPTORS_MORE 64

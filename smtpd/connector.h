@@ -11,7 +11,7 @@
 #ifndef SMTPD_CONNECTOR_H
 #define SMTPD_CONNECTOR_H
 
-#include "common/daemon.h"
+#include "common/daemon/daemon.h"
 
 enum connector_message {
 	CONNECTOR_CONNECT = 1,

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "smtpd/connector.h"
 
 #define GRACE_MS 1000 /* for the connector's own answer that its time is over */

@@ -4,9 +4,9 @@
 #ifndef SMTPD_CONNECTOR_CLIENT_H
 #define SMTPD_CONNECTOR_CLIENT_H
 
-#include "common/conf.h"
-#include "common/loop.h"
-#include "common/msg.h"
+#include "common/conf/conf.h"
+#include "common/base/loop.h"
+#include "common/base/msg.h"
 
 struct connector_query;
 

@@ -6,8 +6,8 @@
 #ifndef SMTPD_CONTENT_H
 #define SMTPD_CONTENT_H
 
-#include "common/queue_file.h"
-#include "common/rfc5322.h"
+#include "common/queue/queue_file.h"
+#include "common/mime/rfc5322.h"
 
 struct content_rules {
 	bool complete; /* from a user of ours: add Date and Message-ID where they are missing, take out Bcc, Return-Path */

@@ -4,8 +4,8 @@
 #ifndef SMTPD_ENVELOPE_H
 #define SMTPD_ENVELOPE_H
 
-#include "common/queue_file.h"
-#include "common/smtp_server.h"
+#include "common/queue/queue_file.h"
+#include "common/smtp/smtp_server.h"
 
 /* What MAIL said besides the sender. */
 void envelope_mail_write(struct queue_writer *w, const struct smtp_transaction *transaction);

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/log.h"
-#include "common/resolv_conf.h"
-#include "common/sandbox.h"
+#include "common/base/log.h"
+#include "common/dns/resolv_conf.h"
+#include "common/daemon/sandbox.h"
 #include "smtpd/guard_list.h"
 #include "smtpd/guard_lookup.h"
 #include "smtpd/guard_message.h"

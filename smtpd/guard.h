@@ -14,7 +14,7 @@
 #ifndef SMTPD_GUARD_H
 #define SMTPD_GUARD_H
 
-#include "common/daemon.h"
+#include "common/daemon/daemon.h"
 #include "smtpd/guard_core.h"
 
 /* The role's main. */

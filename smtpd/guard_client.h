@@ -6,7 +6,7 @@
 #ifndef SMTPD_GUARD_CLIENT_H
 #define SMTPD_GUARD_CLIENT_H
 
-#include "common/tree.h"
+#include "common/base/tree.h"
 #include "smtpd/guard_message.h"
 
 struct guard_link;

@@ -1,6 +1,6 @@
 #include "smtpd/guard_core.h"
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 void
 guard_rules_set(struct guard_rules *rules, const struct conf *conf)

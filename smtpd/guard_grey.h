@@ -6,7 +6,7 @@
 #ifndef SMTPD_GUARD_GREY_H
 #define SMTPD_GUARD_GREY_H
 
-#include "common/siphash.h"
+#include "common/base/siphash.h"
 #include "smtpd/guard_table.h"
 
 struct guard_grey_rules {

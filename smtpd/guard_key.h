@@ -7,7 +7,7 @@
 
 #include <sys/socket.h>
 
-#include "common/siphash.h"
+#include "common/base/siphash.h"
 
 enum guard_kind {
 	GUARD_ADDRESS,

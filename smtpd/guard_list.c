@@ -4,8 +4,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/unix_socket.h"
+#include "common/base/log.h"
+#include "common/net/unix_socket.h"
 #include "smtpd/guard_message.h"
 
 #define BATCH_BYTES 32768

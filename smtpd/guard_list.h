@@ -5,7 +5,7 @@
 #ifndef SMTPD_GUARD_LIST_H
 #define SMTPD_GUARD_LIST_H
 
-#include "common/daemon.h"
+#include "common/daemon/daemon.h"
 #include "smtpd/guard_core.h"
 
 #define GUARD_LIST_READERS_MAX 8

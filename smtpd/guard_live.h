@@ -5,7 +5,7 @@
 #ifndef SMTPD_GUARD_LIVE_H
 #define SMTPD_GUARD_LIVE_H
 
-#include "common/tree.h"
+#include "common/base/tree.h"
 #include "smtpd/guard_key.h"
 
 struct guard_live_subject {

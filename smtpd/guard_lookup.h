@@ -5,9 +5,9 @@
 #ifndef SMTPD_GUARD_LOOKUP_H
 #define SMTPD_GUARD_LOOKUP_H
 
-#include "common/buf.h"
-#include "common/dns.h"
-#include "common/dns_list.h"
+#include "common/base/buf.h"
+#include "common/dns/dns.h"
+#include "common/dns/dns_list.h"
 
 /* Names of an address that are tried, in the order of the answer. */
 #define GUARD_LOOKUP_NAMES_MAX 4

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "smtpd/guard_grey.h"
 #include "smtpd/guard_rates.h"
 

@@ -6,8 +6,8 @@
 #ifndef SMTPD_GUARD_MEMORY_H
 #define SMTPD_GUARD_MEMORY_H
 
-#include "common/err.h"
-#include "common/siphash.h"
+#include "common/base/err.h"
+#include "common/base/siphash.h"
 #include "smtpd/guard_table.h"
 
 struct guard_memory {

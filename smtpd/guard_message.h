@@ -1,11 +1,11 @@
 /*
- * What smtpd's workers and its guard say to each other: packets of common/msg.h that hold one question (or answer) after
+ * What smtpd's workers and its guard say to each other: packets of common/base/msg.h that hold one question (or answer) after
  * the other, as many as came together in one turn of the loop. Also what `merpati clients` is told. Pure.
  */
 #ifndef SMTPD_GUARD_MESSAGE_H
 #define SMTPD_GUARD_MESSAGE_H
 
-#include "common/msg.h"
+#include "common/base/msg.h"
 #include "smtpd/guard_core.h"
 
 enum guard_packet {

@@ -1,13 +1,13 @@
 /*
  * A table of fixed size for what strangers make grow: records of one size in sets of eight. A new record takes the place of
- * the one in its set that was used longest ago. Whoever keys it hashes with a key (common/siphash.h), so that nobody can
+ * the one in its set that was used longest ago. Whoever keys it hashes with a key (common/base/siphash.h), so that nobody can
  * aim at a set. The memory is the caller's and may be a mapped file, which two processes share while a configuration is
  * renewed: records hold numbers only, and none of them is trusted. Pure; times are ms since 1970.
  */
 #ifndef SMTPD_GUARD_TABLE_H
 #define SMTPD_GUARD_TABLE_H
 
-#include "common/str.h"
+#include "common/base/str.h"
 
 #define GUARD_TABLE_WAYS 8
 

@@ -10,8 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/poke.h"
+#include "common/base/log.h"
+#include "common/queue/poke.h"
 
 #define READ_PIECE 65536
 #define WRITE_FROM 65536 /* bytes that gather before they are written */

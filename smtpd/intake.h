@@ -6,10 +6,10 @@
 #ifndef SMTPD_INTAKE_H
 #define SMTPD_INTAKE_H
 
-#include "common/buf.h"
-#include "common/commit.h"
-#include "common/queue_file.h"
-#include "common/queue_id.h"
+#include "common/base/buf.h"
+#include "common/base/commit.h"
+#include "common/queue/queue_file.h"
+#include "common/queue/queue_id.h"
 
 #define INTAKE_NOTICE_MAX 2040 /* bytes of one notice: 120 IDs; queued takes 4096 */
 
@@ -50,7 +50,7 @@ void intake_init(struct intake *intake, struct loop *loop, struct commit *commit
 /* Sends what notice is due; for the end of the process. */
 void intake_flush_notice(struct intake *intake);
 
-/* Asks queued for what waits for this target (common/poke.h), for ETRN; with the next notice. */
+/* Asks queued for what waits for this target (common/queue/poke.h), for ETRN; with the next notice. */
 void intake_wake(struct intake *intake, struct str target);
 
 /* A new message with a fresh ID; writes nothing yet. time_us: since 1970. */

@@ -5,7 +5,7 @@
 #ifndef SMTPD_KNOWN_H
 #define SMTPD_KNOWN_H
 
-#include "common/siphash.h"
+#include "common/base/siphash.h"
 
 #define KNOWN_MS 3000	/* an account that is removed takes mail for so long; what cannot be delivered then is returned */
 #define KNOWN_SLOTS 512 /* a power of two */

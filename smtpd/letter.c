@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/orcpt.h"
-#include "common/xtext.h"
+#include "common/smtp/orcpt.h"
+#include "common/smtp/xtext.h"
 
 /* Of added recipients, a sender and a reason: what LETTER_RECIPIENTS_ADDED_MAX of the longest addresses take. */
 #define ARENA_MAX (4 * 1024 * 1024)

@@ -13,9 +13,9 @@
 #ifndef SMTPD_LETTER_H
 #define SMTPD_LETTER_H
 
-#include "common/address.h"
-#include "common/arena.h"
-#include "common/queue_file.h"
+#include "common/smtp/address.h"
+#include "common/base/arena.h"
+#include "common/queue/queue_file.h"
 #include "smtpd/milter.h"
 
 /* What one message may have; more makes letter_field or a change fail. */

@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "common/daemon.h"
-#include "common/daemon_key.h"
-#include "common/log.h"
+#include "common/daemon/daemon.h"
+#include "common/daemon/daemon_key.h"
+#include "common/base/log.h"
 #include "smtpd/connector.h"
 #include "smtpd/guard.h"
 #include "smtpd/worker.h"

@@ -11,11 +11,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/conf.h"
-#include "common/daemon.h"
-#include "common/json.h"
-#include "common/log.h"
-#include "common/unix_socket.h"
+#include "common/conf/conf.h"
+#include "common/daemon/daemon.h"
+#include "common/base/json.h"
+#include "common/base/log.h"
+#include "common/net/unix_socket.h"
 #include "smtpd/guard_message.h"
 #include "smtpd/session_pace.h"
 

@@ -11,9 +11,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "common/daemon.h"
-#include "common/json.h"
-#include "common/socketmap.h"
+#include "common/daemon/daemon.h"
+#include "common/base/json.h"
+#include "common/net/socketmap.h"
 #include "smtpd/explain.h"
 #include "smtpd/policy_client.h"
 

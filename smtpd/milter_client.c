@@ -1,7 +1,7 @@
 #include "smtpd/milter_client.h"
 
 #include <stdlib.h>
-#include "common/log.h"
+#include "common/base/log.h"
 
 #define IN_MAX (MILTER_PACKET_MAX + 8)
 /* The largest packet of ours, behind some that could not be sent yet. */

@@ -5,7 +5,7 @@
 #ifndef SMTPD_MILTER_CLIENT_H
 #define SMTPD_MILTER_CLIENT_H
 
-#include "common/stream.h"
+#include "common/net/stream.h"
 #include "smtpd/connector_client.h"
 #include "smtpd/milter.h"
 

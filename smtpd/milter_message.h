@@ -14,9 +14,9 @@
 #ifndef SMTPD_MILTER_MESSAGE_H
 #define SMTPD_MILTER_MESSAGE_H
 
-#include "common/buf.h"
-#include "common/enhanced_status.h"
-#include "common/err.h"
+#include "common/base/buf.h"
+#include "common/smtp/enhanced_status.h"
+#include "common/base/err.h"
 
 #define MILTER_VERSION 6
 #define MILTER_VERSION_MIN 2

@@ -13,9 +13,9 @@
 #ifndef SMTPD_POLICY_H
 #define SMTPD_POLICY_H
 
-#include "common/address.h"
-#include "common/conf.h"
-#include "common/smtp_server.h"
+#include "common/smtp/address.h"
+#include "common/conf/conf.h"
+#include "common/smtp/smtp_server.h"
 #include "smtpd/rule_match.h"
 
 /* What a listener of this kind expects of its clients. */

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 
 #define IN_MAX (2 * POLICY_REPLY_MAX)
 

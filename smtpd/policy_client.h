@@ -6,7 +6,7 @@
 #ifndef SMTPD_POLICY_CLIENT_H
 #define SMTPD_POLICY_CLIENT_H
 
-#include "common/stream.h"
+#include "common/net/stream.h"
 #include "smtpd/connector_client.h"
 #include "smtpd/policy_protocol.h"
 

@@ -5,9 +5,9 @@
 #ifndef SMTPD_POLICY_PROTOCOL_H
 #define SMTPD_POLICY_PROTOCOL_H
 
-#include "common/buf.h"
-#include "common/enhanced_status.h"
-#include "common/err.h"
+#include "common/base/buf.h"
+#include "common/smtp/enhanced_status.h"
+#include "common/base/err.h"
 
 #define POLICY_REQUEST_MAX 16384
 #define POLICY_REPLY_MAX 4096	   /* bytes of a whole reply */

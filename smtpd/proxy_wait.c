@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/proxy_protocol.h"
+#include "common/base/log.h"
+#include "common/smtp/proxy_protocol.h"
 #include "smtpd/session.h"
 
 #define TIMEOUT_MS 10000

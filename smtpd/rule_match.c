@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "common/idn.h"
+#include "common/dns/idn.h"
 #include "smtpd/policy.h"
 
 #define NAME_MAX_BYTES 512 /* longer than any address part, name or login can be */

@@ -1,12 +1,12 @@
 /*
  * Does a rule apply? A pure function of what is known of a client and its envelope. What it costs is bounded by the
- * list's bounds (common/rule.h): each value is looked at once, and a file takes a few probes whatever its length.
+ * list's bounds (common/conf/rule.h): each value is looked at once, and a file takes a few probes whatever its length.
  */
 #ifndef SMTPD_RULE_MATCH_H
 #define SMTPD_RULE_MATCH_H
 
-#include "common/address.h"
-#include "common/conf.h"
+#include "common/smtp/address.h"
+#include "common/conf/conf.h"
 
 #define RULE_CERTIFICATE_NAMES_MAX 17 /* as many as a tls_client has */
 

@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "smtpd/session_filter.h"
 #include "smtpd/session_message.h"
 #include "smtpd/session_policy.h"

@@ -16,9 +16,9 @@
 #ifndef SMTPD_SESSION_H
 #define SMTPD_SESSION_H
 
-#include "common/date.h"
-#include "common/smtp_server.h"
-#include "common/stream.h"
+#include "common/base/date.h"
+#include "common/smtp/smtp_server.h"
+#include "common/net/stream.h"
 #include "smtpd/content.h"
 #include "smtpd/policy.h"
 #include "smtpd/session_guard.h"

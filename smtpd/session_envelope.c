@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/log.h"
-#include "common/sasl_channel.h"
-#include "common/unix_socket.h"
+#include "common/base/log.h"
+#include "common/login/sasl_channel.h"
+#include "common/net/unix_socket.h"
 #include "smtpd/session_filter.h"
 #include "smtpd/session_policy.h"
 

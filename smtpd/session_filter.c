@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
-#include "common/orcpt.h"
-#include "common/xtext.h"
+#include "common/base/log.h"
+#include "common/smtp/orcpt.h"
+#include "common/smtp/xtext.h"
 #include "smtpd/session_filter_inner.h"
 
 #define ARGUMENTS_MAX 8

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
-#include "common/rfc5322.h"
+#include "common/base/log.h"
+#include "common/mime/rfc5322.h"
 #include "smtpd/session_filter_inner.h"
 #include "smtpd/session_policy.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "smtpd/session.h"
 
 #define ANSWER_TIMEOUT_MS 2000

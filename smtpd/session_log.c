@@ -1,4 +1,4 @@
-#include "common/log.h"
+#include "common/base/log.h"
 #include "smtpd/session.h"
 
 #define COUNTERS_MAX 1024

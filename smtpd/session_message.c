@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "smtpd/envelope.h"
 #include "smtpd/session_filter.h"
 #include "smtpd/session_policy.h"

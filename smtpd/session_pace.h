@@ -6,9 +6,9 @@
 #ifndef SMTPD_SESSION_PACE_H
 #define SMTPD_SESSION_PACE_H
 
-#include "common/conf.h"
-#include "common/loop.h"
-#include "common/smtp_server.h"
+#include "common/conf/conf.h"
+#include "common/base/loop.h"
+#include "common/smtp/smtp_server.h"
 
 #define PACE_FREE_ERRORS 3 /* that are answered at once */
 #define PACE_STEPS_MAX 20  /* the delay grows no further */

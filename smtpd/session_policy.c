@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "smtpd/session_filter.h"
 #include "smtpd/session_guard.h"
 

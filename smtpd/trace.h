@@ -4,7 +4,7 @@
 #ifndef SMTPD_TRACE_H
 #define SMTPD_TRACE_H
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 struct trace_facts {
 	struct str helo;	  /* as the client wrote it */

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/daemon_tls.h"
-#include "common/log.h"
-#include "common/sandbox.h"
+#include "common/daemon/daemon_tls.h"
+#include "common/base/log.h"
+#include "common/daemon/sandbox.h"
 #include "smtpd/proxy_wait.h"
 #include "smtpd/session.h"
 

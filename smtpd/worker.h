@@ -5,10 +5,10 @@
 #ifndef SMTPD_WORKER_H
 #define SMTPD_WORKER_H
 
-#include "common/commit.h"
-#include "common/daemon.h"
-#include "common/sasl_client.h"
-#include "common/socketmap.h"
+#include "common/base/commit.h"
+#include "common/daemon/daemon.h"
+#include "common/login/sasl_client.h"
+#include "common/net/socketmap.h"
 #include "smtpd/guard_client.h"
 #include "smtpd/connector_client.h"
 #include "smtpd/intake.h"

@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/str.h"
+#include "common/base/str.h"
 
 #define GROUP 50
 

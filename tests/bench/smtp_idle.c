@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/str.h"
+#include "common/base/str.h"
 
 struct session {
 	int fd;

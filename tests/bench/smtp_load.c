@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/buf.h"
-#include "common/loop.h"
+#include "common/base/buf.h"
+#include "common/base/loop.h"
 
 enum step {
 	GREETING,

@@ -6,7 +6,7 @@
 
 #include "auth/mech.h"
 #include "auth/sasl_command.h"
-#include "common/base64.h"
+#include "common/base/base64.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

@@ -7,7 +7,7 @@
 #include "auth/password.h"
 #include "auth/users.h"
 #include "auth/users_edit.h"
-#include "common/account.h"
+#include "common/login/account.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

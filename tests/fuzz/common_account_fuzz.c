@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/account.h"
+#include "common/login/account.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

@@ -3,7 +3,7 @@
  */
 #include <stdlib.h>
 
-#include "common/address.h"
+#include "common/smtp/address.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

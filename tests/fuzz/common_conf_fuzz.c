@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/conf.h"
+#include "common/conf/conf.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/dns_list.h"
+#include "common/dns/dns_list.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

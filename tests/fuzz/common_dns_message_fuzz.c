@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/dns_message.h"
+#include "common/dns/dns_message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n);
 

@@ -4,9 +4,9 @@
  */
 #include <stdlib.h>
 
-#include "common/buf.h"
-#include "common/dot.h"
-#include "common/line.h"
+#include "common/base/buf.h"
+#include "common/smtp/dot.h"
+#include "common/base/line.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

@@ -1,8 +1,8 @@
 /* Any bytes as a folder's name and as a directory's: a name that was taken must come back from its directory. */
 #include <stdlib.h>
 
-#include "common/folder_name.h"
-#include "common/mutf7.h"
+#include "common/store/folder_name.h"
+#include "common/mime/mutf7.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

@@ -3,7 +3,7 @@
  */
 #include <stdlib.h>
 
-#include "common/login_message.h"
+#include "common/login/login_message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/mailbox_state.h"
+#include "common/store/mailbox_state.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

@@ -1,7 +1,7 @@
 /* Any bytes as a file name; what is made from it must be read back the same. */
 #include <stdlib.h>
 
-#include "common/maildir_name.h"
+#include "common/store/maildir_name.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

@@ -6,10 +6,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "common/mime.h"
-#include "common/mime_charset.h"
-#include "common/mime_decode.h"
-#include "common/mime_word.h"
+#include "common/mime/mime.h"
+#include "common/mime/mime_charset.h"
+#include "common/mime/mime_decode.h"
+#include "common/mime/mime_word.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

@@ -2,7 +2,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/msg.h"
+#include "common/base/msg.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/proxy_protocol.h"
+#include "common/smtp/proxy_protocol.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

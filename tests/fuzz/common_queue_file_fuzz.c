@@ -4,8 +4,8 @@
  */
 #include <stdlib.h>
 
-#include "common/crc32c.h"
-#include "common/queue_file.h"
+#include "common/base/crc32c.h"
+#include "common/queue/queue_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

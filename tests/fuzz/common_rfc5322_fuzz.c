@@ -4,8 +4,8 @@
  */
 #include <stdlib.h>
 
-#include "common/crc32c.h"
-#include "common/rfc5322.h"
+#include "common/base/crc32c.h"
+#include "common/mime/rfc5322.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

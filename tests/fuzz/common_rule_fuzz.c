@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/rule.h"
+#include "common/conf/rule.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

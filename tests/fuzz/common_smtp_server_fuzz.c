@@ -4,8 +4,8 @@
  */
 #include <stdlib.h>
 
-#include "common/crc32c.h"
-#include "common/smtp_server.h"
+#include "common/base/crc32c.h"
+#include "common/smtp/smtp_server.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

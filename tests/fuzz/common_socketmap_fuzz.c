@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "common/socketmap.h"
+#include "common/net/socketmap.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

@@ -6,8 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/tls_key.h"
-#include "common/tls_key_request.h"
+#include "common/tls/tls_key.h"
+#include "common/tls/tls_key_request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

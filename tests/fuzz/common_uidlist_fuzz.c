@@ -1,7 +1,7 @@
 /* Any bytes as the UID record of another server. */
 #include <stdlib.h>
 
-#include "common/uidlist.h"
+#include "common/store/uidlist.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/orcpt.h"
+#include "common/smtp/orcpt.h"
 #include "queue/dsn.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n);

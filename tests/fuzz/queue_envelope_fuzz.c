@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "common/crc32c.h"
-#include "common/queue_file_line.h"
+#include "common/base/crc32c.h"
+#include "common/queue/queue_file_line.h"
 #include "queue/envelope_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);

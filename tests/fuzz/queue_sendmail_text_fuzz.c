@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "common/rfc5322.h"
+#include "common/mime/rfc5322.h"
 #include "queue/sendmail_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/rfc5322.h"
+#include "common/mime/rfc5322.h"
 #include "smtpd/letter.h"
 
 #define OUT_MAX (8 * 1024 * 1024)

@@ -4,7 +4,7 @@
 
 #include "auth/directory.h"
 #include "auth/password.h"
-#include "common/base64.h"
+#include "common/base/base64.h"
 
 /* A system with a few users of its own. */
 static enum found

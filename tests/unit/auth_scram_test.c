@@ -4,7 +4,7 @@
 
 #include "auth/mech.h"
 #include "auth/saslprep.h"
-#include "common/base64.h"
+#include "common/base/base64.h"
 
 /* One exchange as the RFCs print it. */
 struct exchange {

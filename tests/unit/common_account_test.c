@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/account.h"
+#include "common/login/account.h"
 
 #define GOOD "user=baru\tuid=1000\tgid=1000\thome=/home/baru\tmail=/home/baru/Maildir"
 

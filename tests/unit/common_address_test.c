@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/address.h"
+#include "common/smtp/address.h"
 
 #define LABEL_63 "a23456789012345678901234567890123456789012345678901234567890123"
 

@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/base64.h"
+#include "common/base/base64.h"
 
 /* RFC 4648 10, and every kind of byte. */
 static const struct {

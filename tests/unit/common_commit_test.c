@@ -9,8 +9,8 @@
 
 #include <sys/eventfd.h>
 
-#include "common/aio_sync.h"
-#include "common/commit.h"
+#include "common/base/aio_sync.h"
+#include "common/base/commit.h"
 
 static char directory[] = "/tmp/mcomXXXXXX";
 

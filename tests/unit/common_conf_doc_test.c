@@ -3,8 +3,8 @@
  */
 #include "tests/unit/rows.h"
 
-#include "common/conf.h"
-#include "common/conf_doc.h"
+#include "common/conf/conf.h"
+#include "common/conf/conf_doc.h"
 
 #define TEXT_MAX (1024 * 1024)
 

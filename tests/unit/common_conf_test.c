@@ -3,9 +3,9 @@
 #include <arpa/inet.h>
 #include <unistd.h>
 
-#include "common/conf.h"
-#include "common/conf_table.h"
-#include "common/conf_value.h"
+#include "common/conf/conf.h"
+#include "common/conf/conf_table.h"
+#include "common/conf/conf_value.h"
 
 #define PATH "/etc/x/merpati.conf"
 

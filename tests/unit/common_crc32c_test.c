@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/crc32c.h"
+#include "common/base/crc32c.h"
 
 /* RFC 3720 B.4, and the usual check value. */
 static void

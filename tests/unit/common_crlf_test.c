@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/crlf.h"
+#include "common/smtp/crlf.h"
 
 static const struct {
 	const char *wire, *disk;

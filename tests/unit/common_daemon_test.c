@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/daemon.h"
+#include "common/daemon/daemon.h"
 
 enum {
 	ASK_SESSION = 1,

@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/date.h"
+#include "common/base/date.h"
 
 static void
 formatted_dates_are_those_of_the_standards(void **state)

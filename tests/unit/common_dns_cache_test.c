@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/dns_cache.h"
+#include "common/dns/dns_cache.h"
 
 static struct dns_record exchangers[] = {
     {.preference = 10, .text = {"mx1.dua.test", 12}},

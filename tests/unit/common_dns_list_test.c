@@ -2,7 +2,7 @@
 
 #include <arpa/inet.h>
 
-#include "common/dns_list.h"
+#include "common/dns/dns_list.h"
 
 static struct in_addr
 v4(const char *text)

@@ -2,7 +2,7 @@
 
 #include <arpa/inet.h>
 
-#include "common/dns_message.h"
+#include "common/dns/dns_message.h"
 #include "tests/unit/dns_packet.h"
 
 #define ID 0x1234

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/dns.h"
+#include "common/dns/dns.h"
 #include "tests/unit/dns_packet.h"
 
 #define GOOD 0x8180

@@ -1,7 +1,7 @@
 #include "tests/unit/rows.h"
 
-#include "common/buf.h"
-#include "common/dot.h"
+#include "common/base/buf.h"
+#include "common/smtp/dot.h"
 
 static const struct {
 	struct str in;

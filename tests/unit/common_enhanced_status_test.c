@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/enhanced_status.h"
+#include "common/smtp/enhanced_status.h"
 
 static void
 a_code_has_three_numbers_and_the_class_of_its_reply(void **state)

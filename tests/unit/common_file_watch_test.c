@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "common/file_watch.h"
+#include "common/daemon/file_watch.h"
 
 static void
 file_write(const char *path, const char *text)

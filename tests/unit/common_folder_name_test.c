@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/folder_name.h"
+#include "common/store/folder_name.h"
 
 static const struct {
 	const char *name, *disk;

@@ -3,7 +3,7 @@
 
 #include "tests/unit/maildir.h"
 
-#include "common/state_file.h"
+#include "common/store/state_file.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_setup, place_teardown)
 

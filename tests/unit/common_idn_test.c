@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/idn.h"
+#include "common/dns/idn.h"
 
 static void
 a_domain_has_one_form_in_ascii(void **state)

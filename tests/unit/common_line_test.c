@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/line.h"
+#include "common/base/line.h"
 
 #define MAX 8
 

@@ -6,8 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/listener.h"
-#include "common/notify.h"
+#include "common/daemon/listener.h"
+#include "common/daemon/notify.h"
 
 static struct conf *conf;
 

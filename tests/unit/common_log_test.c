@@ -4,7 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 
 /* Standard error is a pipe, from which seen() takes what has been written. */
 static int from_log, saved_stderr;

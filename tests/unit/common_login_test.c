@@ -1,9 +1,9 @@
 #include "tests/unit/rows.h"
 #include "tests/unit/unix_server.h"
 
-#include "common/base64.h"
-#include "common/login_message.h"
-#include "common/master_client.h"
+#include "common/base/base64.h"
+#include "common/login/login_message.h"
+#include "common/login/master_client.h"
 
 static void
 a_name_and_password_become_a_plain_response(void **state)

@@ -4,7 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/loop.h"
+#include "common/base/loop.h"
 
 struct probe {
 	struct loop_io io;

@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/mailbox_state.h"
+#include "common/store/mailbox_state.h"
 
 #define COUNTER "next 0000000018 reserved 0000000257 boot 11f0f8a6-5ad2-4b2b-a0c6-1dd0b3d2b1a5\n"
 #define HEAD "merpati-mailbox 1\n" COUNTER

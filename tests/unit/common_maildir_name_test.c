@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/maildir_name.h"
+#include "common/store/maildir_name.h"
 
 #define NONE (UINT64_MAX - 1)
 

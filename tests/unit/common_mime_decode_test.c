@@ -1,8 +1,8 @@
 #include "tests/unit/rows.h"
 
-#include "common/mime_charset.h"
-#include "common/mime_decode.h"
-#include "common/mime_word.h"
+#include "common/mime/mime_charset.h"
+#include "common/mime/mime_decode.h"
+#include "common/mime/mime_word.h"
 
 static struct str
 decode_in_pieces(struct buf *b, enum mime_encoding encoding, struct str in, size_t step)

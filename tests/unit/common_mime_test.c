@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/mime.h"
+#include "common/mime/mime.h"
 
 static void
 dump(struct buf *b, const struct mime_part *part)

@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/msg.h"
+#include "common/base/msg.h"
 
 static void
 fields_come_out_as_they_went_in(void **state)

@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/mutf7.h"
+#include "common/mime/mutf7.h"
 
 static const struct {
 	const char *utf8, *mutf7;

@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/netstring.h"
+#include "common/base/netstring.h"
 
 static const struct {
 	struct str in;

@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/orcpt.h"
+#include "common/smtp/orcpt.h"
 
 static const struct {
 	struct str value, decoded;

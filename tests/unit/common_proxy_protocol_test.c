@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/proxy_protocol.h"
+#include "common/smtp/proxy_protocol.h"
 
 #define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
 

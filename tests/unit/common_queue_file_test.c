@@ -1,8 +1,8 @@
 #include "tests/unit/rows.h"
 
-#include "common/crc32c.h"
-#include "common/queue_file.h"
-#include "common/queue_id.h"
+#include "common/base/crc32c.h"
+#include "common/queue/queue_file.h"
+#include "common/queue/queue_id.h"
 
 /* ---- helpers --------------------------------------------------------------------------------------------------- */
 

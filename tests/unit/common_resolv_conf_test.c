@@ -2,7 +2,7 @@
 
 #include <arpa/inet.h>
 
-#include "common/resolv_conf.h"
+#include "common/dns/resolv_conf.h"
 
 static void
 name_servers_are_read_and_everything_else_is_passed_over(void **state)

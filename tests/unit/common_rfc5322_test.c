@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/rfc5322.h"
+#include "common/mime/rfc5322.h"
 
 /* --- splitting ------------------------------------------------------------------------------------------------------ */
 

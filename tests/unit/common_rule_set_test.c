@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/rule_set.h"
+#include "common/conf/rule_set.h"
 
 static void
 fill(struct rule_set *set, enum rule_set_kind kind, const char *text, struct buf *problems)

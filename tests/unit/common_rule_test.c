@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/rule.h"
+#include "common/conf/rule.h"
 
 struct made {
 	struct arena arena;

@@ -21,8 +21,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/loop.h"
-#include "common/sandbox.h"
+#include "common/base/loop.h"
+#include "common/daemon/sandbox.h"
 
 static char directory[] = "/tmp/msanXXXXXX";
 static int directory_fd;

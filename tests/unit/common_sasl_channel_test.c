@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/sasl_channel.h"
+#include "common/login/sasl_channel.h"
 
 static void
 without_tls_nothing_that_can_be_heard_is_offered(void **state)

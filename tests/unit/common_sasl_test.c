@@ -1,7 +1,7 @@
 #include "tests/unit/rows.h"
 #include "tests/unit/unix_server.h"
 
-#include "common/sasl_client.h"
+#include "common/login/sasl_client.h"
 
 #define HELLO \
 	"VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nMECH\tCRAM-MD5\tdictionary\nMECH\tX-OWN\tplaintext\n" \

@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/siphash.h"
+#include "common/base/siphash.h"
 
 /* The vectors of the reference implementation: key 00 01 ... 0f, message 00 01 ... of each length. */
 static void

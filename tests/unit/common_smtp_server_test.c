@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/smtp_server.h"
+#include "common/smtp/smtp_server.h"
 
 /* --- an owner that says yes to almost everything, and writes down what it was asked ----------------------------------- */
 

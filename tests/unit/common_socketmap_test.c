@@ -1,7 +1,7 @@
 #include "tests/unit/rows.h"
 #include "tests/unit/unix_server.h"
 
-#include "common/socketmap.h"
+#include "common/net/socketmap.h"
 
 /* --- protocol -------------------------------------------------------------------------------------------------------- */
 

@@ -4,7 +4,7 @@
 
 #include <sys/socket.h>
 
-#include "common/store_news.h"
+#include "common/store/store_news.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_setup, place_teardown)
 

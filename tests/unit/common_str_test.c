@@ -1,8 +1,8 @@
 #include "tests/unit/rows.h"
 
-#include "common/arena.h"
-#include "common/buf.h"
-#include "common/log.h"
+#include "common/base/arena.h"
+#include "common/base/buf.h"
+#include "common/base/log.h"
 
 static void
 tokens_keep_empty_parts(void **state)

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/stream.h"
+#include "common/net/stream.h"
 
 /* An owner that writes down what it is told and does what the test says. */
 struct owner {

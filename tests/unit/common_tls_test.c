@@ -12,12 +12,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/stream.h"
-#include "common/tls.h"
-#include "common/tls_certificate.h"
-#include "common/tls_key.h"
-#include "common/tls_key_request.h"
-#include "common/tls_ticket.h"
+#include "common/net/stream.h"
+#include "common/tls/tls.h"
+#include "common/tls/tls_certificate.h"
+#include "common/tls/tls_key.h"
+#include "common/tls/tls_key_request.h"
+#include "common/tls/tls_ticket.h"
 
 #define ASK_SIZE(n) TLS_KEY_REQUEST_SIZE((size_t)(n))
 

@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/tls_ticket.h"
+#include "common/tls/tls_ticket.h"
 
 #define PERIOD ((uint64_t)TLS_TICKET_PERIOD_S)
 #define NOW (1000 * PERIOD + 17)

@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/uidlist.h"
+#include "common/store/uidlist.h"
 
 static const struct {
 	const char *text;

@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/xtext.h"
+#include "common/smtp/xtext.h"
 
 static void
 what_is_decoded(void **state)

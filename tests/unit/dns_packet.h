@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "common/str.h"
+#include "common/base/str.h"
 
 struct packet {
 	unsigned char p[65535];

@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/maildir_name.h"
+#include "common/store/maildir_name.h"
 #include "imapd/fetch_item.h"
 #include "imapd/parse.h"
 #include "imapd/respond.h"

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/mailbox.h"
+#include "common/store/mailbox.h"
 
 struct place {
 	char home[64];

@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 #include "queue/sendmail_options.h"
 
 #define WORDS_MAX 24

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "common/str.h"
+#include "common/base/str.h"
 
 #define ROWS(table) (sizeof(table) / sizeof((table)[0]))
 

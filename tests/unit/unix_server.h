@@ -10,8 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "common/buf.h"
-#include "common/loop.h"
+#include "common/base/buf.h"
+#include "common/base/loop.h"
 
 struct unix_server {
 	struct loop *loop;
