@@ -353,13 +353,13 @@ given_up(struct queue *q)
 	}
 }
 
-/* The words of the last result say what the trouble is. */
+/* The words of the last result say what the trouble is, unless they are a success's: the trouble came after it. */
 static void
 blame(struct delivery *d)
 {
 	const struct recipient *r = &d->message->envelope.recipients[d->last_told];
 
-	if (r->reply.n > 0)
+	if (r->state == QUEUE_WAITING && r->reply.n > 0)
 		schedule_site_blame(d->job.site, r->reply);
 }
 
