@@ -270,10 +270,10 @@ milter_abort(struct milter *m, struct buf *out)
 }
 
 void
-milter_quit(struct milter *m, struct buf *out, bool reuse)
+milter_quit(struct milter *m, struct buf *out)
 {
 	m->skips = false;
-	milter_packet_end(out, milter_packet_begin(out, reuse ? MILTER_QUIT_NEXT : MILTER_QUIT));
+	milter_packet_end(out, milter_packet_begin(out, MILTER_QUIT));
 }
 
 /* --- what it says: the agreement -------------------------------------------------------------------------------------- */

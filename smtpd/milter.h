@@ -137,7 +137,7 @@ bool milter_wants_header(const struct milter *m);
 bool milter_end(struct milter *m, struct buf *out, const struct milter_macros *macros);
 /* No message after all. Nothing is answered. */
 void milter_abort(struct milter *m, struct buf *out);
-/* The session is over; with `reuse` another one follows on this connection, beginning with milter_connect. */
-void milter_quit(struct milter *m, struct buf *out, bool reuse);
+/* The session is over, and with it the connection. */
+void milter_quit(struct milter *m, struct buf *out);
 
 #endif

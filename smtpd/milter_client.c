@@ -1,6 +1,7 @@
 #include "smtpd/milter_client.h"
 
 #include <stdlib.h>
+
 #include "common/base/log.h"
 
 #define IN_MAX (MILTER_PACKET_MAX + 8)
@@ -12,7 +13,6 @@ void
 milter_pool_init(struct milter_pool *pool, struct loop *loop, struct connector_client *connector, const struct conf *conf)
 {
 	*pool = (struct milter_pool){.loop = loop, .connector = connector, .conf = conf};
-	LIST_INIT(&pool->idle);
 }
 
 /* ---- the end ----------------------------------------------------------------------------------------------------------- */
@@ -32,8 +32,7 @@ client_end(struct milter_client *client)
 {
 	connector_cancel(&client->query);
 	stream_close(&client->stream);
-	if (client->user != NULL)
-		client->user->client = NULL;
+	client->user->client = NULL;
 	client->user = NULL;
 	loop_defer(client->pool->loop, &client->later, free_later);
 }
@@ -42,13 +41,9 @@ static void
 failed(struct milter_client *client, const char *why)
 {
 	struct milter_user *user = client->user;
-	bool is_stale = client->is_reused;
 
-	if (user == NULL)
-		LIST_REMOVE(client, link);
 	client_end(client);
-	if (user != NULL)
-		user->events->failed(user, why, is_stale);
+	user->events->failed(user, why);
 }
 
 /* ---- what the filter says ------------------------------------------------------------------------------------------------ */
@@ -101,11 +96,6 @@ event_take(struct milter_client *client, enum milter_event event)
 {
 	struct milter_user *user = client->user;
 
-	if (user == NULL) { /* it has nothing to say to nobody */
-		if (event != MILTER_MORE)
-			failed(client, "");
-		return false;
-	}
 	switch (event) {
 	case MILTER_MORE:
 		return false;
@@ -139,7 +129,6 @@ packet_take(struct milter_client *client)
 	size_t taken = in->n - rest.n;
 	bool more;
 
-	client->is_reused = client->is_reused && event == MILTER_MORE;
 	if (event != MILTER_CHANGED)
 		buf_consume(in, taken);
 	more = event_take(client, event);
@@ -164,8 +153,7 @@ on_drained(struct stream *stream)
 	struct milter_client *client = container_of(stream, struct milter_client, stream);
 
 	deadline_set(client);
-	if (client->user != NULL)
-		client->user->events->drained(client->user);
+	client->user->events->drained(client->user);
 }
 
 static void
@@ -203,19 +191,6 @@ connected(struct connector_query *query, int fd, const char *reason)
 }
 
 static struct milter_client *
-idle_take(struct milter_pool *pool, size_t filter)
-{
-	struct milter_client *client;
-
-	LIST_FOREACH(client, &pool->idle, link)
-		if (client->filter == filter) {
-			LIST_REMOVE(client, link);
-			return client;
-		}
-	return NULL;
-}
-
-static struct milter_client *
 client_new(struct milter_pool *pool, size_t filter)
 {
 	struct milter_client *client = calloc(1, sizeof *client);
@@ -228,25 +203,16 @@ client_new(struct milter_pool *pool, size_t filter)
 	return client;
 }
 
-bool
+void
 milter_client_open(struct milter_pool *pool, size_t filter, struct milter_user *user)
 {
-	struct milter_client *client = idle_take(pool, filter);
+	struct milter_client *client = client_new(pool, filter);
 
-	if (client != NULL) {
-		client->user = user;
-		user->client = client;
-		client->is_reused = true;
-		stream_set_deadline(&client->stream, 0);
-		return true;
-	}
-	client = client_new(pool, filter);
 	if (client == NULL)
 		fatal("out of memory for a filter");
 	client->user = user;
 	user->client = client;
 	connector_ask(pool->connector, &client->query, filter, connected);
-	return false;
 }
 
 void
@@ -265,38 +231,17 @@ milter_client_has_room(struct milter_client *client)
 	return stream_pending(&client->stream) < FULL_FROM;
 }
 
-static size_t
-idle_count(const struct milter_pool *pool, size_t filter)
-{
-	const struct milter_client *client;
-	size_t n = 0;
-
-	LIST_FOREACH(client, &pool->idle, link)
-		n += client->filter == filter;
-	return n;
-}
-
 /* What cannot be sent at once is not: the filter sees the end of the connection all the same. */
 void
-milter_client_release(struct milter_user *user, bool is_clean)
+milter_client_release(struct milter_user *user)
 {
 	struct milter_client *client = user->client;
-	bool keeps;
 
 	if (client == NULL)
 		return;
-	keeps = is_clean && client->milter.version >= MILTER_REUSE_VERSION && client->milter.asked == 0 && stream_is_open(&client->stream) &&
-	    idle_count(client->pool, client->filter) < MILTER_IDLE_MAX;
 	if (stream_is_open(&client->stream)) {
-		milter_quit(&client->milter, &client->stream.out, keeps);
+		milter_quit(&client->milter, &client->stream.out);
 		stream_flush(&client->stream);
 	}
-	if (!keeps || stream_pending(&client->stream) > 0) {
-		client_end(client);
-		return;
-	}
-	user->client = NULL;
-	client->user = NULL;
-	LIST_INSERT_HEAD(&client->pool->idle, client, link);
-	stream_set_deadline(&client->stream, MILTER_IDLE_MS);
+	client_end(client);
 }

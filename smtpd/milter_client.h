@@ -1,6 +1,6 @@
 /*
- * Connections to milters: the connector makes them, milter.h speaks over them, a deadline watches over every answer. One that
- * a session has no more use for is kept for a while, for the next one (SMFIC_QUIT_NC): each process keeps a few for each filter.
+ * Connections to milters: the connector makes them, milter.h speaks over them, a deadline watches over every answer. Each
+ * session has its own: libmilter's pool of threads can leave a connection that goes on after SMFIC_QUIT_NC unread for long.
  */
 #ifndef SMTPD_MILTER_CLIENT_H
 #define SMTPD_MILTER_CLIENT_H
@@ -9,8 +9,6 @@
 #include "smtpd/connector_client.h"
 #include "smtpd/milter.h"
 
-#define MILTER_IDLE_MAX 4 /* connections to a filter that are kept */
-#define MILTER_IDLE_MS 30000
 /* A filter has so many times its time-out for its verdict on a whole message. */
 #define MILTER_END_TIMES 10
 /* A filter that says that it is still at it is believed this long: clients wait ten minutes (RFC 5321 4.5.3.2.6). */
@@ -26,8 +24,8 @@ struct milter_user_events {
 	void (*changed)(struct milter_user *user);
 	/* All that was said has been sent, after a time in which it could not. */
 	void (*drained)(struct milter_user *user);
-	/* It is released already. is_stale: a connection that was kept, and was no good any more: worth another try at once. */
-	void (*failed)(struct milter_user *user, const char *why, bool is_stale);
+	/* It is released already. */
+	void (*failed)(struct milter_user *user, const char *why);
 };
 
 /* Who speaks with a filter: embedded by the owner. */
@@ -42,13 +40,11 @@ struct milter_client {
 
 	/* milter_client.c's own: */
 	struct milter_pool *pool;
-	struct milter_user *user; /* NULL: it waits in the pool */
+	struct milter_user *user; /* NULL once it is released */
 	struct connector_query query;
 	size_t filter;
-	bool is_reused; /* and has not said anything since */
 	uint64_t asked_ms;
 	struct loop_deferred later;
-	LIST_ENTRY(milter_client) link;
 };
 
 /* One a process. */
@@ -56,20 +52,17 @@ struct milter_pool {
 	struct loop *loop;
 	struct connector_client *connector;
 	const struct conf *conf;
-	LIST_HEAD(milter_clients, milter_client) idle;
 };
 
 void milter_pool_init(struct milter_pool *pool, struct loop *loop, struct connector_client *connector, const struct conf *conf);
 
-/* Connects to the filter (its index in the configuration) and agrees with it. True: it is ready already. Otherwise ready
- * or failed follows, never from inside. */
-bool milter_client_open(struct milter_pool *pool, size_t filter, struct milter_user *user);
+/* Connects to the filter (its index in the configuration) and agrees with it: ready or failed follows, never from inside. */
+void milter_client_open(struct milter_pool *pool, size_t filter, struct milter_user *user);
 /* Sends what was said; from now on the filter's time runs. */
 void milter_client_send(struct milter_client *client);
 /* For who says much that is not answered. False: the filter does not take it as fast as it comes; `drained` follows. */
 bool milter_client_has_room(struct milter_client *client);
-/* No event follows. is_clean: it owes no answer and has no message, so another session may have the connection. Harmless
- * when there is none. */
-void milter_client_release(struct milter_user *user, bool is_clean);
+/* No event follows. Harmless when there is no connection. */
+void milter_client_release(struct milter_user *user);
 
 #endif

@@ -20,7 +20,6 @@
 
 #define MILTER_VERSION 6
 #define MILTER_VERSION_MIN 2
-#define MILTER_REUSE_VERSION 6 /* knows QUIT_NEXT */
 
 enum milter_command {
 	MILTER_ABORT = 'A',
@@ -29,7 +28,6 @@ enum milter_command {
 	MILTER_MACROS = 'D',
 	MILTER_END = 'E',
 	MILTER_HELO = 'H',
-	MILTER_QUIT_NEXT = 'K',
 	MILTER_HEADER = 'L',
 	MILTER_MAIL = 'M',
 	MILTER_END_OF_HEADER = 'N',

@@ -198,7 +198,7 @@ down(struct filter *f, const char *why)
 enum filter_step
 filter_failed(struct filter *f, const char *why)
 {
-	milter_client_release(&f->user, false);
+	milter_client_release(&f->user);
 	down(f, why);
 	return missing(f);
 }
@@ -391,10 +391,8 @@ open_filter(struct filter *f)
 {
 	f->was_tried = true;
 	f->state = FILTER_OPENING;
-	if (!milter_client_open(&f->all->session->worker->milters, f->index, &f->user))
-		return STEP_WAIT;
-	f->state = FILTER_UP;
-	return STEP_NEXT;
+	milter_client_open(&f->all->session->worker->milters, f->index, &f->user);
+	return STEP_WAIT;
 }
 
 /* Is it of use now? NEXT: yes, as far as there is any. */
@@ -597,20 +595,13 @@ on_drained(struct milter_user *user)
 		run(f->all);
 }
 
-/* A kept connection that was no good any more is replaced before anything is lost with it. */
 static void
-on_failed(struct milter_user *user, const char *why, bool is_stale)
+on_failed(struct milter_user *user, const char *why)
 {
 	struct filter *f = container_of(user, struct filter, user);
 
-	is_stale = is_stale && !f->knows_mail;
-	if (is_stale) {
-		f->knows_client = f->knows_helo = false;
-		f->state = FILTER_AWAY;
-	} else {
-		down(f, why);
-	}
-	if (is_awaited(f) && (is_stale || missing(f) != STEP_OVER))
+	down(f, why);
+	if (is_awaited(f) && missing(f) != STEP_OVER)
 		run(f->all);
 }
 
@@ -660,11 +651,10 @@ abort_message(struct filter *f)
 	f->knows_mail = f->is_through = false;
 }
 
-/* In the middle of something: its connection is no good for another session. */
 static void
 filter_leave(struct filter *f)
 {
-	milter_client_release(&f->user, false);
+	milter_client_release(&f->user);
 	f->state = FILTER_DOWN;
 	f->knows_client = f->knows_helo = f->knows_mail = false;
 }
@@ -676,7 +666,7 @@ session_filters_free(struct session_filters *all)
 		return;
 	for (size_t i = 0; i < all->n; i++) {
 		abort_message(&all->list[i]);
-		milter_client_release(&all->list[i].user, true);
+		milter_client_release(&all->list[i].user);
 	}
 	filter_message_clear(all);
 	free(all);
