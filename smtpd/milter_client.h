@@ -1,6 +1,6 @@
 /*
  * Connections to milters: the connector makes them, milter.h speaks over them, a deadline watches over every answer. Each
- * session has its own: libmilter's pool of threads can leave a connection that goes on after SMFIC_QUIT_NC unread for long.
+ * session has its own: with the packaged opendkim, one that went on after SMFIC_QUIT_NC at times got no answer for long.
  */
 #ifndef SMTPD_MILTER_CLIENT_H
 #define SMTPD_MILTER_CLIENT_H
