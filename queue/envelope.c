@@ -1,6 +1,5 @@
-#include "queue/envelope.h"
+#include "queue/envelope_inner.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,10 +25,17 @@ envelope_clear(struct envelope *e)
 	e->nrecipients = e->cap = 0;
 }
 
+bool
+envelope_keep(struct envelope *e, struct str *field, struct str value)
+{
+	*field = arena_copy(&e->arena, value);
+	return field->p != NULL;
+}
+
 /* ---- recipients ------------------------------------------------------------------------------------------------ */
 
-static struct recipient *
-recipient_add(struct envelope *e, struct str address)
+struct recipient *
+envelope_recipient_add(struct envelope *e, struct str address)
 {
 	struct recipient *r;
 
@@ -53,9 +59,8 @@ recipient_add(struct envelope *e, struct str address)
 	return r;
 }
 
-/* What may stand in a command to another server. */
-static bool
-address_is_sound(struct str s)
+bool
+envelope_address_is_sound(struct str s)
 {
 	if (s.n > ENVELOPE_ADDRESS_MAX)
 		return false;
@@ -117,263 +122,6 @@ bool
 envelope_must_tell(const struct envelope *e, const struct recipient *r)
 {
 	return !r->told && (r->state == QUEUE_FAILED || envelope_wants_success(e, r));
-}
-
-/* ---- reading --------------------------------------------------------------------------------------------------- */
-
-static bool
-damage(const char **problem, const char *text)
-{
-	*problem = text;
-	return false;
-}
-
-/* False when memory is out: no damage. */
-static bool
-keep(struct envelope *e, struct str *field, struct str value)
-{
-	*field = arena_copy(&e->arena, value);
-	return field->p != NULL;
-}
-
-static bool
-add_recipient(struct envelope *e, const struct queue_record *record, const char **problem)
-{
-	struct recipient *r;
-
-	if (record->value.n == 0 || !address_is_sound(record->value))
-		return damage(problem, "a recipient that is no address");
-	r = recipient_add(e, record->value);
-	if (r == NULL)
-		return false;
-	r->offset = record->offset;
-	r->settled = record->state;
-	e->children++;
-	return true;
-}
-
-static bool
-add_expanded(struct envelope *e, struct str value, const char **problem)
-{
-	uint64_t parent, count;
-
-	if (!queue_value_number(&value, &parent) || !queue_value_number(&value, &count) || count != e->children ||
-	    parent >= e->nrecipients - count)
-		return damage(problem, "an expansion of nobody");
-	for (size_t i = e->nrecipients - count; i < e->nrecipients; i++)
-		e->recipients[i].parent = (uint32_t)parent;
-	e->recipients[parent].state = QUEUE_EXPANDED_STATE;
-	e->recipients[parent].recorded = true;
-	e->recipients[parent].nchildren = (uint32_t)count;
-	e->children = 0;
-	return true;
-}
-
-/* A filter took it out: as an alias that stands for nobody. */
-static bool
-add_removed(struct envelope *e, struct str value, const char **problem)
-{
-	uint64_t index;
-
-	if (!queue_value_number(&value, &index) || index >= e->nrecipients)
-		return damage(problem, "the removal of nobody");
-	assert(e->recipients != NULL);
-	e->recipients[index].state = QUEUE_EXPANDED_STATE;
-	e->recipients[index].recorded = true;
-	return true;
-}
-
-static bool
-add_attempt(struct envelope *e, struct str value, const char **problem)
-{
-	struct queue_attempt attempt;
-
-	if (!queue_attempt_parse(value, &attempt) || attempt.recipient >= e->nrecipients ||
-	    attempt.outcome == QUEUE_EXPANDED_STATE)
-		return damage(problem, "an attempt for nobody");
-	if (!envelope_attempt(e, attempt.recipient, &attempt))
-		return false;
-	e->recipients[attempt.recipient].recorded = true;
-	return true;
-}
-
-static bool
-add_deferred(struct envelope *e, struct str value, const char **problem)
-{
-	uint64_t time_ms;
-
-	if (!queue_value_number(&value, &time_ms) || !queue_value_number(&value, &e->deferrals) ||
-	    !queue_value_number(&value, &e->due_ms))
-		return damage(problem, "a malformed deferral");
-	return true;
-}
-
-/* Of release, held, released, warned: begins with the time. */
-static bool
-add_time(struct str value, uint64_t *time_ms, const char **problem)
-{
-	if (!queue_value_number(&value, time_ms))
-		return damage(problem, "a malformed time");
-	return true;
-}
-
-static bool
-add_pieces(struct envelope *e, struct str value)
-{
-	struct queue_piece pieces[QUEUE_PIECES_MAX];
-	struct queue_piece *copy;
-	size_t n;
-
-	/* The reader has checked them already. */
-	if (!queue_pieces_parse(value, &e->head, pieces, QUEUE_PIECES_MAX, &n))
-		return false;
-	copy = arena_alloc(&e->arena, n * sizeof *copy);
-	if (copy == NULL)
-		return false;
-	memcpy(copy, pieces, n * sizeof *copy);
-	e->pieces = copy;
-	e->npieces = n;
-	return true;
-}
-
-static bool
-add_sender(struct envelope *e, struct str value, const char **problem)
-{
-	if (!address_is_sound(value))
-		return damage(problem, "a sender that is no address");
-	return keep(e, &e->sender, value);
-}
-
-/* Belongs to the recipient before it; the reader sees to it that there is one. */
-static bool
-is_of_recipient(enum queue_key key)
-{
-	return key == QUEUE_ORIGINAL || key == QUEUE_ORCPT || key == QUEUE_NOTIFY || key == QUEUE_RETURN;
-}
-
-bool
-envelope_add(struct envelope *e, const struct queue_record *record, const char **problem)
-{
-	struct recipient *last = e->nrecipients > 0 ? &e->recipients[e->nrecipients - 1] : NULL;
-	struct str value = record->value;
-	uint64_t ignored = 0;
-
-	*problem = NULL;
-	if (last == NULL && is_of_recipient(record->key))
-		return damage(problem, "a record of no recipient");
-	switch (record->key) {
-	case QUEUE_TIME:
-		return add_time(value, &e->time_ms, problem);
-	case QUEUE_SENDER:
-		return add_sender(e, value, problem);
-	case QUEUE_CLIENT:
-		return keep(e, &e->client, value);
-	case QUEUE_LOGIN:
-		return keep(e, &e->login, value);
-	case QUEUE_BODY:
-		e->is_8bit = true;
-		e->is_binary = str_equal(value, STR("BINARYMIME"));
-		return true;
-	case QUEUE_SMTPUTF8:
-		e->is_smtputf8 = true;
-		return true;
-	case QUEUE_ABOUT:
-		return keep(e, &e->about, value);
-	case QUEUE_RET:
-		return keep(e, &e->ret, value);
-	case QUEUE_ENVID:
-		e->has_envid = true;
-		return keep(e, &e->envid, value);
-	case QUEUE_RELEASE:
-		return add_time(value, &e->release_ms, problem);
-	case QUEUE_DELIVER_BY:
-		return queue_deliver_by_parse(value, &e->by) || damage(problem, "a malformed time of delivery");
-	case QUEUE_PRIORITY:
-		e->has_priority = true;
-		return queue_priority_parse(value, &e->priority) || damage(problem, "a malformed priority");
-	case QUEUE_REQUIRETLS:
-		e->requires_tls = true;
-		return true;
-	case QUEUE_RECIPIENT:
-		return add_recipient(e, record, problem);
-	case QUEUE_ORIGINAL:
-		return keep(e, &last->original, value);
-	case QUEUE_ORCPT:
-		return keep(e, &last->orcpt, value);
-	case QUEUE_NOTIFY:
-		return keep(e, &last->notify, value);
-	case QUEUE_RETURN:
-		if (!address_is_sound(value))
-			return damage(problem, "a return path that is no address");
-		return keep(e, &last->return_path, value);
-	case QUEUE_REMOVED:
-		return add_removed(e, value, problem);
-	case QUEUE_HOLD:
-		return keep(e, &e->hold, value);
-	case QUEUE_PIECES:
-		return add_pieces(e, value);
-	case QUEUE_END:
-		e->children = 0;
-		return true;
-	case QUEUE_EXPANDED:
-		return add_expanded(e, value, problem);
-	case QUEUE_ATTEMPT:
-		return add_attempt(e, value, problem);
-	case QUEUE_DEFERRED:
-		return add_deferred(e, value, problem);
-	case QUEUE_WARNED:
-		return add_time(value, &e->warned_ms, problem);
-	case QUEUE_HELD:
-		return add_time(value, &e->held_ms, problem);
-	case QUEUE_RELEASED:
-		return add_time(value, &ignored, problem);
-	case QUEUE_REROUTED:
-		return add_time(value, &ignored, problem) &&
-		    keep(e, &e->reroute, str_skip(value, str_find(value, ' ') + 1));
-	case QUEUE_KEY_COUNT:
-		break;
-	}
-	return damage(problem, "an unknown record");
-}
-
-static bool
-states_are_backed(const struct envelope *e)
-{
-	for (size_t i = 0; i < e->nrecipients; i++) {
-		const struct recipient *r = &e->recipients[i];
-
-		if (r->settled != QUEUE_WAITING && r->settled != r->state)
-			return false;
-	}
-	return true;
-}
-
-bool
-envelope_finish(struct envelope *e, const struct queue_reader *r, uint64_t good_end, uint64_t size,
-    const char **problem)
-{
-	struct queue_piece *whole;
-
-	*problem = NULL;
-	e->nrecipients -= e->children;
-	e->children = 0;
-	e->written = e->nrecipients;
-	e->head = r->head;
-	e->end = good_end;
-	e->cut = size > good_end;
-	if (!states_are_backed(e))
-		return damage(problem, "a recipient's state that no record backs");
-	for (size_t i = 0; i < e->nrecipients; i++)
-		e->recipients[i].recorded = true;
-	if (e->npieces > 0)
-		return true;
-	whole = arena_alloc(&e->arena, sizeof *whole);
-	if (whole == NULL)
-		return false;
-	*whole = (struct queue_piece){e->head.content_offset, e->head.content_end - e->head.content_offset};
-	e->pieces = whole;
-	e->npieces = 1;
-	return true;
 }
 
 /* ---- what happens to it ---------------------------------------------------------------------------------------- */
@@ -515,7 +263,7 @@ is_new(const struct envelope *e, size_t index, struct str address)
 static bool
 child_add(struct envelope *e, size_t index, struct str address, struct str return_path)
 {
-	struct recipient *child = recipient_add(e, address);
+	struct recipient *child = envelope_recipient_add(e, address);
 	struct recipient *parent = &e->recipients[index];
 
 	if (child == NULL)
@@ -525,7 +273,7 @@ child_add(struct envelope *e, size_t index, struct str address, struct str retur
 	child->original = parent->original.p != NULL ? parent->original : parent->address;
 	child->return_path = parent->return_path;
 	/* For a list this is the end of the way; what its members get has another sender (RFC 3461 5.2.7.4). */
-	if (return_path.p != NULL && !keep(e, &child->return_path, return_path))
+	if (return_path.p != NULL && !envelope_keep(e, &child->return_path, return_path))
 		return false;
 	if (return_path.p == NULL) {
 		child->orcpt = parent->orcpt;
@@ -579,7 +327,7 @@ envelope_expand(struct envelope *e, size_t index, struct str addresses, struct s
 		struct str address = str_trim(token);
 		bool added = true;
 
-		if (address.n == 0 || !address_is_sound(address))
+		if (address.n == 0 || !envelope_address_is_sound(address))
 			continue;
 		if (str_find_last(address, '@') == address.n) {
 			address = arena_printf(&e->arena, "%.*s@%.*s", STR_FMT(address), STR_FMT(domain));
