@@ -107,7 +107,8 @@ format-check:
 
 # --- installing and packing -----------------------------------------------------------------------------------------------
 
-LIBEXEC_PROGRAMS := smtpd queued remote deliver authd popd imapd merpati-queue merpati-clients merpati-user
+# All but what has a place of its own: daemons, and what `merpati` hands over to.
+LIBEXEC_PROGRAMS := $(filter-out merpati sendmail,$(notdir $(PROGRAMS)))
 MAN_PAGES := $(wildcard man/*.[1578])
 
 .PHONY: install
