@@ -219,30 +219,30 @@ class Passwords(Authd):
 
 
 class Guesses(Authd):
-    settings = {"auth_failure_delay": "300ms", "auth_failure_delay_max": "700ms"}
+    settings = {"auth_failure_delay": "1s", "auth_failure_delay_max": "2s"}
 
     def test_who_guesses_waits_longer_and_longer_and_others_do_not(self):
         with Sasl(self.server) as sasl:
             times = []
-            for i in range(4):
+            for i in range(3):
                 begin = time.monotonic()
                 self.assertTrue(sasl.plain(self.baru, "tebak%d" % i).startswith("FAIL"))
                 times.append(time.monotonic() - begin)
-            self.assertLess(times[0], 0.29)
-            self.assertGreaterEqual(times[2], 0.5)
+            self.assertLess(times[0], 0.9)
+            self.assertGreaterEqual(times[2], 1.5)
             begin = time.monotonic()
             self.assertTrue(sasl.plain(self.baru, PASSWORD, "192.0.2.2").startswith("OK"))
-            self.assertLess(time.monotonic() - begin, 0.3)
+            self.assertLess(time.monotonic() - begin, 0.9)
             begin = time.monotonic()
             self.assertTrue(sasl.plain(self.baru, PASSWORD).startswith("OK"))
-            self.assertGreaterEqual(time.monotonic() - begin, 0.3)
+            self.assertGreaterEqual(time.monotonic() - begin, 1)
 
     def test_the_same_wrong_password_again_is_one_guess(self):
         with Sasl(self.server) as sasl:
             for _ in range(6):
                 begin = time.monotonic()
                 self.assertTrue(sasl.plain(self.baru, "lama").startswith("FAIL"))
-            self.assertLess(time.monotonic() - begin, 0.6)
+            self.assertLess(time.monotonic() - begin, 1.9)
 
 
 class LookUps(Authd):

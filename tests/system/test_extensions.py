@@ -1,5 +1,6 @@
 """SMTP's extensions between real processes: offered where they apply, kept in the queue file, and carried to the Maildir."""
 
+import contextlib
 import glob
 import os
 import re
@@ -90,11 +91,13 @@ class Offers(Server):
 class Parameters(Server):
     def records(self, queue_id):
         """The keys and values of a queue file's envelope."""
-        def path():
-            found = glob.glob(os.path.join(self.server.directory, "**", queue_id), recursive=True)
-            return found[0] if found else None
-        with open(wait_for(path, "the queue file"), "rb") as f:
-            data = f.read()
+        def content():
+            for path in glob.glob(os.path.join(self.server.directory, "**", queue_id), recursive=True):
+                with contextlib.suppress(FileNotFoundError):  # it was moved on meanwhile
+                    with open(path, "rb") as f:
+                        return f.read()
+            return None
+        data = wait_for(content, "the queue file")
         return re.findall(rb"(?m)^(?:w )?([a-z0-9-]+) \d+:(.*), [0-9a-f]{8}$", data.split(b"\r\n", 1)[0].split(b"Received:")[0])
 
     def test_what_a_user_asks_for_is_in_the_queue_file(self):

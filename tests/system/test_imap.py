@@ -659,7 +659,7 @@ class Limits(ImapCase):
         for _ in range(20):
             other.ok("NOOP")
             other.ok("STATUS INBOX (MESSAGES)")
-        self.assertLess(time.monotonic() - begin, 2)
+        self.assertLess(time.monotonic() - begin, 10)
 
 
 class Life(ImapCase):
@@ -677,7 +677,7 @@ class Life(ImapCase):
             smtp.sendmail("baru@dua.test", [self.user], SIMPLE)
         self.assertEqual(c.response(), b"* 1 EXISTS")
         self.assertEqual(c.response(), b"* 1 RECENT")
-        self.assertLess(time.monotonic() - begin, 5)
+        self.assertLess(time.monotonic() - begin, 15)
         c.send(b"DONE\r\n")
         c.until(b"i")
         self.assertTrue(c.ok("FETCH 1 BODY.PEEK[]")[0].endswith(SIMPLE + b")"))
@@ -765,7 +765,7 @@ class Slices(ImapCase):
             b.ok("NOOP")
             slowest = max(slowest, time.monotonic() - begin)
         thread.join()
-        self.assertLess(slowest, 0.3)
+        self.assertLess(slowest, 1.5)
 
 
 if __name__ == "__main__":

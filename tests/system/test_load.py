@@ -147,7 +147,7 @@ class LoadTest(suite.Case):
         self.assertLess((self.memory_kib(workers) - memory) / self.idle_tls, 25.0, "KiB a session under TLS")
         slow = [self.dribbler(i) for i in range(self.dribblers)]
         loaded_s = self.while_they_dribble(slow)
-        self.assertLess(loaded_s, max(1.0, 3 * alone_s), "a letter took %.3f s alone" % alone_s)
+        self.assertLess(loaded_s, max(5.0, 3 * alone_s), "a letter took %.3f s alone" % alone_s)
         held = self.memory_kib(workers) - memory_before
         for s in sessions[::2]:  # the others just vanish
             self.ask(s, b"QUIT", b"221")

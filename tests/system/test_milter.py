@@ -455,11 +455,11 @@ class Away(Case):
 
     def test_one_that_does_not_answer_in_time(self):
         for stage in "OCMRTLBE":
-            with self.subTest(stage), Milter(delay={stage: 4}) as milter, server(section("uji", milter, timeout="200ms")) as instance:
+            with self.subTest(stage), Milter(delay={stage: 20}) as milter, server(section("uji", milter, timeout="200ms")) as instance:
                 lama = instance.add_user("lama")
                 begun = time.monotonic()
                 self.assertEqual(451, self.try_it(instance, lama))
-                self.assertLess(time.monotonic() - begun, 3.5)
+                self.assertLess(time.monotonic() - begun, 15)
                 self.assertIn("does not answer in time", instance.log())
 
     def test_the_end_of_the_server_does_not_wait_for_a_filter(self):

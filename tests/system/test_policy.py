@@ -427,10 +427,10 @@ standard
     def test_one_that_is_away_or_silent_does_what_on_failure_says(self):
         self.assertRegex(self.rcpt(helo="away.test"), "^451 4.3.5 ")
         self.assertRegex(self.rcpt(helo="no.test"), "^550 5.3.5 ")
-        self.actions["RCPT"] = 5
+        self.actions["RCPT"] = 20
         begin = time.monotonic()
         self.assertRegex(self.rcpt(), "^451 4.3.5 ")
-        self.assertLess(time.monotonic() - begin, 4)
+        self.assertLess(time.monotonic() - begin, 15)
         self.assertTrue(self.rcpt(helo="careless.test").startswith("250"))
         self.actions["RCPT"] = None
         self.assertRegex(self.rcpt(), "^451 4.3.5 ")

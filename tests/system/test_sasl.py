@@ -228,16 +228,16 @@ class Scram(Sasl):
 
 
 class Guesses(Sasl):
-    settings = {"auth_failure_delay": "300ms", "auth_failure_delay_max": "700ms"}
+    settings = {"auth_failure_delay": "1s", "auth_failure_delay_max": "2s"}
 
     def test_who_guesses_by_scram_waits_like_anybody(self):
         times = []
-        for i in range(4):
+        for i in range(3):
             begin = time.monotonic()
             self.assertEqual(self.auth("SCRAM-SHA-256", scram.Client(self.baru, "tebak")), 535)
             times.append(time.monotonic() - begin)
-        self.assertLess(times[0], 0.4)
-        self.assertGreaterEqual(times[2], 0.5)
+        self.assertLess(times[0], 0.9)
+        self.assertGreaterEqual(times[2], 1.5)
 
 
 class Bound(Sasl):
@@ -628,10 +628,10 @@ class Tokens(Sasl):
         self.authority.status = 500
         self.assertEqual(self.bearer("t1"), (454, None))
         self.server.wait_log("idp.test: status 500")
-        self.authority.status, self.authority.delay = 200, 12
+        self.authority.status, self.authority.delay = 200, 30
         begin = time.monotonic()
         self.assertEqual(self.bearer("t1"), (454, None))
-        self.assertLess(time.monotonic() - begin, 11.5)
+        self.assertLess(time.monotonic() - begin, 25)
 
     def test_many_are_asked_about_at_once(self):
         self.authority.delay = 0.2

@@ -272,7 +272,7 @@ class Friends(Server):
         begin = time.monotonic()
         self.assertRegex(wire.reply(), rb"^421 4\.4\.2 satu\.test ")
         self.assertEqual(wire.reply(), b"")
-        self.assertLess(abs(time.monotonic() - begin - 2), 1.5)
+        self.assertTrue(1.5 < time.monotonic() - begin < 10)
         self.server.wait_log(r"smtpd\[\d+\]: timeout after EHLO from unknown\[")
         wire = self.wire()
         self.envelope(wire)
@@ -315,7 +315,7 @@ class Friends(Server):
         begin = time.monotonic()
         with self.server.smtp() as client:
             client.sendmail("a@b.test", [self.lama], letter("a@b.test", self.lama))
-        self.assertLess(time.monotonic() - begin, 1)
+        self.assertLess(time.monotonic() - begin, 5)
         for s in crowd:
             s.close()
         self.letters()
