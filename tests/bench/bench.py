@@ -2,7 +2,7 @@
 """`make bench`: what the suite does, beside what the machine can do, measured in the same run.
 
     make bench                     everything
-    make bench BENCH="accept"      one part: limits accept syscalls idle logins imap
+    make bench BENCH="accept"      one part: limits accept relay syscalls idle logins imap
 
 Times on a shared machine are noise; CPU time and system calls a message are the steady figures.
 """
@@ -145,6 +145,138 @@ def accept():
             row("CPU a message, intake to Maildir", us, split)
 
 
+class Sink:
+    """An SMTP server for each of so many sites, that takes everything, and the DNS in which they are found."""
+
+    def __init__(self, sites):
+        self.process = subprocess.Popen([os.path.join(BENCH, "smtp_sink"), str(sites)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline())
+        self.dns = suite.Dns()
+        self.dns.server.ttl = 3600
+        self.recipients = []
+        for i in range(1, sites + 1):
+            self.dns.add("kota%d.test" % i, "MX", "10 mx.kota%d.test" % i)
+            self.dns.add("mx.kota%d.test" % i, "A", "127.9.0.%d" % i)
+            self.recipients.append("surat@kota%d.test" % i)
+
+    def __enter__(self):
+        self.dns.__enter__()
+        return self
+
+    def __exit__(self, *unused):
+        self.process.communicate("")
+        self.dns.__exit__(*unused)
+
+    def told(self):
+        """Messages and connections so far, the most connections that one site had at a time, CPU seconds."""
+        self.process.stdin.write("?\n")
+        self.process.stdin.flush()
+        messages, connections, most, cpu = self.process.stdout.readline().split()
+        return int(messages), int(connections), int(most), float(cpu)
+
+    def wait(self, count):
+        suite.wait_for(lambda: self.told()[0] >= count, "%d messages at the sink" % count, 300)
+
+
+def relaying(sink):
+    return suite.Instance("satu.test", "127.0.0.2", tls=False, dns=sink.dns, kinds=("mx",),
+                          settings={"networks": "127.0.0.0/8", "relay_port": sink.port})
+
+
+def switches(pids):
+    """Context switches so far, of all threads."""
+    total = 0
+    for pid in pids:
+        for thread in os.listdir("/proc/%d/task" % pid):
+            with open("/proc/%d/task/%s/status" % (pid, thread)) as f:
+                total += sum(int(n) for n in re.findall(r"(?m)^\w*voluntary_ctxt_switches:\s+(\d+)$", f.read()))
+    return total
+
+
+def by_program(server, measure):
+    """{program: what `measure` says of its processes}; the parents, which do nothing, are left out."""
+    pids = {}
+    for pid, title in server.processes().items():
+        pids.setdefault(program_of(title), []).append(pid)
+    return {name: measure(found) for name, found in pids.items()}
+
+
+def difference(after, before, count):
+    return {name: (n - before.get(name, 0)) / count for name, n in after.items() if n > before.get(name, 0)}
+
+
+def shares(used, form):
+    return " ".join("%s %s" % (name, form % n) for name, n in sorted(used.items(), key=lambda i: -i[1]) if n >= 0.1)
+
+
+def relay_run(server, sink, connections, count, label):
+    messages, opened, _, _ = sink.told()
+    measures = (cpu_us, switches)
+    before, begin = [by_program(server, m) for m in measures], time.monotonic()
+    n, s = load(server, connections, count, ",".join(sink.recipients))
+    sink.wait(messages + count)
+    whole = time.monotonic() - begin
+    time.sleep(0.3)
+    us, switched = (difference(by_program(server, m), b, count) for m, b in zip(measures, before))
+    row("relayed, %s, in by %d connections" % (label, connections), "%.0f/s" % (count / whole),
+        "taken by smtpd: %.0f/s" % (n / s))
+    row("CPU a message", "%.0f us" % sum(us.values()), shares(us, "%.0f"))
+    row("of it queued and remote", "%.0f us" % (us.get("queued", 0) + us.get("remote", 0)), "wanted: at most 150 us")
+    row("context switches a message", "%.1f" % sum(switched.values()), shares(switched, "%.1f"))
+    row("connections for %d messages" % count, sink.told()[1] - opened)
+
+
+def relay_backlog(server, sink, count, label):
+    """What gathers while queued is halted leaves at once."""
+    queued, (messages, opened, _, _) = pids_of(server, "^queued"), sink.told()
+    stop_all(queued, True)
+    try:
+        load(server, 10, count, ",".join(sink.recipients))
+    finally:
+        before, begin = by_program(server, cpu_us), time.monotonic()
+        stop_all(queued, False)
+    sink.wait(messages + count)
+    whole = time.monotonic() - begin
+    time.sleep(0.3)
+    us = difference(by_program(server, cpu_us), before, count)
+    row("relayed, %s, %d that waited" % (label, count), "%.0f/s" % (count / whole), "CPU a message: " + shares(us, "%.0f"))
+    _, now, most, _ = sink.told()
+    row("connections for them", now - opened, "at most %d at a time at a site; wanted: 600 at 200 sites" % most)
+
+
+def relay_calls(server, sink, count, label):
+    messages = sink.told()[0]
+
+    def work():
+        load(server, 10, count, ",".join(sink.recipients))
+        sink.wait(messages + count)
+    titles = {pid: program_of(title) for pid, title in server.processes().items()
+              if re.match(r"smtpd: worker|queued: queue|remote: worker", title)}
+    found = traced(server, list(titles), work)
+    calls = {name: summed(found[pid] for pid in found if titles[pid] == name) for name in sorted(set(titles.values()))}
+    total = {name: sum(c.values()) / count for name, c in calls.items()}
+    row("system calls a message, %s, in by 10 connections" % label, "%.1f" % sum(total.values()), shares(total, "%.1f"))
+    for name, c in calls.items():
+        row("of them " + name, "%.1f" % total[name], split_line(c, count, 0.05))
+
+
+def relay():
+    """From smtpd to a sink beyond remote: one site, and 200 that take turns."""
+    with tempfile.TemporaryDirectory(prefix="mb", dir="/tmp") as directory:
+        bare(directory)
+    n, s, cpu = run("machine_limit", "echo", 20000)
+    row("limit: loopback round trips (1 connection)", "%.0f/s" % (n / s), "%.0f us CPU" % (cpu / n * 1e6))
+    for sites, label in ((1, "one site"), (200, "200 sites")):
+        with Sink(sites) as sink:
+            with relaying(sink) as server:
+                relay_backlog(server, sink, 3000, label)
+                for connections in (1, 10):
+                    relay_run(server, sink, connections, 3000, label)
+            with relaying(sink) as server:
+                relay_calls(server, sink, 2000, label)
+
+
 def traced(server, pids, work):
     """{pid: {system call: number}} of what these processes did meanwhile."""
     tracers, calls = [], {}
@@ -285,7 +417,7 @@ def imap():
         client.logout()
 
 
-PARTS = {"limits": limits, "accept": accept, "syscalls": syscalls, "idle": idle, "logins": logins,
+PARTS = {"limits": limits, "accept": accept, "relay": relay, "syscalls": syscalls, "idle": idle, "logins": logins,
          "imap": imap}
 
 

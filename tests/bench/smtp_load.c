@@ -1,7 +1,7 @@
 /*
  * smtp_load HOST PORT CONNECTIONS MESSAGES BYTES SENDER RECIPIENT [one]: sends MESSAGES letters of BYTES octets over
  * CONNECTIONS kept connections (pipelined as PIPELINING allows; with "one" a connection a message), and prints
- * "messages seconds".
+ * "messages seconds". Several recipients, parted by commas, take turns.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -39,6 +39,8 @@ static struct {
 	struct loop *loop;
 	struct sockaddr_storage address;
 	socklen_t address_length;
+	const char *sender, *recipients;
+	struct str next; /* of the recipients: those that have not had their turn */
 	struct buf hello, envelope, content;
 	unsigned long wanted, started, done, open;
 	bool one;
@@ -70,6 +72,18 @@ send_all(struct connection *c, const struct buf *b)
 }
 
 static void
+envelope_make(void)
+{
+	struct str recipient;
+
+	if (load.next.n == 0)
+		load.next = str_from(load.recipients);
+	(void)str_token(&load.next, ',', &recipient);
+	buf_reset(&load.envelope);
+	buf_addf(&load.envelope, "MAIL FROM:<%s>\r\nRCPT TO:<%.*s>\r\nDATA\r\n", load.sender, STR_FMT(recipient));
+}
+
+static void
 next_message(struct connection *c)
 {
 	static const char quit[] = "QUIT\r\n";
@@ -84,6 +98,7 @@ next_message(struct connection *c)
 	load.started++;
 	c->step = ENVELOPE;
 	c->replies = 3;
+	envelope_make();
 	send_all(c, &load.envelope);
 }
 
@@ -178,10 +193,10 @@ connection_open(struct connection *c)
 }
 
 static void
-content_make(size_t bytes, const char *sender, const char *recipient)
+content_make(size_t bytes)
 {
-	buf_addf(&load.content, "From: <%s>\r\nTo: <%s>\r\nSubject: load\r\nMessage-ID: <load@bench.test>\r\n"
-	    "Date: Tue, 24 Nov 2026 10:00:00 +0700\r\n\r\n", sender, recipient);
+	buf_addf(&load.content, "From: <%s>\r\nTo: <%.*s>\r\nSubject: load\r\nMessage-ID: <load@bench.test>\r\n"
+	    "Date: Tue, 24 Nov 2026 10:00:00 +0700\r\n\r\n", load.sender, (int)strcspn(load.recipients, ","), load.recipients);
 	while (load.content.n + 78 < bytes)
 		buf_adds(&load.content, "merpati terbang membawa surat dari satu kota ke kota yang lain, setiap hari.\r\n");
 	buf_adds(&load.content, ".\r\n");
@@ -218,8 +233,9 @@ main(int argc, char **argv)
 	buf_init(&load.envelope, 4096);
 	buf_init(&load.content, bytes + 4096);
 	buf_adds(&load.hello, "EHLO load.test\r\n");
-	buf_addf(&load.envelope, "MAIL FROM:<%s>\r\nRCPT TO:<%s>\r\nDATA\r\n", argv[6], argv[7]);
-	content_make(bytes, argv[6], argv[7]);
+	load.sender = argv[6];
+	load.recipients = argv[7];
+	content_make(bytes);
 	load.loop = loop_new();
 	connections = calloc(count, sizeof *connections);
 	if (connections == NULL || count == 0)
