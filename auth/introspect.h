@@ -6,23 +6,18 @@
 #ifndef AUTH_INTROSPECT_H
 #define AUTH_INTROSPECT_H
 
-#include "auth/http.h"
-#include "common/dns/dns.h"
-#include "common/net/stream.h"
+#include "common/net/http_client.h"
 
 #define INTROSPECT_RUNNING_MAX 16
 #define INTROSPECT_WAITING_MAX 256
 #define INTROSPECT_SECONDS 10
-#define INTROSPECT_ADDRESSES_MAX 8
 
 struct introspect_request;
 TAILQ_HEAD(introspect_requests, introspect_request);
 
 struct introspect {
 	/* Set by the owner: */
-	struct loop *loop;
-	struct dns *dns;
-	struct tls_context *tls;
+	struct http_client http;
 	struct http_url url;
 	struct str client, secret; /* may be empty */
 
@@ -36,17 +31,10 @@ struct introspect_request {
 	 * is then empty). The request may be freed in it. */
 	void (*answered)(struct introspect_request *request, struct str body, const char *why);
 	struct introspect *introspect;
-	struct buf form; /* holds the token */
-	struct stream stream;
-	struct http_response response;
-	struct dns_query v6, v4;
-	unsigned asked; /* questions to DNS */
-	struct endpoint addresses[INTROSPECT_ADDRESSES_MAX];
-	size_t naddresses, next;
-	bool running, connected, failed_dns;
-	char why[160];
-	struct loop_timer deadline;
-	struct loop_deferred later;
+	struct http_call call; /* its request holds the token */
+	uint64_t asked_ms;
+	bool running;
+	struct loop_timer deadline; /* while it waits in line */
 	TAILQ_ENTRY(introspect_request) link;
 };
 

@@ -233,10 +233,10 @@ server_open(const struct conf *conf, struct loop *loop)
 		log_error("oauth_introspection: not an URL that we can ask: %s", conf->auth.oauth_introspection);
 		return;
 	}
-	introspect->loop = loop;
-	introspect->dns = resolver_open(conf, loop);
-	introspect->tls = tls_client_new(&err);
-	if (introspect->tls == NULL || !tls_client_trust(introspect->tls, conf->queue.tls_authorities, &err))
+	introspect->http.loop = loop;
+	introspect->http.dns = resolver_open(conf, loop);
+	introspect->http.tls = tls_client_new(&err);
+	if (introspect->http.tls == NULL || !tls_client_trust(introspect->http.tls, conf->queue.tls_authorities, &err))
 		log_error("%s", err.text);
 	if (conf->auth.oauth_secret[0] != '\0')
 		secret_open(conf->auth.oauth_secret);

@@ -1,14 +1,16 @@
 /*
- * As much of HTTP/1.1 (RFC 9110, 9112) as it takes to post a form and read the answer: one request a connection. Pure.
+ * As much of HTTP/1.1 (RFC 9110, 9112) as it takes to get or post something and read the answer: one request a connection.
+ * Pure; common/net/http_client.h makes the connection.
  */
-#ifndef AUTH_HTTP_H
-#define AUTH_HTTP_H
+#ifndef COMMON_HTTP_H
+#define COMMON_HTTP_H
 
 #include "common/base/buf.h"
 
 #define HTTP_HEAD_MAX 16384 /* bytes of a response's head, and of each of its lines */
 #define HTTP_BODY_MAX 65536
 #define HTTP_HOST_MAX 253
+#define HTTP_TYPE_MAX 63
 
 /* http(s)://HOST[:PORT][/PATH], without user and fragment. */
 struct http_url {
@@ -26,6 +28,10 @@ void http_form_add(struct buf *out, struct str s);
 /* The request that posts a form. user, password: for Basic authentication (RFC 7617, encoded as RFC 6749 2.3.1 says); no
  * user, no authentication. */
 void http_post(struct buf *out, const struct http_url *url, struct str form, struct str user, struct str password);
+
+void http_get(struct buf *out, const struct http_url *url, const char *accept);
+/* Posts a document of this media type. */
+void http_post_document(struct buf *out, const struct http_url *url, const char *type, struct str document);
 
 enum http_state {
 	HTTP_MORE, /* feed what comes next */
@@ -48,8 +54,10 @@ enum http_step {
 struct http_response {
 	enum http_step step;
 	unsigned status;
+	char type[HTTP_TYPE_MAX + 1]; /* the media type in lower case, without parameters; "": none, or a longer one */
 	struct buf body;
-	bool is_chunked, has_length, until_end;
+	bool is_chunked, has_length;
+	bool until_end; /* the body ends where the connection does: who can cut that short can cut the body */
 	uint64_t left;
 	size_t head_bytes;
 	struct buf line;

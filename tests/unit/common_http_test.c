@@ -1,6 +1,6 @@
 #include "tests/unit/rows.h"
 
-#include "auth/http.h"
+#include "common/net/http.h"
 
 static void
 urls_are_taken_apart(void **state)
@@ -69,7 +69,53 @@ a_form_is_posted(void **state)
 	buf_clear(&out);
 }
 
+static void
+documents_are_got_and_posted(void **state)
+{
+	struct http_url url;
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 1000);
+	assert_true(http_url_parse(&url, STR("https://mta-sts.dua.test/.well-known/mta-sts.txt")));
+	http_get(&out, &url, "text/plain");
+	assert_str(buf_str(&out), STR("GET /.well-known/mta-sts.txt HTTP/1.1\r\nHost: mta-sts.dua.test\r\n"
+	                              "Accept: text/plain\r\nConnection: close\r\n\r\n"));
+	buf_reset(&out);
+	assert_true(http_url_parse(&url, STR("http://dua.test:81/r")));
+	http_post_document(&out, &url, "application/tlsrpt+gzip", STR("\x1f\x8b"));
+	assert_str(buf_str(&out), STR("POST /r HTTP/1.1\r\nHost: dua.test:81\r\nContent-Type: application/tlsrpt+gzip\r\n"
+	                              "Content-Length: 2\r\nConnection: close\r\n\r\n\x1f\x8b"));
+	buf_clear(&out);
+}
+
 #define HEAD "HTTP/1.1 200 OK\r\n"
+
+static void
+the_media_type_is_told_without_its_parameters(void **state)
+{
+	static const struct {
+		struct str text;
+		const char *type;
+	} rows[] = {
+	    {STR(HEAD "Content-Type: text/plain\r\n\r\n"), "text/plain"},
+	    {STR(HEAD "content-type:Text/Plain ; charset=\"utf-8\"\r\n\r\n"), "text/plain"},
+	    {STR(HEAD "Content-Type: text/html;charset=utf-8\r\n\r\n"), "text/html"},
+	    {STR(HEAD "Content-Type:\r\n\r\n"), ""},
+	    {STR(HEAD "Content-Type: 1234567890123456789012345678901234567890123456789012345678901234\r\n\r\n"), ""},
+	    {STR("HTTP/1.1 100 Continue\r\nContent-Type: text/plain\r\n\r\n" HEAD "\r\n"), ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct http_response response;
+
+		http_response_init(&response);
+		assert_int_equal(http_response_feed(&response, rows[i].text), HTTP_MORE);
+		assert_string_equal(response.type, rows[i].type);
+		http_response_clear(&response);
+	}
+}
 
 static void
 responses_are_the_same_in_any_pieces(void **state)
@@ -159,6 +205,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(urls_are_taken_apart),
 	    cmocka_unit_test(a_form_is_posted),
+	    cmocka_unit_test(documents_are_got_and_posted),
+	    cmocka_unit_test(the_media_type_is_told_without_its_parameters),
 	    cmocka_unit_test(responses_are_the_same_in_any_pieces),
 	    cmocka_unit_test(responses_have_limits),
 	};

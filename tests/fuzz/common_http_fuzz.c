@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "auth/http.h"
+#include "common/net/http.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

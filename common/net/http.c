@@ -1,4 +1,4 @@
-#include "auth/http.h"
+#include "common/net/http.h"
 
 #include <string.h>
 
@@ -87,15 +87,36 @@ authorization_add(struct buf *out, struct str user, struct str password)
 	buf_clear_secret(&clear);
 }
 
-void
-http_post(struct buf *out, const struct http_url *url, struct str form, struct str user, struct str password)
+/* The request line, and the host. */
+static void
+request_add(struct buf *out, const char *method, const struct http_url *url)
 {
-	buf_adds(out, "POST ");
-	buf_add(out, url->target);
-	buf_addf(out, " HTTP/1.1\r\nHost: %s%s%s", url->is_v6 ? "[" : "", url->host, url->is_v6 ? "]" : "");
+	buf_addf(out, "%s %.*s HTTP/1.1\r\nHost: %s%s%s", method, STR_FMT(url->target), url->is_v6 ? "[" : "", url->host,
+	    url->is_v6 ? "]" : "");
 	if (url->port != (url->tls ? 443 : 80))
 		buf_addf(out, ":%u", (unsigned)url->port);
 	buf_adds(out, "\r\n");
+}
+
+void
+http_get(struct buf *out, const struct http_url *url, const char *accept)
+{
+	request_add(out, "GET", url);
+	buf_addf(out, "Accept: %s\r\nConnection: close\r\n\r\n", accept);
+}
+
+void
+http_post_document(struct buf *out, const struct http_url *url, const char *type, struct str document)
+{
+	request_add(out, "POST", url);
+	buf_addf(out, "Content-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", type, document.n);
+	buf_add(out, document);
+}
+
+void
+http_post(struct buf *out, const struct http_url *url, struct str form, struct str user, struct str password)
+{
+	request_add(out, "POST", url);
 	if (user.n > 0)
 		authorization_add(out, user, password);
 	buf_addf(out,
@@ -132,6 +153,7 @@ status_line(struct http_response *response, struct str line)
 	    (line.n > 12 && line.p[12] != ' ') || !str_to_u64(str_sub(line, 9, 3), 999, &status) || status < 100)
 		return HTTP_BROKEN;
 	response->status = (unsigned)status;
+	response->type[0] = '\0';
 	response->is_chunked = response->has_length = false;
 	response->left = 0;
 	return HTTP_FIELDS;
@@ -149,6 +171,17 @@ head_end(struct http_response *response)
 		return HTTP_CHUNK_SIZE;
 	response->until_end = !response->has_length;
 	return response->has_length && response->left == 0 ? HTTP_OVER : HTTP_BODY;
+}
+
+/* type "/" subtype *( ";" parameter ) */
+static void
+type_take(struct http_response *response, struct str value)
+{
+	struct str type = str_trim(str_sub(value, 0, str_find(value, ';')));
+
+	(void)str_copy(response->type, sizeof response->type, type);
+	for (char *p = response->type; *p != '\0'; p++)
+		*p = ascii_lower(*p);
 }
 
 /* RFC 9112 6.3: a response whose length is said in two ways is broken. */
@@ -173,6 +206,8 @@ field_line(struct http_response *response, struct str line)
 			return HTTP_BROKEN;
 		response->has_length = true;
 		response->left = length;
+	} else if (str_equal_nocase(name, STR("content-type"))) {
+		type_take(response, value);
 	}
 	return HTTP_FIELDS;
 }
