@@ -15,10 +15,26 @@ open_compare(struct delivery *a, struct delivery *b)
 		order = a->transport < b->transport ? -1 : 1;
 	if (order == 0)
 		order = str_compare(a->route, b->route);
+	if (order == 0)
+		order = str_compare(a->security, b->security);
 	return order != 0 ? order : str_compare(a->return_path, b->return_path);
 }
 
 TREE_GENERATE(delivery_tree, delivery, open_link, open_compare)
+
+/* Both in one block. */
+static void
+site_copy(struct delivery *d, const struct delivery *like)
+{
+	d->site_text = malloc(like->site.n + like->security.n + 1);
+	if (d->site_text == NULL)
+		fatal("out of memory for a delivery");
+	memcpy(d->site_text, like->site.p, like->site.n);
+	if (like->security.n > 0)
+		memcpy(d->site_text + like->site.n, like->security.p, like->security.n);
+	d->site = (struct str){d->site_text, like->site.n};
+	d->security = (struct str){d->site_text + like->site.n, like->security.n};
+}
 
 static struct delivery *
 delivery_new(struct message *m, const struct delivery *like)
@@ -32,8 +48,7 @@ delivery_new(struct message *m, const struct delivery *like)
 	d->next_hop = like->next_hop;
 	d->route = like->route;
 	d->return_path = like->return_path;
-	d->site_text = str_dup(like->site);
-	d->site = (struct str){d->site_text, like->site.n};
+	site_copy(d, like);
 	LIST_INSERT_HEAD(&m->deliveries, d, link);
 	m->ndeliveries++;
 	return d;

@@ -23,6 +23,7 @@ struct delivery {
 	struct str next_hop;	/* borrowed from the envelope, or static */
 	struct str route;	/* the name of it in the configuration, or empty; static */
 	struct str site;	/* key of it; its own copy, since sites come and go */
+	struct str security; /* what the domain demands of connections; its own copy too */
 	char *site_text;
 	struct str return_path; /* borrowed from the envelope */
 	bool closed;
@@ -40,7 +41,8 @@ struct delivery {
 LIST_HEAD(deliveries, delivery);
 RB_HEAD(delivery_tree, delivery);
 
-/* The message's open one for this place, made if there is none: like tells transport, next hop, route, site, return path. */
+/* The message's open one for this place, made if there is none: like tells transport, next hop, route, site, security,
+ * return path. */
 struct delivery *delivery_open(struct message *m, const struct delivery *like);
 void delivery_add(struct delivery *d, size_t index);
 /* Nobody joins it any more; harmless when it is closed. */

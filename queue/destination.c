@@ -41,6 +41,7 @@ destination_free(struct destinations *ds, struct destination *d)
 	}
 	free(d->domain);
 	free(d->site);
+	free(d->security);
 	free(d->code);
 	free(d->reason);
 	free(d);
@@ -142,6 +143,7 @@ destination_answer(struct destinations *ds, uint32_t id, const struct job_site *
 	d->expires_ms = now_ms + site->ttl_s * 1000;
 	d->status = site->status;
 	d->site = str_dup(site->key);
+	d->security = str_dup(site->security);
 	d->code = str_dup(site->code);
 	d->reason = str_dup(site->reason);
 	TAILQ_INSERT_TAIL(&ds->ages, d, age_link);

@@ -33,6 +33,7 @@ struct destination {
 	uint64_t expires_ms;
 	enum job_status status;
 	char *site; /* DELIVERED: its key */
+	char *security; /* and what the domain demands of connections */
 	char *code; /* otherwise */
 	char *reason;
 	struct destination_queries queries;

@@ -1,6 +1,7 @@
 #include "queue/dispatch.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -156,6 +157,7 @@ encode(struct dispatch *dispatch, struct delivery *d)
 	    .next_hop = d->next_hop,
 	    .route = d->route,
 	    .site = d->site,
+	    .security = d->security,
 	    .queue_id = queue_id_str(&d->message->id),
 	    .flags = flags_of(e),
 	    .size = e->head.message_size,
@@ -308,13 +310,17 @@ received_result(struct worker *w, struct msg *msg)
 	struct job_result result;
 	struct queue_attempt attempt;
 	struct queue_log_times times;
+	char security[2 * JOB_TEXT_MAX + 2];
 
 	if (!job_result_decode(msg, &result) || d == NULL || !delivery_take(d, result.index))
 		return false;
 	times = (struct queue_log_times){.started_ms = d->started_ms, .now_ms = queue_now_ms(),
 	    .setup_ms = result.setup_ms, .transfer_ms = result.transfer_ms};
+	(void)snprintf(security, sizeof security, "%.*s%s%.*s", STR_FMT(result.policy), result.tls.n > 0 ? " " : "",
+	    STR_FMT(result.tls));
 	attempt = (struct queue_attempt){.time_ms = times.now_ms, .recipient = result.index,
-	    .outcome = outcome_of(result.status), .code = result.code, .relay = result.relay, .reply = result.reply};
+	    .outcome = outcome_of(result.status), .code = result.code, .relay = result.relay, .reply = result.reply,
+	    .security = result.policy.n > 0 ? str_from(security) : STR_NONE};
 	message_attempt(d->message, result.index, &attempt, &times);
 	/* The next server has taken that over (RFC 3461 5.2.2). */
 	if (result.dsn && result.status == JOB_DELIVERED && !d->message->envelope.by.trace)

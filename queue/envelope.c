@@ -141,6 +141,8 @@ envelope_attempt(struct envelope *e, size_t index, const struct queue_attempt *a
 		r->code = arena_copy(&e->arena, str_sub(attempt->code, 0, TEXT_MAX));
 	if (!str_equal(r->relay, attempt->relay) || r->relay.p == NULL)
 		r->relay = arena_copy(&e->arena, str_sub(attempt->relay, 0, TEXT_MAX));
+	if (!str_equal(r->security, attempt->security))
+		r->security = arena_copy(&e->arena, str_sub(attempt->security, 0, TEXT_MAX));
 	if (!str_equal(r->reply, attempt->reply) || r->reply.p == NULL)
 		r->reply = arena_copy(&e->arena, str_sub(attempt->reply, 0, REPLY_MAX));
 	return r->code.p != NULL && r->relay.p != NULL && r->reply.p != NULL;
@@ -372,6 +374,20 @@ history_expanded(struct buf *b, size_t parent, size_t count)
 	queue_append_record(b, QUEUE_EXPANDED, (struct str){value, (size_t)n});
 }
 
+/* A file of an older version gets no key that its readers do not know. */
+static void
+history_tls(const struct envelope *e, struct buf *b, size_t index)
+{
+	struct buf value;
+
+	if (e->recipients[index].security.n == 0 || e->head.version < QUEUE_FILE_VERSION)
+		return;
+	buf_init(&value, QUEUE_VALUE_MAX);
+	queue_tls_format(&value, index, e->recipients[index].security);
+	queue_append_record(b, QUEUE_TLS, buf_str(&value));
+	buf_clear(&value);
+}
+
 static void
 history_attempt(struct buf *b, size_t index, const struct recipient *r)
 {
@@ -413,10 +429,12 @@ envelope_history(struct envelope *e, struct buf *b)
 
 		if (r->recorded)
 			continue;
-		if (r->state == QUEUE_EXPANDED_STATE)
+		if (r->state == QUEUE_EXPANDED_STATE) {
 			history_expanded(b, i, 0);
-		else
-			history_attempt(b, i, r);
+			continue;
+		}
+		history_tls(e, b, i);
+		history_attempt(b, i, r);
 	}
 }
 

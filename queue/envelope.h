@@ -35,6 +35,7 @@ struct recipient {
 	/* The last attempt; .code.p NULL: none. */
 	uint64_t tried_ms;
 	struct str code, relay, reply;
+	struct str security; /* of queue_attempt; .p NULL: none */
 };
 
 struct envelope {

@@ -176,6 +176,17 @@ read_attempt(const struct reading *r)
 	return true;
 }
 
+/* What an attempt that is recorded was sent by is for those who look at the file. */
+static bool
+read_tls(const struct reading *r)
+{
+	struct str security;
+	uint64_t index;
+
+	return (queue_tls_parse(r->record->value, &index, &security) && index < r->e->nrecipients) ||
+	    damage(r->problem, "the TLS of an attempt for nobody");
+}
+
 static bool
 read_deferred(const struct reading *r)
 {
@@ -247,6 +258,7 @@ static const struct {
     [QUEUE_PIECES] = {read_pieces, OF_ENVELOPE(pieces)},
     [QUEUE_END] = {read_end, OF_ENVELOPE(children)},
     [QUEUE_EXPANDED] = {read_expanded, OF_ENVELOPE(recipients)},
+    [QUEUE_TLS] = {read_tls, OF_ENVELOPE(recipients)},
     [QUEUE_ATTEMPT] = {read_attempt, OF_ENVELOPE(recipients)},
     [QUEUE_DEFERRED] = {read_deferred, OF_ENVELOPE(due_ms)},
     [QUEUE_WARNED] = {read_time, OF_ENVELOPE(warned_ms)},

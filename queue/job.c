@@ -86,6 +86,7 @@ job_site_encode(struct buf *b, uint32_t id, const struct job_site *site)
 	msg_begin(b, JOB_SITE, id);
 	msg_add_u64(b, site->status);
 	add_text(b, site->key, JOB_SITE_MAX);
+	add_text(b, site->security, JOB_TEXT_MAX);
 	msg_add_u64(b, site->ttl_s);
 	add_text(b, site->code, JOB_TEXT_MAX);
 	add_text(b, site->reason, JOB_REPLY_MAX);
@@ -96,6 +97,7 @@ job_site_decode(struct msg *m, struct job_site *site)
 {
 	site->status = (enum job_status)get_choice(m, JOB_FAILED);
 	site->key = get_line(m, JOB_SITE_MAX);
+	site->security = get_line(m, JOB_TEXT_MAX);
 	site->ttl_s = msg_get_u64(m);
 	site->code = get_line(m, JOB_TEXT_MAX);
 	site->reason = get_text(m, JOB_REPLY_MAX);
@@ -147,6 +149,7 @@ job_encode(struct buf *b, uint32_t id, const struct job *job)
 	add_text(b, job->next_hop, JOB_NEXT_HOP_MAX);
 	add_text(b, job->route, JOB_NEXT_HOP_MAX);
 	add_text(b, job->site, JOB_SITE_MAX);
+	add_text(b, job->security, JOB_TEXT_MAX);
 	add_text(b, job->queue_id, JOB_TEXT_MAX);
 	add_text(b, job->sender, JOB_ADDRESS_MAX);
 	msg_add_u64(b, job->flags);
@@ -243,6 +246,7 @@ job_decode(struct msg *m, struct arena *arena, struct job *job)
 	job->next_hop = keep(m, arena, get_line(m, JOB_NEXT_HOP_MAX));
 	job->route = keep(m, arena, get_line(m, JOB_NEXT_HOP_MAX));
 	job->site = keep(m, arena, get_line(m, JOB_SITE_MAX));
+	job->security = keep(m, arena, get_line(m, JOB_TEXT_MAX));
 	job->queue_id = keep(m, arena, get_line(m, JOB_TEXT_MAX));
 	job->sender = keep(m, arena, get_line(m, JOB_ADDRESS_MAX));
 	job->flags = msg_get_u64(m);
@@ -266,6 +270,7 @@ job_result_encode(struct buf *b, uint32_t id, const struct job_result *result)
 	add_text(b, result->reply, JOB_REPLY_MAX);
 	add_text(b, result->relay, JOB_RELAY_MAX);
 	add_text(b, result->tls, JOB_TEXT_MAX);
+	add_text(b, result->policy, JOB_TEXT_MAX);
 	msg_add_u64(b, result->dsn);
 	msg_add_u64(b, result->setup_ms);
 	msg_add_u64(b, result->transfer_ms);
@@ -280,6 +285,7 @@ job_result_decode(struct msg *m, struct job_result *result)
 	result->reply = get_text(m, JOB_REPLY_MAX);
 	result->relay = get_line(m, JOB_RELAY_MAX);
 	result->tls = get_line(m, JOB_TEXT_MAX);
+	result->policy = get_line(m, JOB_TEXT_MAX);
 	result->dsn = get_choice(m, 1) != 0;
 	result->setup_ms = msg_get_u64(m);
 	result->transfer_ms = msg_get_u64(m);

@@ -38,7 +38,7 @@ enum job_message {
 #define JOB_SITE_MAX 4096
 #define JOB_RELAY_MAX 400
 #define JOB_REPLY_MAX 2048
-#define JOB_TEXT_MAX 128 /* role, queue ID, enhanced code, TLS summary, RET, NOTIFY */
+#define JOB_TEXT_MAX 128 /* role, queue ID, enhanced code, TLS summary, policy, security, RET, NOTIFY */
 #define JOB_ENVID_MAX 512
 #define JOB_ORCPT_MAX 1024
 #define JOB_RECIPIENTS_MAX 1000
@@ -80,6 +80,9 @@ struct job_site {
 	/* The site's name in limits and statistics: the sorted names of its exchangers, in lower case, with blanks
 	 * between them, or the next hop itself. Empty unless found. Cut (at a name) when too long. */
 	struct str key;
+	/* What the domain itself demands of connections, by DNSSEC and MTA-STS; empty: nothing. Domains of one site that differ
+	 * in it share no connection. */
+	struct str security;
 	uint64_t ttl_s;	    /* how long this answer may be kept, a failure too */
 	struct str code;    /* deferred, failed: "5.1.2" */
 	struct str reason;  /* and in words */
@@ -112,6 +115,7 @@ struct job {
 	struct str next_hop;
 	struct str route; /* the name of the section [route NAME] that it takes; empty: none */
 	struct str site; /* connections are shared by jobs of the same site and transport; empty: the next hop */
+	struct str security; /* and of the same: that of SITE */
 	struct str queue_id;
 	struct str sender; /* without <>; empty: the null sender */
 	uint64_t flags;	   /* JOB_8BIT ... */
@@ -146,6 +150,7 @@ struct job_result {
 	struct str reply;
 	struct str relay; /* "mx1.dua.test[127.0.0.3]:25", "lmtp" or "none"; no blanks */
 	struct str tls;	  /* "TLSv1.3 with TLS_AES_256_GCM_SHA384"; empty: plain */
+	struct str policy; /* which policy decided on that: tls_policy_word; empty: not known, or not by SMTP */
 	bool dsn;	  /* delivered to a server that tells the sender itself of what becomes of it (RFC 3461) */
 	uint64_t setup_ms;    /* DNS, connecting, greeting, TLS; 0 on a connection that was there already */
 	uint64_t transfer_ms; /* from MAIL on */

@@ -459,6 +459,20 @@ listing_print_whole(struct buf *b, enum listing_format format, const struct list
 		whole_text(b, message, history);
 }
 
+/* "dane TLSv1.3 with X": the policy, and how it was encrypted. */
+static void
+security_json(struct buf *b, struct str security)
+{
+	struct str tls = security, policy;
+
+	if (!str_word(&tls, &policy))
+		return;
+	json_add_member(b, "policy", policy);
+	tls = str_trim(tls);
+	if (tls.n > 0)
+		json_add_member(b, "tls", tls);
+}
+
 static void
 attempt_json(struct buf *b, const struct queue_attempt *a)
 {
@@ -468,8 +482,25 @@ attempt_json(struct buf *b, const struct queue_attempt *a)
 	json_add_member(b, "outcome", a->outcome == QUEUE_WAITING ? STR("deferred") : str_from(state_word(a->outcome)));
 	json_add_member(b, "status", a->code);
 	json_add_member(b, "relay", a->relay);
+	security_json(b, a->security);
 	json_add_member(b, "reply", a->reply);
 	buf_addc(b, '}');
+}
+
+/* In brackets behind the relay: "(policy dane, TLSv1.3 with X)". */
+static void
+security_add(struct buf *b, struct str security)
+{
+	struct str tls = security, policy;
+
+	if (!str_word(&tls, &policy))
+		return;
+	tls = str_trim(tls);
+	buf_adds(b, " (policy ");
+	add_escaped(b, policy);
+	buf_adds(b, ", ");
+	add_escaped(b, tls.n > 0 ? tls : STR("no TLS"));
+	buf_addc(b, ')');
 }
 
 static void
@@ -481,20 +512,30 @@ attempt_text(struct buf *b, const struct queue_attempt *a)
 	buf_addf(b, "recipient %llu %s ", (unsigned long long)a->recipient,
 	    a->outcome == QUEUE_WAITING ? "deferred" : state_word(a->outcome));
 	add_escaped(b, a->relay);
+	security_add(b, a->security);
 	buf_addf(b, " %.*s ", STR_FMT(a->code));
 	add_escaped(b, a->reply);
 	buf_addc(b, '\n');
 }
 
 void
-listing_print_record(struct buf *b, enum listing_format format, const struct queue_record *record)
+listing_print_record(struct buf *b, struct buf *security, enum listing_format format,
+    const struct queue_record *record)
 {
 	struct queue_attempt attempt;
+	struct str text;
+	uint64_t index;
 
+	if (record->key == QUEUE_TLS && queue_tls_parse(record->value, &index, &text)) {
+		buf_reset(security);
+		buf_add(security, text);
+	}
 	if (record->key != QUEUE_ATTEMPT || !queue_attempt_parse(record->value, &attempt))
 		return;
+	attempt.security = buf_str(security);
 	if (format == LISTING_JSON)
 		attempt_json(b, &attempt);
 	else
 		attempt_text(b, &attempt);
+	buf_reset(security);
 }

@@ -48,7 +48,8 @@ void listing_print(struct buf *b, const struct listing_style *style, const struc
 /* Everything about one; history: what listing_print_record has written of its records. */
 void listing_print_whole(struct buf *b, enum listing_format format, const struct listed *message,
     const struct buf *history);
-/* A record of the history; nothing for others. */
-void listing_print_record(struct buf *b, enum listing_format format, const struct queue_record *record);
+/* A record of the history; nothing for others. security keeps what was said of the attempt that follows. */
+void listing_print_record(struct buf *b, struct buf *security, enum listing_format format,
+    const struct queue_record *record);
 
 #endif

@@ -33,7 +33,7 @@ struct view {
 	struct listing listing;
 	const struct listing_options *options;
 	struct listing_sort sort;
-	struct buf out, history;
+	struct buf out, history, security;
 	uint64_t now_s;
 	uint64_t messages, bytes;
 	bool no_memory;
@@ -103,6 +103,7 @@ view_open(struct view *view, const struct listing_options *options, struct err *
 	    .sort = {.key = options->key, .reverse = options->reverse}};
 	buf_init(&view->out, OUTPUT_MAX_BYTES);
 	buf_init(&view->history, OUTPUT_MAX_BYTES);
+	buf_init(&view->security, QUEUE_VALUE_MAX);
 	seeing = view;
 	return listing_open(&view->listing, options->conf->spool_directory, err);
 }
@@ -114,6 +115,7 @@ view_close(struct view *view)
 	listing_sort_clear(&view->sort);
 	buf_clear(&view->out);
 	buf_clear(&view->history);
+	buf_clear(&view->security);
 }
 
 int
@@ -160,7 +162,7 @@ static void
 saw_record(struct envelope_source *source, const struct queue_record *record)
 {
 	(void)source;
-	listing_print_record(&seeing->history, seeing->options->style.format, record);
+	listing_print_record(&seeing->history, &seeing->security, seeing->options->style.format, record);
 }
 
 int

@@ -454,6 +454,7 @@ give_up(struct message *m, uint64_t now_ms)
 		r->tried_ms = now_ms;
 		r->code = STR("5.0.0");
 		r->relay = STR("none");
+		r->security = STR_NONE;
 		r->reply = reason.p != NULL ? reason : STR("returned by the postmaster");
 	}
 	if (any)

@@ -54,16 +54,37 @@ delays(char *dst, size_t size, const struct queue_log_times *t)
 	(void)snprintf(dst, size, "%s/%s/%s/%s", parts[0], parts[1], parts[2], parts[3]);
 }
 
+/* " tls=TLSv1.3 cipher=X policy=dane" of "dane TLSv1.3 with X"; nothing where no policy was asked. Behind the words of the
+ * reply, where tools that do not know it look no more. */
+static void
+security_text(struct str security, char *dst, size_t size)
+{
+	struct str protocol = security, policy, version;
+
+	dst[0] = '\0';
+	if (!str_word(&protocol, &policy))
+		return;
+	if (!str_word(&protocol, &version)) {
+		(void)snprintf(dst, size, " tls=none policy=%.*s", STR_FMT(policy));
+		return;
+	}
+	protocol = str_trim(protocol);
+	if (str_starts(protocol, STR("with ")))
+		protocol = str_skip(protocol, 5);
+	(void)snprintf(dst, size, " tls=%.*s cipher=%.*s policy=%.*s", STR_FMT(version), STR_FMT(protocol), STR_FMT(policy));
+}
+
 void
 queue_log_recipient(const char *id, const struct recipient *r, const struct queue_log_times *t)
 {
-	char delay[24], all[100];
+	char delay[24], all[100], security[300];
 	bool has_original = r->original.p != NULL && !str_equal(r->original, r->address);
 
 	queue_log_seconds(delay, sizeof delay, t->now_ms > t->arrived_ms ? t->now_ms - t->arrived_ms : 0);
 	delays(all, sizeof all, t);
-	log_info("%s: to=<%.*s>,%s%.*s%s relay=%.*s, delay=%s, delays=%s, dsn=%.*s, status=%s (%.*s)", id,
+	security_text(r->security, security, sizeof security);
+	log_info("%s: to=<%.*s>,%s%.*s%s relay=%.*s, delay=%s, delays=%s, dsn=%.*s, status=%s (%.*s)%s", id,
 	    STR_FMT(r->address), has_original ? " orig_to=<" : "", STR_FMT(has_original ? r->original : STR_NONE),
 	    has_original ? ">," : "", STR_FMT(r->relay), delay, all, STR_FMT(r->code), status_word(r->state),
-	    STR_FMT(r->reply));
+	    STR_FMT(r->reply), security);
 }

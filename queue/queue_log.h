@@ -18,7 +18,7 @@ struct queue_log_times {
 
 /* "from=<>, size=, nrcpt= (queue active)" */
 void queue_log_active(const char *id, const struct envelope *e);
-/* "to=<>, orig_to=<>, relay=, delay=, delays=a/b/c/d, dsn=, status=" of the recipient's last attempt. */
+/* "to=<>, orig_to=<>, relay=, delay=, delays=a/b/c/d, dsn=, status= (...) tls= cipher= policy=" of the recipient's last attempt. */
 void queue_log_recipient(const char *id, const struct recipient *r, const struct queue_log_times *times);
 
 /* Seconds with about two digits that count: "0.04", "1.3", "250"; for the delays. */

@@ -176,22 +176,29 @@ results_tell(struct remote_connection *c)
 		c->owner->result(c->owner, c, recipient);
 }
 
+static const struct smtp_verdict no_tls = {SMTP_FAILED, {"5.7.30", 6},
+    {"the message needs REQUIRETLS, which the server cannot promise", 61}};
+
+/* The server is in order, but has no TLS that proves its name. */
+static bool
+lacks_tls(const struct remote_connection *c)
+{
+	return c->client.unfit && (!c->client.tls || !c->client.verified);
+}
+
 /* Neither in a transaction nor opening: the owner waits for nothing. */
 static void
 over(struct remote_connection *c)
 {
 	if (c->opening) {
 		c->opening = false;
-		c->owner->opened(c->owner, c, &c->client.failure);
+		c->owner->opened(c->owner, c, c->must_keep_tls && lacks_tls(c) ? &no_tls : &c->client.failure);
 	} else if (c->transaction != NULL) {
 		transaction_ended(c);
 	} else {
 		c->owner->lost(c->owner, c);
 	}
 }
-
-static const struct smtp_verdict no_tls = {SMTP_FAILED, {"5.7.30", 6},
-    {"the message needs REQUIRETLS, which the server cannot promise", 61}};
 
 static void
 ready(struct remote_connection *c)
@@ -421,6 +428,7 @@ connection_new(struct remote_context *context, const struct remote_target *targe
 	c->owner = owner;
 	c->opening = true;
 	c->must_keep_tls = target->must_keep_tls;
+	c->policy = target->policy;
 	c->opened_ms = loop_now_ms(context->loop);
 	relay_name(c, target);
 	return c;
@@ -432,10 +440,10 @@ client_init(struct remote_connection *c, const struct remote_target *target)
 	struct remote_context *context = c->context;
 
 	smtp_client_init(&c->client, &c->stream.out, str_from(context->conf->hostname), target->lmtp,
-	    target->tls != CONF_TLS_NONE && context->tls != NULL);
+	    target->policy.need != TLS_NEED_PLAIN && context->tls != NULL);
 	c->client.one_flight = target->path != NULL;
-	c->client.must_tls = target->tls >= CONF_TLS_ENCRYPT;
-	c->client.must_verify = target->tls >= CONF_TLS_VERIFY;
+	c->client.must_tls = target->policy.need >= TLS_NEED_ENCRYPT;
+	c->client.must_verify = target->policy.need >= TLS_NEED_NAME;
 	c->client.login = target->login;
 	c->client.password = target->password;
 }

@@ -10,6 +10,7 @@
 #include "common/net/stream.h"
 #include "queue/job.h"
 #include "queue/smtp_client.h"
+#include "queue/tls_policy.h"
 
 /* What all connections of a process share. */
 struct remote_context {
@@ -44,7 +45,7 @@ struct remote_target {
 	const char *path;	   /* of a local socket */
 	const struct endpoint *from; /* our own address; NULL: the system's choice */
 	bool lmtp;
-	enum conf_route_tls tls;
+	struct tls_policy policy; /* that does not refuse the host */
 	bool implicit_tls;
 	struct str login, password; /* to log in with; .n is 0: not. They outlive the connection */
 	bool must_keep_tls; /* a server that cannot promise REQUIRETLS is as good as none */
@@ -78,6 +79,7 @@ struct remote_connection {
 	char host[DNS_NAME_MAX + 1];
 	char relay[JOB_RELAY_MAX + 1];
 	char tls[JOB_TEXT_MAX + 1];
+	struct tls_policy policy; /* by which it was opened */
 	char words[1024]; /* ours, for a verdict */
 	struct loop_timer later; /* more of the body, after others had their turn */
 

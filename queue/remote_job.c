@@ -15,7 +15,7 @@
 /* Of a job: what the message holds, and the words of replies. */
 #define ARENA_MAX (384 * 1024)
 /* Transport, port, and the longest site. */
-#define KEY_MAX (JOB_SITE_MAX + JOB_NEXT_HOP_MAX + 16)
+#define KEY_MAX (JOB_SITE_MAX + JOB_NEXT_HOP_MAX + JOB_TEXT_MAX + 16)
 #define BY_MAX_S 999999999
 #define ORCPT_PARAMETER_MAX 4096
 
@@ -98,6 +98,17 @@ status_of(enum smtp_outcome outcome)
 	return JOB_DEFERRED;
 }
 
+/* Local mail has no such policy. */
+static const char *
+policy_word(const struct remote_job *job)
+{
+	if (job->job.transport == JOB_LMTP)
+		return "";
+	if (job->connection != NULL)
+		return tls_policy_word(job->connection->policy.by);
+	return job->search.policy != NULL ? job->search.policy : "";
+}
+
 static void
 tell(struct remote_job *job, const struct smtp_recipient *recipient, const struct smtp_verdict *verdict)
 {
@@ -110,6 +121,7 @@ tell(struct remote_job *job, const struct smtp_recipient *recipient, const struc
 	    .reply = str_sub(verdict->words, 0, JOB_REPLY_MAX),
 	    .relay = str_from(c != NULL ? c->relay : job->search.relay),
 	    .tls = str_from(c != NULL ? c->tls : ""),
+	    .policy = str_from(policy_word(job)),
 	    .dsn = c != NULL && c->client.features.dsn && !c->client.lmtp,
 	    .setup_ms = job->reused ? 0 : (c != NULL ? job->begun_ms : now_ms) - job->started_ms,
 	    .transfer_ms = c != NULL ? now_ms - job->begun_ms : 0,
@@ -388,10 +400,12 @@ destination_read(struct remote_job *job)
 	else if (job->route != NULL && job->route->login[0] != '\0' &&
 	    job->jobs->passwords[job->route - conf->routes].p == NULL)
 		remote_search_refuse(&job->search, JOB_DEFERRED, STR("4.7.8"), STR("the password to log in with is not known"));
-	/* What must keep TLS has connections of its own, of which that is known; so has each route. */
-	(void)snprintf(job->key, sizeof job->key, "%c%u %.*s %.*s",
+	/* What must keep TLS has connections of its own, of which that is known; so has each route, and what different domains
+	 * demand. */
+	(void)snprintf(job->key, sizeof job->key, "%c%u %.*s %.*s %.*s",
 	    job->job.transport == JOB_LMTP ? 'l' : job->job.flags & JOB_REQUIRETLS ? 'r' : 's',
-	    (unsigned)job->next_hop.port, STR_FMT(job->job.route), STR_FMT(site));
+	    (unsigned)job->next_hop.port, STR_FMT(job->job.route), STR_FMT(job->job.security),
+	    STR_FMT(site));
 }
 
 bool

@@ -18,7 +18,8 @@ static void go_on(struct remote_search *s, bool patience_is_over);
 
 /* A lasting refusal counts only while nobody was merely out of reach: that one might take the mail later. */
 static void
-remember(struct remote_search *s, enum job_status status, struct str code, struct str words, const char *relay)
+remember(struct remote_search *s, enum job_status status, struct str code, struct str words, const char *relay,
+    const char *policy)
 {
 	if (status == JOB_FAILED && s->failure == JOB_DEFERRED)
 		return;
@@ -26,12 +27,13 @@ remember(struct remote_search *s, enum job_status status, struct str code, struc
 	(void)snprintf(s->code, sizeof s->code, "%.*s", STR_FMT(code));
 	(void)snprintf(s->words, sizeof s->words, "%.*s", STR_FMT(words));
 	(void)snprintf(s->relay, sizeof s->relay, "%s", relay);
+	s->policy = policy;
 }
 
 void
 remote_search_refuse(struct remote_search *s, enum job_status status, struct str code, struct str words)
 {
-	remember(s, status, code, words, "none");
+	remember(s, status, code, words, "none", "");
 }
 
 /* The server's words need its name in front; ours have it. */
@@ -59,7 +61,7 @@ leads_back(struct remote_search *s, const struct endpoint *to)
 {
 	if (!remote_own_has(s->quest.own, to))
 		return false;
-	remember(s, JOB_FAILED, STR("5.4.6"), STR("mail for this domain loops back to myself"), "none");
+	remember(s, JOB_FAILED, STR("5.4.6"), STR("mail for this domain loops back to myself"), "none", "");
 	s->route.list.n = s->host + 1;
 	s->address = s->addresses.n;
 	return true;
@@ -76,7 +78,8 @@ candidate_take(struct remote_search *s, struct remote_candidate *candidate)
 	}
 	if (s->looking_up || s->address >= s->addresses.n)
 		return false;
-	*candidate = (struct remote_candidate){.to = s->addresses.list[s->address++], .host = s->route.list.hosts[s->host]};
+	*candidate = (struct remote_candidate){.to = s->addresses.list[s->address++], .host = s->route.list.hosts[s->host],
+	    .policy = s->policy_now};
 	return !leads_back(s, &candidate->to);
 }
 
@@ -138,12 +141,6 @@ attempt_remove(struct remote_search *s, const struct remote_connection *connecti
 	return removed;
 }
 
-static enum conf_route_tls
-tls_of(const struct remote_search *s)
-{
-	return s->quest.route != NULL ? s->quest.route->tls : CONF_TLS_MAY;
-}
-
 static bool
 is_fit_to_talk(const struct remote_connection *c)
 {
@@ -163,10 +160,11 @@ opened(struct remote_owner *owner, struct remote_connection *connection, const s
 	}
 	log_failure(s, connection, failure);
 	remember(s, failure->outcome == SMTP_FAILED ? JOB_FAILED : JOB_DEFERRED, failure->code, failure->words,
-	    connection->relay);
+	    connection->relay, tls_policy_word(connection->policy.by));
 	s->unfit = s->unfit || connection->client.unfit || is_fit_to_talk(connection);
-	if (connection->tls_failed && !s->quest.must_keep_tls && tls_of(s) <= CONF_TLS_MAY) {
-		attempt.candidate.plain = true;
+	/* Once more without. */
+	if (connection->tls_failed && attempt.candidate.policy.need == TLS_NEED_MAY) {
+		attempt.candidate.policy.need = TLS_NEED_PLAIN;
 		candidate_back(s, &attempt.candidate);
 	}
 	remote_connection_release(connection);
@@ -193,7 +191,7 @@ attempt_begin(struct remote_search *s, const struct remote_candidate *candidate,
 	    .to = path == NULL ? &candidate->to : NULL,
 	    .path = path,
 	    .lmtp = s->quest.lmtp,
-	    .tls = path != NULL || candidate->plain ? CONF_TLS_NONE : tls_of(s),
+	    .policy = candidate->policy,
 	    .must_keep_tls = s->quest.must_keep_tls,
 	};
 	const struct conf_route *route = s->quest.route;
@@ -211,13 +209,34 @@ attempt_begin(struct remote_search *s, const struct remote_candidate *candidate,
 	connection = remote_connection_open(context, &target, &s->owner, &err);
 	if (connection == NULL) {
 		(void)snprintf(words, sizeof words, "connect to %.*s: %s", STR_FMT(target.host), err.text);
-		remember(s, JOB_DEFERRED, STR("4.4.1"), str_from(words), "none");
+		remember(s, JOB_DEFERRED, STR("4.4.1"), str_from(words), "none", "");
 		return false;
 	}
 	s->attempts[s->nattempts++] = (struct remote_attempt){connection, *candidate};
 	if (connection->connected)
 		won(s, connection);
 	return true;
+}
+
+/* --- TLS ----------------------------------------------------------------------------------------------------------------- */
+
+/* Decides for the host that is looked up now; false when it is not to be used. */
+static bool
+policy_decide(struct remote_search *s)
+{
+	struct tls_facts facts = {.requiretls = s->quest.must_keep_tls, .name_is_certain = true,
+	    .configured = s->quest.route != NULL ? s->quest.route->tls : CONF_TLS_AUTO};
+	char words[JOB_REPLY_MAX];
+
+	s->policy_now = tls_policy_decide(&facts);
+	if (s->policy_now.refusal.p == NULL)
+		return true;
+	(void)snprintf(words, sizeof words, "%.*s: %.*s", STR_FMT(s->route.list.hosts[s->host]),
+	    STR_FMT(s->policy_now.refusal));
+	log_info("%.*s: %s", STR_FMT(s->quest.queue_id), words);
+	remember(s, s->policy_now.code.p[0] == '5' ? JOB_FAILED : JOB_DEFERRED, s->policy_now.code, str_from(words), "none",
+	    tls_policy_word(s->policy_now.by));
+	return false;
 }
 
 /* --- hosts --------------------------------------------------------------------------------------------------------------- */
@@ -232,13 +251,15 @@ addresses_found(struct remote_addresses *addresses)
 	if (addresses->n == 0 && addresses->temporary) {
 		(void)snprintf(words, sizeof words, "DNS does not tell the addresses of %.*s: %.*s", STR_FMT(host),
 		    STR_FMT(addresses->reason));
-		remember(s, JOB_DEFERRED, STR("4.4.3"), str_from(words), "none");
+		remember(s, JOB_DEFERRED, STR("4.4.3"), str_from(words), "none", "");
 	} else if (addresses->n == 0) {
 		(void)snprintf(words, sizeof words, "%.*s has no address in DNS", STR_FMT(host));
-		remember(s, JOB_FAILED, s->route.implicit ? STR("5.1.2") : STR("5.4.4"), str_from(words), "none");
+		remember(s, JOB_FAILED, s->route.implicit ? STR("5.1.2") : STR("5.4.4"), str_from(words), "none", "");
 	}
 	s->looking_up = false;
 	s->address = 0;
+	if (addresses->n > 0 && !policy_decide(s))
+		addresses->n = 0;
 	go_on(s, true);
 }
 
@@ -249,7 +270,7 @@ look_up(struct remote_search *s)
 	s->address = 0;
 	if (s->quest.next_hop->kind == NEXT_HOP_ADDRESS) {
 		s->addresses.list[0] = s->quest.next_hop->address;
-		s->addresses.n = 1;
+		s->addresses.n = policy_decide(s) ? 1 : 0;
 		return;
 	}
 	s->looking_up = true;
@@ -308,7 +329,7 @@ go_on(struct remote_search *s, bool patience_is_over)
 static void
 hosts_begin(struct remote_search *s)
 {
-	struct remote_candidate local = {.host = s->route.list.hosts[0]};
+	struct remote_candidate local = {.host = s->route.list.hosts[0], .policy = {.need = TLS_NEED_PLAIN}};
 
 	s->host = 0;
 	if (s->quest.next_hop->kind != NEXT_HOP_SOCKET)
@@ -328,7 +349,7 @@ route_found(struct remote_route *route)
 		hosts_begin(s);
 		return;
 	}
-	remember(s, route->status, route->code, route->reason, "none");
+	remember(s, route->status, route->code, route->reason, "none", "");
 	s->failed(s);
 }
 

@@ -33,7 +33,7 @@ struct remote_quest {
 struct remote_candidate {
 	struct endpoint to;
 	struct str host;
-	bool plain; /* again, without TLS */
+	struct tls_policy policy;
 };
 
 struct remote_attempt {
@@ -52,6 +52,7 @@ struct remote_search {
 	char code[16];
 	char words[JOB_REPLY_MAX];
 	char relay[JOB_RELAY_MAX + 1];
+	const char *policy; /* the word of what decided on TLS there; "" when it did not come to that */
 	unsigned tried;
 	bool unfit; /* a server talked to us, but cannot keep what the message needs */
 
@@ -60,6 +61,7 @@ struct remote_search {
 	struct remote_owner owner;
 	struct remote_route route;
 	size_t host; /* of route.list: the one that is looked up, or was */
+	struct tls_policy policy_now; /* for it, once its addresses are known */
 	bool looking_up;
 	struct remote_addresses addresses;
 	size_t address; /* of addresses.list, tried next */

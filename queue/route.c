@@ -130,9 +130,11 @@ route_schedule(struct routes *routes, struct delivery *d)
 }
 
 static void
-deliver_by(struct message *m, size_t index, enum job_transport transport, struct way way, struct str site)
+deliver_by(struct message *m, size_t index, enum job_transport transport, struct way way, struct str site,
+    struct str security)
 {
 	struct delivery like = {.transport = transport, .next_hop = way.next_hop, .route = way.route, .site = site,
+	    .security = security,
 	    .return_path = envelope_return_path(&m->envelope, recipient_at(m, index))};
 	struct delivery *d = delivery_open(m, &like);
 
@@ -261,7 +263,7 @@ resolved(struct message *m, size_t index, const struct destination *d)
 {
 	switch (d->status) {
 	case JOB_DELIVERED:
-		deliver_by(m, index, JOB_SMTP, way_of(m, index), str_from(d->site));
+		deliver_by(m, index, JOB_SMTP, way_of(m, index), str_from(d->site), str_from(d->security));
 		return;
 	case JOB_DEFERRED:
 		refuse(m, index, QUEUE_WAITING, d->code, d->reason);
@@ -308,7 +310,7 @@ route_abroad(struct message *m, size_t index, struct str domain)
 static void
 route_home(struct message *m, size_t index)
 {
-	deliver_by(m, index, JOB_LMTP, (struct way){STR("lmtp"), STR("")}, STR(ROUTE_LOCAL_SITE));
+	deliver_by(m, index, JOB_LMTP, (struct way){STR("lmtp"), STR("")}, STR(ROUTE_LOCAL_SITE), STR_NONE);
 }
 
 static void

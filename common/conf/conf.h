@@ -75,11 +75,15 @@ enum conf_submission_sender {
 /* mx, submission, submissions */
 #define CONF_POLICIES 3
 
+/* AUTO: what the domain itself publishes decides; the others: exactly that. */
 enum conf_route_tls {
+	CONF_TLS_AUTO,
 	CONF_TLS_NONE,
 	CONF_TLS_MAY,
 	CONF_TLS_ENCRYPT,
 	CONF_TLS_VERIFY,
+	CONF_TLS_DANE,
+	CONF_TLS_STS,
 };
 
 enum conf_accounts {

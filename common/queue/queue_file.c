@@ -328,9 +328,25 @@ queue_attempt_parse(struct str value, struct queue_attempt *attempt)
 	if (!str_token(&value, ' ', &outcome) || outcome.n != 1 || !state_is_known(outcome.p[0]))
 		return false;
 	attempt->outcome = (enum queue_state)outcome.p[0];
+	attempt->security = STR_NONE;
 	if (!str_token(&value, ' ', &attempt->code) || !str_token(&value, ' ', &attempt->relay) || value.p == NULL)
 		return false;
 	attempt->reply = value;
+	return true;
+}
+
+void
+queue_tls_format(struct buf *b, uint64_t recipient, struct str security)
+{
+	buf_addf(b, "%llu %.*s", (unsigned long long)recipient, STR_FMT(security));
+}
+
+bool
+queue_tls_parse(struct str value, uint64_t *recipient, struct str *security)
+{
+	if (!queue_value_number(&value, recipient) || value.n == 0)
+		return false;
+	*security = value;
 	return true;
 }
 

@@ -18,7 +18,7 @@
 #include "common/base/buf.h"
 #include "common/base/err.h"
 
-#define QUEUE_FILE_VERSION 2
+#define QUEUE_FILE_VERSION 3
 #define QUEUE_FILE_VERSION_MIN 1 /* that is read: it has fewer keys */
 #define QUEUE_HEAD_BYTES 80
 /* The longest value of a record, and the longest record with all that belongs to it. */
@@ -52,6 +52,7 @@
 	X(QUEUE_PIECES, "pieces", IN_CLOSING, "offset and length of each piece of the message, in order")    \
 	X(QUEUE_END, "end", IN_CLOSING, "length and checksum of the content; what follows is history")       \
 	X(QUEUE_EXPANDED, "expanded", IN_HISTORY, "index of the recipient, count of the recipients before that it became") \
+	X(QUEUE_TLS, "tls", IN_HISTORY, "of the attempt that follows: recipient, policy, protocol and cipher") \
 	X(QUEUE_ATTEMPT, "attempt", IN_HISTORY, "time, recipient, outcome, enhanced code, relay, reply")     \
 	X(QUEUE_DEFERRED, "deferred", IN_HISTORY, "time, how often by now, time at which it is due again")   \
 	X(QUEUE_WARNED, "warned", IN_HISTORY, "time at which the sender was told of the delay")              \
@@ -211,10 +212,16 @@ struct queue_attempt {
 	struct str code;    /* "4.4.1" */
 	struct str relay;   /* "mx1.dua.test[127.0.0.3]:25" or "none"; no blanks */
 	struct str reply;   /* the other side's words, or ours; any bytes */
+	/* Of the record `tls` before it: the policy, and behind a blank protocol and cipher when there was TLS; empty: not
+	 * known, or not by SMTP. Not of queue_attempt_format and _parse. */
+	struct str security;
 };
 
 void queue_attempt_format(struct buf *b, const struct queue_attempt *attempt);
 bool queue_attempt_parse(struct str value, struct queue_attempt *attempt);
+/* The value of the record `tls`. */
+void queue_tls_format(struct buf *b, uint64_t recipient, struct str security);
+bool queue_tls_parse(struct str value, uint64_t *recipient, struct str *security);
 
 /* The next decimal number of a value, numbers being separated by one space. */
 bool queue_value_number(struct str *value, uint64_t *number);

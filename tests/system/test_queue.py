@@ -67,7 +67,7 @@ def record(key, value, state=b""):
 
 
 def queue_file(sender, recipients, content=b"Subject: Halo\r\n\r\nHalo!\r\n", time_ms=None, extra=(), closing=(),
-               of_recipient=()):
+               of_recipient=(), version=3):
     """A file as smtpd writes it; of_recipient: (key, value) pairs behind each recipient's record."""
     time_ms = time_ms if time_ms is not None else time.time_ns() // 1000000
     envelope = record("time", b"%013d" % time_ms) + record("sender", sender.encode())
@@ -76,7 +76,7 @@ def queue_file(sender, recipients, content=b"Subject: Halo\r\n\r\nHalo!\r\n", ti
     for r in recipients:
         envelope += record("recipient", r.encode(), b"w ") + b"".join(record(*pair) for pair in of_recipient)
     offset = 80 + len(envelope)
-    head = b"merpati-queue 01 %010d %016d %016d %08d " % (offset, offset + len(content), len(content), len(recipients))
+    head = b"merpati-queue %02d %010d %016d %016d %08d " % (version, offset, offset + len(content), len(content), len(recipients))
     head += b"%08x\n" % crc32c(head)
     return head + envelope + content + b"".join(record(*pair) for pair in closing) + record("end", b"%016d %08x" % (len(content), crc32c(content)))
 
@@ -118,7 +118,9 @@ class Worker(threading.Thread):
         self.jobs = []
         self.content = {}
         self.wishes = []  # of each job, what its sender asked for
-        self.routes = {}
+        self.routes, self.securities = {}, {}
+        self.security = {}  # of a domain, what it demands of connections
+        self.tls, self.policy = "", "may"
         self.passes_dsn = False
         self.resolved = []
         self.delay = 0
@@ -147,12 +149,12 @@ class Worker(threading.Thread):
         domain = s()
         self.resolved.append(domain)
         status, key, ttl, code, reason = self.site(domain)
-        self.socket.send(message(SITE, number, status, key, ttl, code, reason))
+        self.socket.send(message(SITE, number, status, key, self.security.get(domain, ""), ttl, code, reason))
 
     def job(self, number, packet, fd):
         n, s, more = reader(packet)
-        _, next_hop, route, _, queue_id, sender = n(), s(), s(), s(), s(), s()
-        self.routes[queue_id] = route
+        _, next_hop, route, _, security, queue_id, sender = n(), s(), s(), s(), s(), s(), s()
+        self.routes[queue_id], self.securities[queue_id, next_hop] = route, security
         wishes = {"flags": n(), "size": n(), "priority": n() - 9, "by_left_ms": n()}
         wishes["by_left_ms"] -= (wishes["by_left_ms"] >> 63) << 64
         wishes.update(ret=s(), envid=s())
@@ -171,8 +173,8 @@ class Worker(threading.Thread):
         for index, address in recipients:
             status, code, reply = self.answer(address)[:3]
             self.socket.send(message(RESULT, number, index, status, code, reply, 
-                                     "lmtp" if next_hop == "lmtp" else "%s[127.0.0.9]:25" % next_hop, "",
-                                     int(self.passes_dsn), 10, 20))
+                                     "lmtp" if next_hop == "lmtp" else "%s[127.0.0.9]:25" % next_hop, self.tls,
+                                     "" if next_hop == "lmtp" else self.policy, int(self.passes_dsn), 10, 20))
         self.socket.send(message(DONE, number, health, 0))
 
     def close(self):

@@ -79,6 +79,32 @@ class FutureRelease(HandlingCase):
         self.assertRegex(text, r"(?m)^priority   -2\nneeds +REQUIRETLS\nneeds +SMTPUTF8\nneeds +BINARYMIME$")
         self.assertRegex(text, r"(?m)^deliver by \S+.*, else return$")
 
+    def test_what_decided_on_tls_is_logged_and_shown(self):
+        q = self.queue("retry = 1h\n")
+        worker = q.worker(lambda a: (DEFERRED, "4.2.0", "450 later"))
+        worker.tls, worker.policy = "TLSv1.3 with TLS_AES_256_GCM_SHA384", "dane"
+        name = q.put("baru@satu.test", ["x@dua.test"])
+        old = q.put("baru@satu.test", ["x@dua.test"], version=2)
+        for one in (name, old):
+            q.wait_where(one, "deferred")
+        q.wait_log(name + r": to=<x@dua.test>, relay=.*, dsn=4.2.0, status=deferred \(450 later\) "
+                   r"tls=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 policy=dane")
+        (attempt,) = json.loads(q.command("show", "--json", name))["attempts"]
+        self.assertEqual((attempt["policy"], attempt["tls"]), ("dane", worker.tls))
+        self.assertIn("(policy dane, TLSv1.3 with TLS_AES_256_GCM_SHA384)", q.command("show", name))
+        (attempt,) = json.loads(q.command("show", "--json", old))["attempts"]  # its readers do not know such a record
+        self.assertNotIn("policy", attempt)
+
+    def test_domains_that_demand_different_things_share_no_connection(self):
+        q = self.queue("")
+        worker = q.worker()
+        worker.site = lambda domain: (DELIVERED, "mx.penyedia.test", 60, "", "")
+        worker.security.update({"aman.test": "dnssec"})
+        name = q.put("baru@satu.test", ["a@dua.test", "b@aman.test", "c@tiga.test"])
+        q.wait_gone(name)
+        self.assertEqual(sorted(job[3] for job in worker.jobs), [["a@dua.test", "c@tiga.test"], ["b@aman.test"]])
+        self.assertEqual(worker.securities, {(name, "dua.test"): "", (name, "aman.test"): "dnssec"})
+
     def test_the_postmaster_may_delete_or_hold_it(self):
         q = self.queue("")
         worker = q.worker()

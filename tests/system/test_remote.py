@@ -51,7 +51,7 @@ class Reader:
 class Result:
     def __init__(self, r):
         self.index, self.status = r.number(), STATUS[r.number()]
-        self.code, self.reply, self.relay, self.tls = r.text(), r.text(), r.text(), r.text()
+        self.code, self.reply, self.relay, self.tls, self.policy = r.text(), r.text(), r.text(), r.text(), r.text()
         self.dsn = bool(r.number())
         self.setup_ms, self.transfer_ms = r.number(), r.number()
 
@@ -135,16 +135,17 @@ class Remote:
         self.channel.send(struct.pack("=II", RESOLVE, self.next_id) + number(transport) + text(next_hop))
         site = self.receive()
         assert (site.type, site.id) == (SITE, self.next_id)
-        return {"status": STATUS[site.number()], "key": site.text(), "ttl": site.number(), "code": site.text(),
-                "reason": site.text()}
+        return {"status": STATUS[site.number()], "key": site.text(), "security": site.text(), "ttl": site.number(),
+                "code": site.text(), "reason": site.text()}
 
     def start(self, next_hop, recipients, content=CONTENT, transport=SMTP, sender="s@satu.test", flags=0, site="",
               pieces=None, size=None, priority=0, by_left_ms=0, ret="", envid="", orcpt=(), notify=(),
-              route=""):
+              route="", security=""):
         self.next_id += 1
         before = b"head of the queue file\n"
         pieces = pieces or [(len(before), len(content))]
         packet = struct.pack("=II", START, self.next_id) + number(transport) + text(next_hop) + text(route) + text(site)
+        packet += text(security)
         packet += text("3Zb1QxLs5GzQ1t7B") + text(sender) + number(flags)
         packet += number(size if size is not None else sum(p[1] for p in pieces))
         packet += number(priority + 9) + struct.pack("=q", by_left_ms) + text(ret) + text(envid)

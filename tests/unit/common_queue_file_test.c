@@ -22,8 +22,20 @@ append_attempt(struct buf *b, uint64_t recipient, enum queue_state outcome)
 }
 
 static void
+append_tls(struct buf *b, uint64_t recipient, const char *security)
+{
+	struct buf value;
+
+	buf_init(&value, 1000);
+	queue_tls_format(&value, recipient, str_from(security));
+	queue_append_record(b, QUEUE_TLS, buf_str(&value));
+	buf_clear(&value);
+}
+
+static void
 append_history(struct buf *b)
 {
+	append_tls(b, 0, "dane TLSv1.3 with TLS_AES_256_GCM_SHA384");
 	append_attempt(b, 0, QUEUE_WAITING);
 	queue_append_recipient(b, STR("a@satu.test"));
 	queue_append_record(b, QUEUE_ORIGINAL, STR("list@satu.test"));
@@ -122,7 +134,8 @@ static const char good[] = "time=1700000000123\n"
 			   "orcpt=rfc822;lama@dua.test\n"
 			   "w recipient=list@satu.test\n"
 			   "end=0000000000000048 5dc2c65f\n";
-static const char good_history[] = "attempt=1700000001234 0 w 4.4.1 mx1.dua.test[127.0.0.3]:25 450 later, please\n"
+static const char good_history[] = "tls=0 dane TLSv1.3 with TLS_AES_256_GCM_SHA384\n"
+				   "attempt=1700000001234 0 w 4.4.1 mx1.dua.test[127.0.0.3]:25 450 later, please\n"
 				   "w recipient=a@satu.test\n"
 				   "original=list@satu.test\n"
 				   "return=owner-list@satu.test\n"
@@ -165,7 +178,7 @@ a_small_message_is_one_output_with_its_head_in_place(void **state)
 	file = queue_writer_output(&w);
 	assert_false(queue_writer_head(&w, head));
 	assert_str(str_sub(file, 0, QUEUE_HEAD_BYTES),
-	    STR("merpati-queue 02 0000000336 0000000000000384 0000000000000048 00000002 fa13dd63\n"));
+	    STR("merpati-queue 03 0000000336 0000000000000384 0000000000000048 00000002 6459009b\n"));
 	assert_str(str_sub(file, 80, 35), STR("time 13:1700000000123, 94a23605\nsen"));
 	queue_writer_clear(&w);
 }
@@ -237,7 +250,7 @@ a_file_cut_before_its_end_is_bad_and_a_cut_history_is_what_stood_before(void **s
 	make_file(&w);
 	file = queue_writer_output(&w);
 	buf_init(&out, 65536);
-	end = position(file, "attempt ");
+	end = position(file, "tls ");
 	for (size_t n = 0; n < end; n++) {
 		read_all(str_sub(file, 0, n), 1 + n % 50, false, &out);
 		assert_true(str_ends_nocase(buf_str(&out), STR("BAD")));
@@ -557,19 +570,41 @@ times_of_delivery_and_priorities_are_read_strictly(void **state)
 }
 
 static void
-a_file_of_the_version_before_is_read(void **state)
+files_of_the_versions_before_are_read(void **state)
 {
+	static const char *const heads[] = {
+	    "merpati-queue 01 0000000336 0000000000000384 0000000000000048 00000002 5d20cd9a\n",
+	    "merpati-queue 02 0000000336 0000000000000384 0000000000000048 00000002 fa13dd63\n"};
 	struct queue_writer w;
 	struct buf out;
 
 	(void)state;
 	buf_init(&out, 65536);
 	make_file(&w);
-	memcpy(w.out.p, "merpati-queue 01 0000000336 0000000000000384 0000000000000048 00000002 5d20cd9a\n", QUEUE_HEAD_BYTES);
-	read_all(queue_writer_output(&w), 4096, false, &out);
-	assert_true(str_starts(buf_str(&out), str_from(good)));
+	for (size_t i = 0; i < ROWS(heads); i++) {
+		memcpy(w.out.p, heads[i], QUEUE_HEAD_BYTES);
+		read_all(queue_writer_output(&w), 4096, false, &out);
+		assert_true(str_starts(buf_str(&out), str_from(good)));
+	}
 	queue_writer_clear(&w);
 	buf_clear(&out);
+}
+
+static void
+the_tls_of_an_attempt_is_a_recipient_and_words(void **state)
+{
+	uint64_t index;
+	struct str security;
+
+	(void)state;
+	assert_true(queue_tls_parse(STR("7 may"), &index, &security));
+	assert_int_equal(index, 7);
+	assert_str(security, STR("may"));
+	assert_true(queue_tls_parse(STR("0 sts TLSv1.3 with X"), &index, &security));
+	assert_str(security, STR("sts TLSv1.3 with X"));
+	assert_false(queue_tls_parse(STR("7"), &index, &security));
+	assert_false(queue_tls_parse(STR("7 "), &index, &security));
+	assert_false(queue_tls_parse(STR("may"), &index, &security));
 }
 
 static void
@@ -676,7 +711,8 @@ main(void)
 	    cmocka_unit_test(attempts_survive_their_own_text),
 	    cmocka_unit_test(what_a_filter_holds_says_why_behind_the_content),
 	    cmocka_unit_test(times_of_delivery_and_priorities_are_read_strictly),
-	    cmocka_unit_test(a_file_of_the_version_before_is_read),
+	    cmocka_unit_test(files_of_the_versions_before_are_read),
+	    cmocka_unit_test(the_tls_of_an_attempt_is_a_recipient_and_words),
 	    cmocka_unit_test(filters_change_the_envelope_in_the_closing),
 	    cmocka_unit_test(what_makes_no_sense_in_the_closing_is_damage),
 	    cmocka_unit_test(ids_are_time_and_randomness),

@@ -138,6 +138,37 @@ what_is_recorded_is_read_again(void **state)
 }
 
 static void
+what_decided_on_tls_is_recorded_in_files_of_our_version(void **state)
+{
+	struct queue_attempt a = {.time_ms = 5, .outcome = QUEUE_WAITING, .code = STR("4.0.0"), .relay = STR("none"),
+	    .reply = STR("because"), .security = STR("dane TLSv1.3 with X")};
+	struct queue_writer w;
+	struct envelope e, again;
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 65536);
+	file_begin(&w);
+	load_good(&e, queue_writer_output(&w));
+	assert_true(envelope_attempt(&e, 0, &a));
+	envelope_history(&e, &b);
+	assert_true(str_search(buf_str(&b), STR("tls 21:0 dane TLSv1.3 with X,")) < b.n);
+	record(&e, &w.out);
+	load_good(&again, queue_writer_output(&w));
+	assert_int_equal(again.recipients[0].state, QUEUE_WAITING);
+	envelope_clear(&again);
+	e.head.version--;
+	a.outcome = QUEUE_DELIVERED;
+	assert_true(envelope_attempt(&e, 0, &a));
+	buf_reset(&b);
+	envelope_history(&e, &b);
+	assert_true(str_starts(buf_str(&b), STR("attempt ")));
+	envelope_clear(&e);
+	queue_writer_clear(&w);
+	buf_clear(&b);
+}
+
+static void
 a_state_that_no_record_backs_is_damage(void **state)
 {
 	static const char states[] = "dfe";
@@ -472,6 +503,7 @@ main(void)
 	    cmocka_unit_test(what_filters_changed_takes_the_place_of_the_envelope),
 	    cmocka_unit_test(a_file_becomes_an_envelope),
 	    cmocka_unit_test(what_is_recorded_is_read_again),
+	    cmocka_unit_test(what_decided_on_tls_is_recorded_in_files_of_our_version),
 	    cmocka_unit_test(a_state_that_no_record_backs_is_damage),
 	    cmocka_unit_test(a_cut_history_is_consistent),
 	    cmocka_unit_test(aliases_end_somewhere),

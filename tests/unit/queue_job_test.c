@@ -22,7 +22,7 @@ static const struct job_recipient recipients[] = {{.index = 0, .address = {"a@du
 static struct job
 example(void)
 {
-	return (struct job){.transport = JOB_SMTP, .next_hop = STR("dua.test"), .route = STR("*"), .site = STR("mx1.dua.test mx2.dua.test"),
+	return (struct job){.transport = JOB_SMTP, .next_hop = STR("dua.test"), .route = STR("*"), .site = STR("mx1.dua.test mx2.dua.test"), .security = STR("dnssec"),
 	    .queue_id = STR("3Zb1QxLs5GzQ1t7B"), .sender = STR("s@satu.test"), .flags = JOB_8BIT, .size = 51,
 	    .priority = -4, .by_left_ms = -5000, .ret = STR("HDRS"), .envid = STR("a\r\nb"),
 	    .pieces = pieces, .npieces = ROWS(pieces), .recipients = recipients, .nrecipients = ROWS(recipients)};
@@ -44,6 +44,7 @@ a_job_arrives_as_it_was_sent(void **state)
 	assert_str(got.next_hop, job.next_hop);
 	assert_str(got.route, STR("*"));
 	assert_str(got.site, job.site);
+	assert_str(got.security, STR("dnssec"));
 	assert_str(got.queue_id, job.queue_id);
 	assert_str(got.sender, job.sender);
 	assert_int_equal(got.flags, JOB_8BIT);
@@ -175,7 +176,8 @@ the_longest_job_fits_with_one_recipient(void **state)
 	static struct queue_piece most[QUEUE_PIECES_MAX];
 	struct job_recipient one = {.index = UINT64_MAX, .address = {x, JOB_ADDRESS_MAX}, .orcpt = {x, JOB_ORCPT_MAX},
 	    .notify = {x, JOB_TEXT_MAX}};
-	struct job job = {.next_hop = {x, JOB_NEXT_HOP_MAX}, .route = {x, JOB_NEXT_HOP_MAX}, .site = {x, JOB_SITE_MAX}, .queue_id = {x, JOB_TEXT_MAX},
+	struct job job = {.next_hop = {x, JOB_NEXT_HOP_MAX}, .route = {x, JOB_NEXT_HOP_MAX}, .site = {x, JOB_SITE_MAX}, .security = {x, JOB_TEXT_MAX},
+	    .queue_id = {x, JOB_TEXT_MAX},
 	    .sender = {x, JOB_ADDRESS_MAX}, .envid = {x, JOB_ENVID_MAX}, .ret = {x, JOB_TEXT_MAX}, .pieces = most, .npieces = QUEUE_PIECES_MAX, .recipients = &one,
 	    .nrecipients = 1};
 
@@ -191,8 +193,10 @@ the_other_messages_arrive_as_they_were_sent(void **state)
 {
 	struct job_hello hello = {STR("remote"), 500}, hello2;
 	struct job_resolve resolve = {JOB_LMTP, STR("dua.test")}, resolve2;
-	struct job_site site = {JOB_FAILED, STR(""), 300, STR("5.1.2"), STR("no such\ndomain")}, site2;
-	struct job_result result = {3, JOB_DEFERRED, STR("4.4.1"), STR("450 \xff"), STR("mx[::1]:25"), STR("TLSv1.3"), true, 5, 6};
+	struct job_site site = {JOB_FAILED, STR(""), STR("dnssec"), 300, STR("5.1.2"), STR("no such\ndomain")},
+			site2;
+	struct job_result result = {3, JOB_DEFERRED, STR("4.4.1"), STR("450 \xff"), STR("mx[::1]:25"), STR("TLSv1.3"), STR("dane"), true, 5,
+	    6};
 	struct job_result result2;
 	struct job_done done = {JOB_HEALTH_DEAD, true}, done2;
 
@@ -214,6 +218,7 @@ the_other_messages_arrive_as_they_were_sent(void **state)
 	assert_true(job_site_decode(&m, &site2));
 	assert_int_equal(site2.status, JOB_FAILED);
 	assert_int_equal(site2.ttl_s, 300);
+	assert_str(site2.security, STR("dnssec"));
 	assert_str(site2.code, STR("5.1.2"));
 	assert_str(site2.reason, STR("no such\ndomain"));
 
@@ -226,6 +231,7 @@ the_other_messages_arrive_as_they_were_sent(void **state)
 	assert_str(result2.reply, result.reply);
 	assert_str(result2.relay, result.relay);
 	assert_str(result2.tls, result.tls);
+	assert_str(result2.policy, result.policy);
 	assert_true(result2.dsn);
 	assert_int_equal(result2.setup_ms, 5);
 	assert_int_equal(result2.transfer_ms, 6);
