@@ -48,6 +48,7 @@ struct dispatch {
 	uint32_t next_id;
 	uint64_t deaths;
 	bool pumping;
+	struct loop_timer rate; /* a site's rate lets something start */
 	struct buf packet;
 };
 
@@ -219,7 +220,7 @@ static bool
 start_next(struct dispatch *dispatch)
 {
 	struct queue *q = dispatch->queue;
-	struct schedule_job *job = schedule_next(&q->schedule);
+	struct schedule_job *job = schedule_next(&q->schedule, loop_now_ms(q->loop));
 	struct delivery *d;
 	struct message *m;
 	struct err err;
@@ -240,6 +241,7 @@ start_next(struct dispatch *dispatch)
 	case START_NO_WORKER:
 		schedule_done(&q->schedule, job, SCHEDULE_UNTOLD, loop_now_ms(q->loop));
 		route_schedule(q->routes, d);
+		outcome_progress(m);
 		break;
 	case START_IMPOSSIBLE:
 		log_error("%s: %s", m->id.text, err.text);
@@ -251,6 +253,25 @@ start_next(struct dispatch *dispatch)
 	return false;
 }
 
+static void
+rate_expired(struct loop_timer *timer)
+{
+	dispatch_pump(container_of(timer, struct dispatch, rate));
+}
+
+/* What only its site's rate holds back is started when that allows. */
+static void
+rate_wait(struct dispatch *dispatch)
+{
+	struct queue *q = dispatch->queue;
+	uint64_t wait_ms = schedule_wait_ms(&q->schedule, loop_now_ms(q->loop));
+
+	if (wait_ms == UINT64_MAX)
+		loop_timer_cancel(&dispatch->rate);
+	else
+		loop_timer_set(q->loop, &dispatch->rate, wait_ms > 0 ? wait_ms : 1, rate_expired);
+}
+
 void
 dispatch_pump(struct dispatch *dispatch)
 {
@@ -260,6 +281,7 @@ dispatch_pump(struct dispatch *dispatch)
 	while (start_next(dispatch))
 		;
 	dispatch->pumping = false;
+	rate_wait(dispatch);
 }
 
 bool
@@ -592,6 +614,7 @@ dispatch_free(struct dispatch *dispatch)
 	struct worker *w, *next;
 
 	loop_io_remove(&dispatch->listener);
+	loop_timer_cancel(&dispatch->rate);
 	LIST_FOREACH_SAFE(w, &dispatch->workers, link, next)
 		worker_free(w);
 	buf_clear(&dispatch->packet);

@@ -14,6 +14,7 @@
 #include "queue/outcome.h"
 #include "queue/queue_log.h"
 #include "queue/route.h"
+#include "queue/timing.h"
 #include "queue/wake.h"
 
 /* How often incoming/ is looked at, for notices that were lost. */
@@ -110,6 +111,21 @@ is_not_for_now(struct message *m)
 	return m->wish != MESSAGE_WISH_NONE || m->envelope.release_ms > queue_now_ms();
 }
 
+/* What a command wants is never too much. */
+static bool
+is_too_much(struct message *m)
+{
+	struct queue *q = m->queue;
+
+	if (m->is_ordered)
+		return false;
+	m->share = share_enter(&q->shares, siphash(&q->hash_key, m->envelope.sender));
+	if (!share_is_over(m->share, queue_share(q)))
+		return false;
+	message_postpone(m, share_again_ms(m->share, timing_again_max_ms(&q->conf->queue), loop_now_ms(q->loop), arc4random()));
+	return true;
+}
+
 static void
 loaded(struct message *m)
 {
@@ -117,14 +133,15 @@ loaded(struct message *m)
 
 	m->active_ms = queue_now_ms();
 	m->is_retry = m->envelope.deferrals > 0;
+	m->was_deferred = m->was_deferred || m->is_retry;
 	if (m->reroute != NULL)
 		m->envelope.reroute = str_from(m->reroute);
 	q->nrecipients += m->envelope.nrecipients;
-	q->nretries += m->is_retry;
+	q->nretries += m->was_deferred;
 	queue_log_active(m->id.text, &m->envelope);
 	if (q->nopen > OPEN_MAX)
 		message_close(m);
-	if (is_not_for_now(m))
+	if (is_not_for_now(m) || is_too_much(m))
 		outcome_untried(m);
 	else
 		route_message(q->routes, m);
@@ -167,9 +184,11 @@ load(struct intake *intake, struct message *m)
 struct order {
 	struct str bounce; /* for this reason; empty: it is tried */
 	struct str route;  /* empty: as its file says */
+	bool is_none;	   /* no command: it just came, or is due */
+	bool was_deferred;
 };
 
-static const struct order no_order = {{"", 0}, {"", 0}};
+static const struct order no_order = {.is_none = true}, due_order = {.is_none = true, .was_deferred = true};
 
 /* The message of an open file in active/. */
 static void
@@ -181,6 +200,8 @@ begin(struct intake *intake, const struct queue_id *id, int fd, const struct ord
 		message_bounce(m, order->bounce);
 	if (order->route.n > 0)
 		m->reroute = str_dup(order->route);
+	m->is_ordered = !order->is_none;
+	m->was_deferred = order->was_deferred;
 	m->fd = fd;
 	intake->queue->nopen += fd >= 0;
 	if (!queue_insert(intake->queue, m)) {
@@ -210,7 +231,7 @@ take(struct intake *intake, const struct queue_id *id, bool may_be_gone, const s
 void
 intake_take(struct intake *intake, const struct queue_id *id)
 {
-	take(intake, id, false, &no_order);
+	take(intake, id, false, &(const struct order){.is_none = false});
 }
 
 void
@@ -399,7 +420,7 @@ take_deferred(struct intake *intake, const struct queue_id *id, const struct spo
 		return;
 	}
 	if (spool_undefer(&intake->queue->spool, id, time, &err))
-		intake_take(intake, id);
+		take(intake, id, false, &due_order);
 	else
 		log_error("%s: %s", id->text, err.text);
 }
@@ -712,8 +733,8 @@ intake_new(struct queue *q, int poke_fd)
 	for (size_t i = 0; i < q->conf->queue.retry_s.n; i++)
 		if (q->conf->queue.retry_s.list[i] > intake->longest_retry_s)
 			intake->longest_retry_s = q->conf->queue.retry_s.list[i];
-	/* With the jitter and the rounding. */
-	intake->longest_retry_s += intake->longest_retry_s / 5 + 120;
+	/* With the widest jitter and the rounding. */
+	intake->longest_retry_s += intake->longest_retry_s * 3 / 5 + 120;
 	list_deferred(intake);
 	if (!spool_scan_open(&q->spool, &intake->active, SPOOL_ACTIVE, NULL, &err))
 		fatal("%s", err.text);

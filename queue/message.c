@@ -34,6 +34,15 @@ message_bounce(struct message *m, struct str reason)
 	m->wish = MESSAGE_WISH_BOUNCE;
 }
 
+void
+message_postpone(struct message *m, uint64_t after_ms)
+{
+	uint64_t again_ms = queue_now_ms() + after_ms;
+
+	if (m->postponed_ms == 0 || again_ms < m->postponed_ms)
+		m->postponed_ms = again_ms;
+}
+
 bool
 message_open(struct message *m, struct err *err)
 {
@@ -75,6 +84,9 @@ message_attempt(struct message *m, size_t index, const struct queue_attempt *att
 
 	if (times != NULL)
 		all = *times;
+	m->was_tried = m->was_tried || times != NULL;
+	if (attempt->outcome == QUEUE_WAITING)
+		m->has_failed = true;
 	all.arrived_ms = m->envelope.time_ms;
 	all.active_ms = m->active_ms;
 	if (!envelope_attempt(&m->envelope, index, attempt))

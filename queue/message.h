@@ -30,8 +30,14 @@ struct message {
 	struct envelope_source source; /* until it is loaded */
 	int fd;			    /* for reading; -1: not open */
 	bool loaded;
-	bool is_retry;
-	bool is_untried; /* nothing of it is tried this time */
+	bool is_ordered;     /* by a command, or our own notification: it finds room in any case */
+	bool was_deferred;   /* it comes from deferred/ */
+	bool is_retry;	     /* and that because it failed */
+	bool is_untried;     /* nothing of it is tried this time */
+	bool was_tried;	     /* a transaction was begun */
+	bool has_failed;     /* something waits for another time, not for want of room */
+	uint64_t postponed_ms; /* some was not tried for want of room: when it comes again; 0: none */
+	struct share *share; /* its sender's; NULL: it does not count */
 	bool again_soon; /* it failed because of us: authd or deliver were away */
 	uint64_t active_ms;
 	size_t routed;	  /* the recipients before this one have been asked about */
@@ -69,6 +75,9 @@ void message_free(struct message *m);
 
 /* The postmaster's wish that it be returned, for this reason. */
 void message_bounce(struct message *m, struct str reason);
+
+/* Some of it finds no room now and comes again after so long, sooner if something else of it does. */
+void message_postpone(struct message *m, uint64_t after_ms);
 
 /* Opens active/ID, or does nothing when it is open. */
 bool message_open(struct message *m, struct err *err);

@@ -193,7 +193,7 @@ move_to_deferred(struct message *m, struct err *err)
 	spool_time_round(&time, m->due_ms, queue_now_ms());
 	if (!spool_defer(&m->queue->spool, &m->id, &time, err))
 		return false;
-	if (m->is_untried)
+	if (m->is_untried && m->postponed_ms == 0)
 		intake_release(m->queue->intake, &time);
 	else
 		intake_due(m->queue->intake, &time);
@@ -223,7 +223,23 @@ next_try_ms(const struct message *m, uint64_t now_ms)
 {
 	uint64_t soon_ms = m->again_soon ? SOON_S * 1000 + arc4random_uniform(SOON_S * 100) : 0;
 
-	return timing_next_ms(&m->envelope, &m->queue->conf->queue, soon_ms, now_ms, arc4random());
+	return (m->was_tried ? timing_next_ms : timing_suspended_ms)(&m->envelope, &m->queue->conf->queue, soon_ms, now_ms,
+	    arc4random());
+}
+
+/* What found no room was not tried, so it does not count; with something that failed it comes no later than the longest that
+ * it would have to wait by itself. */
+static uint64_t
+next_due_ms(const struct message *m, uint64_t now_ms)
+{
+	const struct conf_queue *conf = &m->queue->conf->queue;
+	uint64_t postponed_ms = timing_postponed_ms(&m->envelope, conf, m->postponed_ms, now_ms), next_ms, most_ms;
+
+	if (m->postponed_ms > 0 && !m->has_failed)
+		return postponed_ms;
+	next_ms = next_try_ms(m, now_ms);
+	most_ms = now_ms + timing_again_max_ms(conf);
+	return m->postponed_ms > 0 && next_ms > most_ms ? most_ms : next_ms;
 }
 
 static void add_record(struct buf *b, enum queue_key key, const char *format, ...)
@@ -269,7 +285,9 @@ put_off(struct message *m)
 	if (m->wish == MESSAGE_WISH_HOLD) {
 		add_record(&more, QUEUE_HELD, "%llu%s", (unsigned long long)now_ms, m->is_untried ? " filter" : "");
 	} else {
-		m->due_ms = next_try_ms(m, now_ms);
+		m->due_ms = next_due_ms(m, now_ms);
+	}
+	if (m->wish != MESSAGE_WISH_HOLD && (m->postponed_ms == 0 || m->has_failed)) {
 		add_record(&more, QUEUE_DEFERRED, "%llu %llu %llu", (unsigned long long)now_ms,
 		    (unsigned long long)++e->deferrals, (unsigned long long)m->due_ms);
 	}
@@ -281,6 +299,8 @@ put_off(struct message *m)
 	if (must) {
 		if (!record(m, &more))
 			stuck(m);
+	} else if (more.n == 0 && !envelope_is_unrecorded(e)) {
+		move_away(m);
 	} else {
 		if (message_record(m, &more, &fd, &err))
 			(void)close(fd);
@@ -461,11 +481,12 @@ give_up(struct message *m, uint64_t now_ms)
 		log_info("%s: from=<%.*s>, status=force-expired, returned to sender", m->id.text, STR_FMT(e->sender));
 }
 
-/* Until its time comes (RFC 4865) it waits as what is deferred does; the file tells all that there is to be known. */
+/* Until its time comes (RFC 4865), or there is room, it waits as what is deferred does; the file tells all that there is to be
+ * known. */
 static void
-wait_for_release(struct message *m)
+wait_untried(struct message *m)
 {
-	m->due_ms = m->envelope.release_ms;
+	m->due_ms = m->postponed_ms > 0 ? m->postponed_ms : m->envelope.release_ms;
 	m->ending = true;
 	move_away(m);
 }
@@ -484,7 +505,7 @@ end_round(struct message *m)
 		return;
 	}
 	if (m->is_untried && m->wish != MESSAGE_WISH_BOUNCE) {
-		wait_for_release(m);
+		wait_untried(m);
 		return;
 	}
 	if (m->wish == MESSAGE_WISH_BOUNCE)

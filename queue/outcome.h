@@ -18,7 +18,8 @@ void outcome_free(struct outcome *outcome);
 void outcome_result(struct message *m);
 /* Something about it has come to an end: if that was the last thing, the round is over. It may be gone then. */
 void outcome_progress(struct message *m);
-/* It is not to be tried now: it goes on hold when that is its wish, or waits for its release. It may be gone then. */
+/* It is not to be tried now: it goes on hold when that is its wish, or waits for its release, or until there is room. It may be
+ * gone then. */
 void outcome_untried(struct message *m);
 /* A notification is durable in the queue (or, not good, could not be made). It may be gone then. */
 void outcome_noticed(struct message *m, bool good);

@@ -25,6 +25,16 @@ queue_now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+uint64_t
+queue_wall_ms(const struct queue *q, uint64_t loop_ms)
+{
+	uint64_t now_ms = loop_now_ms(q->loop), wall_ms = queue_now_ms();
+
+	if (loop_ms >= now_ms)
+		return wall_ms + (loop_ms - now_ms);
+	return wall_ms > now_ms - loop_ms ? wall_ms - (now_ms - loop_ms) : 0;
+}
+
 struct message *
 queue_find(struct queue *q, const struct queue_id *id)
 {
@@ -33,12 +43,27 @@ queue_find(struct queue *q, const struct queue_id *id)
 	return RB_FIND(message_tree, &q->messages, &probe);
 }
 
+static void
+room_update(struct queue *q)
+{
+	uint64_t limit = q->conf->queue.active_limit;
+
+	q->schedule.limits.room = limit > q->nmessages ? limit - q->nmessages : 0;
+}
+
+uint64_t
+queue_share(const struct queue *q)
+{
+	return q->schedule.limits.room * q->schedule.limits.share / 100;
+}
+
 bool
 queue_insert(struct queue *q, struct message *m)
 {
 	if (RB_INSERT(message_tree, &q->messages, m) != NULL)
 		return false;
 	q->nmessages++;
+	room_update(q);
 	return true;
 }
 
@@ -49,10 +74,13 @@ queue_forget(struct message *m)
 
 	(void)RB_REMOVE(message_tree, &q->messages, m);
 	q->nmessages--;
+	room_update(q);
 	if (m->loaded) {
 		q->nrecipients -= m->envelope.nrecipients;
-		q->nretries -= m->is_retry;
+		q->nretries -= m->was_deferred;
 	}
+	if (m->share != NULL)
+		share_leave(&q->shares, m->share, m->postponed_ms == 0, loop_now_ms(q->loop));
 	message_free(m);
 	intake_room(q->intake);
 }

@@ -19,6 +19,7 @@
 #include "common/net/socketmap.h"
 #include "queue/message.h"
 #include "queue/schedule.h"
+#include "queue/share.h"
 #include "queue/spool.h"
 
 struct dispatch;
@@ -35,12 +36,13 @@ struct queue {
 	const struct conf *conf;
 	struct spool spool;
 	struct schedule schedule;
+	struct shares shares; /* of senders */
 	struct commit *commit;
 	struct siphash_key hash_key;
 	struct message_tree messages; /* all that are in memory */
 	size_t nmessages;
 	size_t nrecipients; /* theirs, aliases expanded */
-	size_t nretries;    /* how many of the messages were deferred before */
+	size_t nretries;    /* how many of the messages come from deferred/ */
 	size_t nopen;	    /* descriptors that messages keep */
 	bool stopping;	    /* nothing new is begun */
 
@@ -54,7 +56,11 @@ struct queue {
 
 /* Milliseconds since 1970, by the clock of the wall. */
 uint64_t queue_now_ms(void);
+/* The same, of a time of the loop's clock. */
+uint64_t queue_wall_ms(const struct queue *q, uint64_t loop_ms);
 struct message *queue_find(struct queue *q, const struct queue_id *id);
+/* How many messages one site or sender may have in memory now. */
+uint64_t queue_share(const struct queue *q);
 /* In memory from now on; false when one of this ID is already. */
 bool queue_insert(struct queue *q, struct message *m);
 /* Frees it: it has no questions, jobs or commits under way. */

@@ -17,8 +17,6 @@
 #include "queue/wake.h"
 
 #define COMMIT_THREADS 2
-#define WINDOW_INITIAL 5
-#define IDLE_SITES 10000
 /* At the end deliveries that are under way get this long. */
 #define DRAIN_MS 4000
 
@@ -90,9 +88,11 @@ confine(struct daemon_self *self, const struct spool *spool)
 static void
 parts_make(struct queue *q, const struct daemon_self *self, uid_t remote_uid)
 {
-	const struct schedule_limits limits = {.window_initial = WINDOW_INITIAL, .idle_sites = IDLE_SITES};
+	const struct schedule_limits limits = {.idle_sites = (unsigned)q->conf->queue.sites_remembered,
+	    .share = (unsigned)q->conf->queue.active_share, .room = q->conf->queue.active_limit};
 
 	schedule_init(&q->schedule, &limits);
+	shares_init(&q->shares);
 	q->commit = commit_new(q->loop, COMMIT_THREADS);
 	q->outcome = outcome_new(q);
 	q->routes = routes_new(q);

@@ -17,11 +17,12 @@ add_state(struct queue *q, struct buf *text)
 }
 
 static void
-add_site(const struct schedule_site *s, struct buf *text)
+add_site(const struct queue *q, const struct schedule_site *s, struct buf *text)
 {
+	const struct site_health *h = &s->health;
 	const struct control_site site = {.key = str_from(s->key), .running = s->running, .waiting = s->waiting,
-	    .window = (uint64_t)s->window, .dead_until_ms = s->dead_until_ms, .failing = s->trouble > 0, .probing = s->probing,
-	    .trouble = str_from(s->last_trouble)};
+	    .window = (uint64_t)h->window, .failing = h->trouble > 0, .probing = h->probing,
+	    .dead_until_ms = h->dead_until_ms > 0 ? queue_wall_ms(q, h->dead_until_ms) : 0, .trouble = str_from(s->last_trouble)};
 
 	control_site_add(text, &site);
 }
@@ -32,7 +33,7 @@ add_sites(struct queue *q, struct str after, struct buf *text)
 	const struct schedule_site *site = schedule_site_after(&q->schedule, after);
 
 	while (site != NULL && text->n + CONTROL_SITE_MAX_BYTES < TEXT_MAX_BYTES) {
-		add_site(site, text);
+		add_site(q, site, text);
 		site = schedule_site_after(&q->schedule, str_from(site->key));
 	}
 }
@@ -87,7 +88,7 @@ add_why(struct queue *q, const struct control_request *request, struct buf *text
 		site = key.n > 0 ? schedule_site_find(&q->schedule, key) : NULL;
 		if (site == NULL || str_equal(last, str_from(site->key)))
 			continue;
-		add_site(site, text);
+		add_site(q, site, text);
 		last = str_from(site->key);
 	}
 }

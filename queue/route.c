@@ -8,6 +8,8 @@
 #include "queue/dispatch.h"
 #include "queue/outcome.h"
 #include "queue/relay.h"
+#include "queue/site.h"
+#include "queue/timing.h"
 
 /* Of one message at a time; the others wait until some are answered. */
 #define QUESTIONS_MAX 100
@@ -17,10 +19,6 @@
 #define BULK_RECIPIENTS 50
 /* While some of a message's domains are slow to be found, the others do not wait for company longer than this. */
 #define FLUSH_MS 200
-/* A dead site is probed after this, or a little before its mail is due again, if that is sooner. */
-#define DEAD_MAX_MS (10 * 60 * 1000)
-/* Our own deliver is restarted within a second. */
-#define LOCAL_DEAD_MS 3000
 
 TAILQ_HEAD(message_list, message);
 
@@ -38,7 +36,7 @@ struct routes {
 	struct destinations destinations;
 	struct loop_timer flush;
 	struct message_list flushing;
-	struct schedule_site_limits local, remote;
+	struct site_limits local, remote;
 };
 
 /* A recipient about whom somebody is asked. */
@@ -123,10 +121,22 @@ route_schedule(struct routes *routes, struct delivery *d)
 
 	d->job.priority = m->envelope.priority;
 	delivery_close(d);
-	if (m->wish != MESSAGE_WISH_NONE)
+	if (m->wish != MESSAGE_WISH_NONE) {
 		delivery_free(d); /* the postmaster does not want it to be begun */
-	else if (!schedule_add(&q->schedule, site, &d->job, class, flow, loop_now_ms(q->loop)))
+		return;
+	}
+	switch (schedule_add(&q->schedule, site, &d->job, class, flow, loop_now_ms(q->loop))) {
+	case SCHEDULE_ADDED:
+		return;
+	case SCHEDULE_DEAD:
 		route_suspend(d);
+		return;
+	case SCHEDULE_FULL:
+		message_postpone(m, schedule_again_ms(site, timing_again_max_ms(&q->conf->queue), loop_now_ms(q->loop),
+		    arc4random()));
+		delivery_free(d);
+		return;
+	}
 }
 
 static void
@@ -472,16 +482,6 @@ routes_destinations(struct routes *routes)
 	return &routes->destinations;
 }
 
-static void
-limits_set(struct routes *routes, const struct conf_queue *conf)
-{
-	uint64_t dead_ms = conf->retry_s.list[0] * 1000 / 4 * 3;
-
-	routes->local = (struct schedule_site_limits){(unsigned)conf->local_concurrency, LOCAL_DEAD_MS};
-	routes->remote = (struct schedule_site_limits){
-	    (unsigned)conf->site_concurrency, dead_ms < DEAD_MAX_MS ? dead_ms : DEAD_MAX_MS};
-}
-
 /* One whose relay makes no sense was complained of by `merpati check`; its mail is not to go elsewhere: it fails. */
 static void
 relays_make(struct routes *routes, const struct conf *conf)
@@ -511,7 +511,8 @@ routes_new(struct queue *q)
 		fatal("out of memory");
 	routes->queue = q;
 	TAILQ_INIT(&routes->flushing);
-	limits_set(routes, &q->conf->queue);
+	site_limits_local(&routes->local, &q->conf->queue);
+	site_limits_usual(&routes->remote, &q->conf->queue);
 	relays_make(routes, q->conf);
 	routes->map_path = str_dup(str_from(daemon_socket_path(q->conf, "map")));
 	socketmap_client_init(&routes->map, q->loop, routes->map_path, ALIAS_TIMEOUT_MS);

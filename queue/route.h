@@ -15,7 +15,10 @@ struct routes *routes_new(struct queue *q);
 void routes_free(struct routes *routes);
 /* Begins with a message that was just loaded. It may be gone when this returns. */
 void route_message(struct routes *routes, struct message *m);
-/* Hands a delivery (again) to the schedule; when its site is dead, its recipients are deferred and it is gone. */
+/*
+ * Hands a delivery (again) to the schedule. It may be gone then: its recipients are deferred when its site is dead, and left for
+ * later when enough waits there. The caller tells outcome_progress, unless more of the message is under way.
+ */
 void route_schedule(struct routes *routes, struct delivery *d);
 /* All of the delivery's recipients that have no result yet get this one; then it is freed. */
 void route_defer(struct delivery *d, struct str code, struct str reply);

@@ -31,7 +31,16 @@ site_compare(struct schedule_site *a, struct schedule_site *b)
 
 TREE_GENERATE(schedule_flow_tree, schedule_flow, by_key, flow_compare)
 TREE_GENERATE(schedule_turn_tree, schedule_flow, by_turn, turn_compare)
+static int
+start_compare(struct schedule_site *a, struct schedule_site *b)
+{
+	if (a->next_start_us != b->next_start_us)
+		return a->next_start_us < b->next_start_us ? -1 : 1;
+	return site_compare(a, b);
+}
+
 TREE_GENERATE(schedule_site_tree, schedule_site, by_key, site_compare)
+TREE_GENERATE(schedule_start_tree, schedule_site, by_start, start_compare)
 
 static void *
 allocate(size_t n)
@@ -48,6 +57,7 @@ schedule_init(struct schedule *s, const struct schedule_limits *limits)
 {
 	*s = (struct schedule){.limits = *limits};
 	RB_INIT(&s->sites);
+	RB_INIT(&s->paced);
 	TAILQ_INIT(&s->idle);
 	TAILQ_INIT(&s->given_up);
 	for (int c = 0; c < SCHEDULE_CLASSES; c++)
@@ -60,6 +70,8 @@ static void
 site_free(struct schedule *s, struct schedule_site *site)
 {
 	(void)RB_REMOVE(schedule_site_tree, &s->sites, site);
+	if (site->is_paced)
+		(void)RB_REMOVE(schedule_start_tree, &s->paced, site);
 	free(site->key);
 	free(site->last_trouble);
 	free(site);
@@ -117,43 +129,32 @@ schedule_site_after(struct schedule *s, struct str key)
 }
 
 struct schedule_site *
-schedule_site(struct schedule *s, struct str key, const struct schedule_site_limits *limits)
+schedule_site(struct schedule *s, struct str key, const struct site_limits *limits)
 {
 	struct schedule_site *site = schedule_site_find(s, key);
 
 	if (site == NULL) {
 		site = allocate(sizeof *site);
 		site->key = str_dup(key);
-		site->window = s->limits.window_initial;
+		site_health_init(&site->health, limits);
 		RB_INIT(&site->flows);
 		for (int c = 0; c < SCHEDULE_CLASSES; c++)
 			RB_INIT(&site->class[c].flows);
 		(void)RB_INSERT(schedule_site_tree, &s->sites, site);
 		idle_insert(s, site);
 	}
-	site->limits = *limits;
-	if (site->window > limits->window)
-		site->window = limits->window;
+	if (limits->special || !site->limits.special)
+		site->limits = *limits;
+	if (site->health.window > site->limits.window)
+		site->health.window = site->limits.window;
 	return site;
 }
 
-bool
-schedule_site_is_dead(const struct schedule_site *site, uint64_t now_ms)
-{
-	return site->dead_until_ms > now_ms;
-}
-
-static bool
-site_has_room(const struct schedule_site *site)
-{
-	return site->running == 0 || site->running + 1 <= (unsigned)site->window;
-}
-
-/* A site is in the ring of each class of which it has jobs, as long as one more may run. */
+/* A site is in the ring of each class of which it has jobs, as long as one more may run and begin. */
 static void
 rings_update(struct schedule *s, struct schedule_site *site)
 {
-	bool room = site_has_room(site);
+	bool room = site_health_has_room(&site->health, site->running) && !site->is_paced;
 
 	for (int c = 0; c < SCHEDULE_CLASSES; c++) {
 		bool wanted = room && !RB_EMPTY(&site->class[c].flows);
@@ -220,6 +221,7 @@ flow_take(struct schedule_site *site, struct schedule_job *job)
 	struct schedule_flow *flow = job->flow;
 
 	TAILQ_REMOVE(&flow->jobs, job, link);
+	flow->njobs--;
 	job->flow = NULL;
 	site->waiting--;
 	if (!TAILQ_EMPTY(&flow->jobs))
@@ -256,32 +258,46 @@ schedule_clear(struct schedule *s)
 
 /* ---- jobs ------------------------------------------------------------------------------------------------------ */
 
-/* After its time a dead site is probed by one job; until that ended well it is one at a time. */
-static void
-site_probe(struct schedule_site *site)
+/* How many of a flow may wait at a site before it counts as one with many. */
+#define FEW_JOBS 10
+/* So many may wait anywhere, and at least two windowfuls. */
+#define SHARE_LEAST 20
+
+static bool
+is_full(const struct schedule *s, struct schedule_site *site, enum schedule_class class, int priority, uint64_t key)
 {
-	site->dead_until_ms = 0;
-	site->probing = true;
-	site->window = 1;
-	site->trouble = 0;
+	struct schedule_flow probe = {.class = class, .priority = priority, .key = key};
+	const struct schedule_flow *flow = RB_FIND(schedule_flow_tree, &site->flows, &probe);
+	uint64_t most = s->limits.room * s->limits.share / 100, least = 2 * (uint64_t)site->health.window;
+
+	if (s->limits.share == 0)
+		return false;
+	if (class == SCHEDULE_RETRY || (flow != NULL && flow->njobs >= FEW_JOBS))
+		most /= 2;
+	if (least < SHARE_LEAST)
+		least = SHARE_LEAST;
+	return site->waiting >= (most > least ? most : least);
 }
 
-bool
+enum schedule_answer
 schedule_add(struct schedule *s, struct schedule_site *site, struct schedule_job *job, enum schedule_class class,
     uint64_t flow, uint64_t now_ms)
 {
-	if (schedule_site_is_dead(site, now_ms))
-		return false;
-	if (site->dead_until_ms != 0)
-		site_probe(site);
+	if (site_health_is_dead(&site->health, now_ms))
+		return SCHEDULE_DEAD;
+	if (is_full(s, site, class, job->priority, flow))
+		return SCHEDULE_FULL;
+	if (site->health.dead_until_ms != 0)
+		site_health_probe(&site->health);
 	if (is_idle(site))
 		idle_remove(s, site);
 	job->site = site;
 	job->flow = flow_get(site, class, job->priority, flow);
+	job->flow->njobs++;
 	TAILQ_INSERT_TAIL(&job->flow->jobs, job, link);
 	site->waiting++;
 	rings_update(s, site);
-	return true;
+	return SCHEDULE_ADDED;
 }
 
 void
@@ -298,8 +314,81 @@ schedule_remove(struct schedule *s, struct schedule_job *job)
 		idle_insert(s, site);
 }
 
+/* ---- pace ------------------------------------------------------------------------------------------------------ */
+
+/* What was not used of a rate is kept for so long, so that a clock of milliseconds does not slow it down. */
+#define RATE_SLACK_US 10000
+
+static uint64_t
+rate_interval_us(const struct site_limits *limits)
+{
+	return limits->rate > 0 ? limits->rate_ms * 1000 / limits->rate : 0;
+}
+
+/* One has begun: when may the next? */
+static void
+pace_begin(struct schedule *s, struct schedule_site *site, uint64_t now_ms)
+{
+	uint64_t now_us = now_ms * 1000, earliest_us = now_us > RATE_SLACK_US ? now_us - RATE_SLACK_US : 0;
+
+	if (rate_interval_us(&site->limits) == 0)
+		return;
+	if (site->next_start_us < earliest_us)
+		site->next_start_us = earliest_us;
+	site->next_start_us += rate_interval_us(&site->limits);
+	if (site->next_start_us <= now_us)
+		return;
+	site->is_paced = true;
+	(void)RB_INSERT(schedule_start_tree, &s->paced, site);
+}
+
+static void
+paced_release(struct schedule *s, uint64_t now_ms)
+{
+	struct schedule_site *site;
+
+	while ((site = RB_MIN(schedule_start_tree, &s->paced)) != NULL && site->next_start_us <= now_ms * 1000) {
+		(void)RB_REMOVE(schedule_start_tree, &s->paced, site);
+		site->is_paced = false;
+		rings_update(s, site);
+	}
+}
+
+/* Those for which nothing waits are passed over: nobody is to be woken for them. When all that may run does, an ending comes. */
+uint64_t
+schedule_wait_ms(const struct schedule *s, uint64_t now_ms)
+{
+	struct schedule_start_tree paced = s->paced; /* the tree's macros know no const */
+	struct schedule_site *site;
+
+	if (s->running >= s->limits.running)
+		return UINT64_MAX;
+	RB_FOREACH(site, schedule_start_tree, &paced)
+		if (site->waiting > 0)
+			return site->next_start_us > now_ms * 1000 ? (site->next_start_us - now_ms * 1000 + 999) / 1000 : 0;
+	return UINT64_MAX;
+}
+
+/* How often one is finished there, as far as is known. */
+static uint64_t
+site_interval_us(const struct schedule_site *site)
+{
+	uint64_t by_window_us = (uint64_t)(site->lasts_ms * 1000 / site->health.window);
+	uint64_t by_rate_us = rate_interval_us(&site->limits);
+
+	return by_window_us > by_rate_us ? by_window_us : by_rate_us;
+}
+
+uint64_t
+schedule_again_ms(struct schedule_site *site, uint64_t max_ms, uint64_t now_ms, uint32_t random)
+{
+	return pace_slot_ms(&site->again, site_interval_us(site), site->waiting, max_ms, now_ms, random);
+}
+
+/* ---- starting -------------------------------------------------------------------------------------------------- */
+
 static struct schedule_job *
-site_start(struct schedule *s, struct schedule_site *site, unsigned class)
+site_start(struct schedule *s, struct schedule_site *site, unsigned class, uint64_t now_ms)
 {
 	struct schedule_flow *flow = RB_MIN(schedule_turn_tree, &site->class[class].flows);
 	struct schedule_job *job = TAILQ_FIRST(&flow->jobs);
@@ -314,17 +403,20 @@ site_start(struct schedule *s, struct schedule_site *site, unsigned class)
 	TAILQ_REMOVE(&s->rings[class], site, class[class].link);
 	TAILQ_INSERT_TAIL(&s->rings[class], site, class[class].link);
 	flow_take(site, job);
+	job->started_ms = now_ms;
 	site->running++;
 	s->running++;
+	pace_begin(s, site, now_ms);
 	rings_update(s, site);
 	return job;
 }
 
 struct schedule_job *
-schedule_next(struct schedule *s)
+schedule_next(struct schedule *s, uint64_t now_ms)
 {
 	if (s->running >= s->limits.running)
 		return NULL;
+	paced_release(s, now_ms);
 	for (unsigned i = 0; i < SCHEDULE_CLASSES; i++) {
 		unsigned class = (s->next_class + i) % SCHEDULE_CLASSES;
 		struct schedule_site *site = TAILQ_FIRST(&s->rings[class]);
@@ -332,7 +424,7 @@ schedule_next(struct schedule *s)
 		if (site == NULL)
 			continue;
 		s->next_class = (class + 1) % SCHEDULE_CLASSES;
-		return site_start(s, site, class);
+		return site_start(s, site, class, now_ms);
 	}
 	return NULL;
 }
@@ -340,24 +432,8 @@ schedule_next(struct schedule *s)
 /* ---- feedback -------------------------------------------------------------------------------------------------- */
 
 static void
-site_good(struct schedule *s, struct schedule_site *site)
+site_empty(struct schedule *s, struct schedule_site *site)
 {
-	site->trouble = 0;
-	if (site->probing) {
-		site->probing = false;
-		site->window = s->limits.window_initial;
-	} else {
-		site->window += 1 / site->window;
-	}
-	if (site->window > site->limits.window)
-		site->window = site->limits.window;
-}
-
-static void
-site_die(struct schedule *s, struct schedule_site *site, uint64_t now_ms)
-{
-	site->dead_until_ms = now_ms + site->limits.dead_ms;
-	site->probing = false;
 	for (int c = 0; c < SCHEDULE_CLASSES; c++) {
 		struct schedule_flow *flow;
 
@@ -369,23 +445,16 @@ site_die(struct schedule *s, struct schedule_site *site, uint64_t now_ms)
 			TAILQ_INSERT_TAIL(&s->given_up, job, link);
 		}
 	}
-	rings_update(s, site);
 }
 
+/* The last few dozen count. */
 static void
-site_trouble(struct schedule *s, struct schedule_site *site, uint64_t now_ms)
+site_lasts(struct schedule_site *site, uint64_t ms)
 {
-	/* What was under way when it died tells nothing new. */
-	if (schedule_site_is_dead(site, now_ms))
-		return;
-	site->trouble += 1 / site->window;
-	/* The window's steps need not add up to exactly one. */
-	if (site->trouble > 0.999) {
-		site_die(s, site, now_ms);
-		return;
-	}
-	if (site->window >= 2)
-		site->window -= 1;
+	if (site->lasts_ms > 0)
+		site->lasts_ms += ((double)ms - site->lasts_ms) / 16;
+	else
+		site->lasts_ms = ms > 0 ? (double)ms : 0.5;
 }
 
 void
@@ -398,11 +467,12 @@ schedule_done(struct schedule *s, struct schedule_job *job, enum schedule_ending
 	s->running--;
 	switch (ending) {
 	case SCHEDULE_GOOD:
-		site->dead_until_ms = 0;
-		site_good(s, site);
+		site_lasts(site, now_ms > job->started_ms ? now_ms - job->started_ms : 0);
+		site_health_good(&site->health, &site->limits, site->waiting > 0 && !site->is_paced);
 		break;
 	case SCHEDULE_TROUBLE:
-		site_trouble(s, site, now_ms);
+		if (site_health_trouble(&site->health, &site->limits, now_ms))
+			site_empty(s, site);
 		break;
 	case SCHEDULE_UNTOLD:
 		break;
@@ -435,8 +505,8 @@ schedule_revive_all(struct schedule *s)
 	struct schedule_site *site;
 
 	RB_FOREACH(site, schedule_site_tree, &s->sites)
-		if (site->dead_until_ms != 0)
-			site_probe(site);
+		if (site->health.dead_until_ms != 0)
+			site_health_probe(&site->health);
 }
 
 void
@@ -445,16 +515,15 @@ schedule_revive(struct schedule *s, struct str words)
 	struct schedule_site *site;
 
 	RB_FOREACH(site, schedule_site_tree, &s->sites)
-		if (site->dead_until_ms != 0 &&
+		if (site->health.dead_until_ms != 0 &&
 		    (str_equal_nocase(str_from(site->key), words) || str_has_word_nocase(str_from(site->key), words)))
-			site_probe(site);
+			site_health_probe(&site->health);
 }
 
 uint64_t
-schedule_retry_ms(const uint64_t *list_s, size_t n, uint64_t count, uint32_t random)
+schedule_retry_ms(const uint64_t *list_s, size_t n, uint64_t count, unsigned jitter, uint32_t random)
 {
-	uint64_t ms = list_s[count < n ? count : n - 1] * 1000;
+	uint64_t ms = list_s[count < n ? count : n - 1] * 1000, most = ms / 100 * jitter;
 
-	/* Between 9/10 and 11/10. */
-	return ms - ms / 10 + (ms / 5) * random / UINT32_MAX;
+	return ms - most + 2 * most * random / UINT32_MAX;
 }

@@ -3,9 +3,14 @@
  * one site (all domains with the same mail exchangers). The caller embeds struct schedule_job, adds jobs, starts what
  * schedule_next says, and reports how each ended.
  *
- * A site has a window: as many jobs may run at a time. It grows by one for each windowful of good endings and shrinks
- * on trouble; when a windowful of trouble has come without a good ending the site is dead: its jobs are handed back by
- * schedule_given_up, to be deferred, and no more are taken until dead_ms later one job probes it.
+ * A site has a window: as many jobs may run at a time (queue/site_health.h). When it dies its jobs are handed back by
+ * schedule_given_up, to be deferred, and no more are taken until its time has come and one job probes it. It may have a rate
+ * besides: then its jobs begin evenly, no sooner than that allows.
+ *
+ * What waits is bounded: a site may have as many waiting jobs as its share of the room that is free in all, so that no
+ * number of slow sites fills it, retries and senders with many jobs there half of that, so that a letter of somebody
+ * else, and a new one, still find their place. What is refused comes again at the time that schedule_again_ms says,
+ * which is when the site will be ready for it: each of them once, not all of them all the time.
  *
  * Fairness: there are three classes, served in turn as long as they have work: new mail, mass mail (messages of many
  * recipients) and retries, so that neither a list of 100,000 recipients nor a heap of retries holds up a new letter.
@@ -21,6 +26,8 @@
 
 #include "common/base/str.h"
 #include "common/base/tree.h"
+#include "queue/pace.h"
+#include "queue/site_health.h"
 
 enum schedule_class {
 	SCHEDULE_NEW,
@@ -32,11 +39,6 @@ enum schedule_class {
 struct schedule_site;
 struct schedule_flow;
 
-struct schedule_site_limits {
-	unsigned window; /* jobs at a time, at most */
-	uint64_t dead_ms; /* how long a dead site is left alone */
-};
-
 /* RFC 6710 4.1. */
 #define SCHEDULE_PRIORITY_MAX 9
 
@@ -44,6 +46,7 @@ struct schedule_job {
 	int priority;		    /* the caller's, before it adds the job: -9 to 9 */
 	struct schedule_site *site; /* NULL when neither waiting nor running */
 	struct schedule_flow *flow; /* NULL when not waiting */
+	uint64_t started_ms;	    /* while it runs */
 	TAILQ_ENTRY(schedule_job) link;
 };
 
@@ -65,6 +68,7 @@ struct schedule_flow {
 	uint64_t turn;
 	uint64_t order; /* among equal turns: the longest not served is first */
 	struct schedule_jobs jobs;
+	unsigned njobs;
 };
 
 RB_HEAD(schedule_flow_tree, schedule_flow);
@@ -73,14 +77,16 @@ RB_HEAD(schedule_turn_tree, schedule_flow);
 struct schedule_site {
 	char *key;
 	RB_ENTRY(schedule_site) by_key;
-	struct schedule_site_limits limits;
-	double window;
-	double trouble; /* windowfuls of it since the last good ending */
+	struct site_limits limits;
+	struct site_health health;
 	unsigned running;
 	unsigned waiting;
-	uint64_t dead_until_ms; /* 0: alive */
-	bool probing;		/* was dead; one job at a time until one ends well */
-	char *last_trouble;	/* in words, for those that are told to wait; may be NULL */
+	double lasts_ms;	/* what a job takes there, smoothed; 0: not known */
+	uint64_t next_start_us; /* by its rate */
+	struct pace again;	/* of those that were refused */
+	bool is_paced;		/* in `paced`: until next_start_us nothing may start */
+	RB_ENTRY(schedule_site) by_start;
+	char *last_trouble; /* in words, for those that are told to wait; may be NULL */
 	struct schedule_flow_tree flows;
 	uint64_t next_order;
 	struct {
@@ -93,11 +99,13 @@ struct schedule_site {
 };
 
 RB_HEAD(schedule_site_tree, schedule_site);
+RB_HEAD(schedule_start_tree, schedule_site);
 
 struct schedule_limits {
-	unsigned running; /* jobs at a time in all; may change */
-	unsigned window_initial;
+	unsigned running;    /* jobs at a time in all; may change */
 	unsigned idle_sites; /* how many sites without jobs are remembered */
+	unsigned share;	     /* how much of `room` may wait at one site, in per cent; 0: any number */
+	uint64_t room;	     /* how many more may be taken in all; changes */
 };
 
 struct schedule {
@@ -105,6 +113,7 @@ struct schedule {
 	struct schedule_site_tree sites;
 	struct schedule_ring rings[SCHEDULE_CLASSES];
 	struct schedule_ring idle; /* longest idle first */
+	struct schedule_start_tree paced;
 	struct schedule_jobs given_up;
 	unsigned next_class;
 	unsigned running;
@@ -116,12 +125,11 @@ void schedule_init(struct schedule *s, const struct schedule_limits *limits);
 void schedule_clear(struct schedule *s);
 
 /* Makes the site when it is new. It lives as long as it has jobs, and a while longer: add to it before the next call. */
-struct schedule_site *schedule_site(struct schedule *s, struct str key, const struct schedule_site_limits *limits);
+struct schedule_site *schedule_site(struct schedule *s, struct str key, const struct site_limits *limits);
 /* NULL when it is not known. */
 struct schedule_site *schedule_site_find(struct schedule *s, struct str key);
 /* The one behind that key, in the order of their keys; NULL: the last. */
 struct schedule_site *schedule_site_after(struct schedule *s, struct str key);
-bool schedule_site_is_dead(const struct schedule_site *site, uint64_t now_ms);
 /* What the last trouble was; copied. */
 void schedule_site_blame(struct schedule_site *site, struct str words);
 /* Somebody said that all works again (retry by hand): dead sites are probed by the next job. */
@@ -129,14 +137,24 @@ void schedule_revive_all(struct schedule *s);
 /* The same of one: the site of that key, or those of which that is one of the words of the key. */
 void schedule_revive(struct schedule *s, struct str words);
 
-/* flow: what shares a turn, such as a hash of the sender. False when the site is dead: the job is to be deferred. */
-bool schedule_add(struct schedule *s, struct schedule_site *site, struct schedule_job *job, enum schedule_class class,
-    uint64_t flow, uint64_t now_ms);
+enum schedule_answer {
+	SCHEDULE_ADDED,
+	SCHEDULE_DEAD, /* the site is: the job is to be deferred */
+	SCHEDULE_FULL, /* enough waits there: the job is to come again, which is no failure of it */
+};
+
+/* flow: what shares a turn, such as a hash of the sender. */
+enum schedule_answer schedule_add(struct schedule *s, struct schedule_site *site, struct schedule_job *job,
+    enum schedule_class class, uint64_t flow, uint64_t now_ms);
+/* In how many milliseconds one that was refused by a full site is to come again, at the pace of the site: as pace_slot_ms. */
+uint64_t schedule_again_ms(struct schedule_site *site, uint64_t max_ms, uint64_t now_ms, uint32_t random);
 /* A waiting job that is no longer wanted; harmless when it is in no site. */
 void schedule_remove(struct schedule *s, struct schedule_job *job);
 
 /* The next job to start, which from then on is running; NULL when none may start now. */
-struct schedule_job *schedule_next(struct schedule *s);
+struct schedule_job *schedule_next(struct schedule *s, uint64_t now_ms);
+/* After how many milliseconds a site's rate lets another job start; UINT64_MAX: none waits for that. */
+uint64_t schedule_wait_ms(const struct schedule *s, uint64_t now_ms);
 
 enum schedule_ending {
 	SCHEDULE_GOOD,	  /* the site did its work, whatever it said of the recipients */
@@ -150,9 +168,9 @@ void schedule_done(struct schedule *s, struct schedule_job *job, enum schedule_e
 struct schedule_job *schedule_given_up(struct schedule *s);
 
 /*
- * After how long to try again, for the deferral number `count` (from 0): the list's value, or its last, with up to a
- * tenth more or less so that what failed together does not come together. random: 32 bits.
+ * After how long to try again, for the deferral number `count` (from 0): the list's value, or its last, with up to
+ * `jitter` per cent more or less so that what failed together does not come together. random: 32 bits.
  */
-uint64_t schedule_retry_ms(const uint64_t *list_s, size_t n, uint64_t count, uint32_t random);
+uint64_t schedule_retry_ms(const uint64_t *list_s, size_t n, uint64_t count, unsigned jitter, uint32_t random);
 
 #endif

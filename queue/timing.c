@@ -2,6 +2,9 @@
 
 #include "queue/schedule.h"
 
+/* What waits for a dead site may be many: in per cent. */
+#define SUSPENDED_JITTER 50
+
 uint64_t
 timing_begin_ms(const struct envelope *e)
 {
@@ -34,17 +37,48 @@ timing_warn_ms(const struct envelope *e, const struct conf_queue *conf)
 	return warn_ms;
 }
 
-uint64_t
-timing_next_ms(const struct envelope *e, const struct conf_queue *conf, uint64_t soon_ms, uint64_t now_ms, uint32_t random)
+/* Not past the end. The usual warning comes with a try; that of DELIVERBY when it was asked for. */
+static uint64_t
+punctual(const struct envelope *e, const struct conf_queue *conf, uint64_t due_ms, uint64_t now_ms)
 {
-	uint64_t wait_ms = schedule_retry_ms(conf->retry_s.list, conf->retry_s.n, e->deferrals, random);
-	uint64_t due_ms = now_ms + (soon_ms > 0 && wait_ms > soon_ms ? soon_ms : wait_ms);
 	uint64_t end_ms = timing_end_ms(e, conf);
 
 	if (end_ms > now_ms && due_ms > end_ms)
 		due_ms = end_ms;
-	/* The usual warning comes with a try; that of DELIVERBY when it was asked for. */
 	if (e->by.mode == 'N' && e->warned_ms < e->by.time_ms && e->by.time_ms > now_ms && due_ms > e->by.time_ms)
 		due_ms = e->by.time_ms;
 	return due_ms;
+}
+
+static uint64_t
+next(const struct envelope *e, const struct conf_queue *conf, uint64_t wait_ms, uint64_t soon_ms, uint64_t now_ms)
+{
+	return punctual(e, conf, now_ms + (soon_ms > 0 && wait_ms > soon_ms ? soon_ms : wait_ms), now_ms);
+}
+
+uint64_t
+timing_next_ms(const struct envelope *e, const struct conf_queue *conf, uint64_t soon_ms, uint64_t now_ms, uint32_t random)
+{
+	return next(e, conf, schedule_retry_ms(conf->retry_s.list, conf->retry_s.n, e->deferrals, (unsigned)conf->retry_jitter,
+	    random), soon_ms, now_ms);
+}
+
+uint64_t
+timing_suspended_ms(const struct envelope *e, const struct conf_queue *conf, uint64_t soon_ms, uint64_t now_ms,
+    uint32_t random)
+{
+	return next(e, conf, schedule_retry_ms(conf->retry_s.list, conf->retry_s.n, e->deferrals, SUSPENDED_JITTER, random),
+	    soon_ms, now_ms);
+}
+
+uint64_t
+timing_again_max_ms(const struct conf_queue *conf)
+{
+	return conf->retry_s.list[0] * 1000;
+}
+
+uint64_t
+timing_postponed_ms(const struct envelope *e, const struct conf_queue *conf, uint64_t again_ms, uint64_t now_ms)
+{
+	return punctual(e, conf, again_ms, now_ms);
 }

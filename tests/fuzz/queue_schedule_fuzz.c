@@ -29,7 +29,9 @@ static struct {
 	uint64_t now_ms;
 } w;
 
-static const struct schedule_site_limits site_limits = {.window = WINDOW_MAX, .dead_ms = 100};
+static const uint64_t dead_s[] = {1, 2};
+static const struct site_limits site_limits = {
+    .window_start = 2, .window = WINDOW_MAX, .dead_after = 2, .dead_s = dead_s, .ndead = 2, .dead_max_ms = 100};
 
 static void
 check(bool good)
@@ -47,7 +49,7 @@ add(uint8_t job, uint8_t how)
 		return;
 	w.jobs[job].priority = how % (2 * SCHEDULE_PRIORITY_MAX + 1) - SCHEDULE_PRIORITY_MAX;
 	if (schedule_add(&w.s, schedule_site(&w.s, str_from(key), &site_limits), &w.jobs[job],
-	        (enum schedule_class)(how / SITES % SCHEDULE_CLASSES), how / 64, w.now_ms)) {
+	        (enum schedule_class)(how / SITES % SCHEDULE_CLASSES), how / 64, w.now_ms) == SCHEDULE_ADDED) {
 		w.states[job] = WAITING;
 		w.site[job] = how % SITES;
 	}
@@ -56,7 +58,7 @@ add(uint8_t job, uint8_t how)
 static void
 start(void)
 {
-	struct schedule_job *job = schedule_next(&w.s);
+	struct schedule_job *job = schedule_next(&w.s, w.now_ms);
 	size_t i;
 
 	if (job == NULL)
@@ -104,7 +106,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
 	static const struct schedule_limits limits = {
-	    .running = RUNNING_MAX, .window_initial = 2, .idle_sites = 2};
+	    .running = RUNNING_MAX, .idle_sites = 2};
 
 	memset(&w, 0, sizeof w);
 	w.now_ms = 1;

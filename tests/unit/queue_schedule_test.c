@@ -25,12 +25,14 @@ struct world {
 	size_t one_in; /* of so many jobs fails; 0: none */
 };
 
-static const struct schedule_site_limits site_limits = {.window = 20, .dead_ms = 60000};
+static const uint64_t dead_s[] = {60, 120, 300};
+static const struct site_limits site_limits = {
+    .window_start = 5, .window = 20, .dead_after = 3, .dead_s = dead_s, .ndead = 3, .dead_max_ms = 200000};
 
 static void
 world_init(struct world *w, unsigned running)
 {
-	static const struct schedule_limits limits = {.window_initial = 5, .idle_sites = 100};
+	static const struct schedule_limits limits = {.idle_sites = 100};
 
 	*w = (struct world){.now_ms = 1000};
 	schedule_init(&w->s, &limits);
@@ -63,7 +65,7 @@ world_add(struct world *w, unsigned site, enum schedule_class class, uint64_t fl
 
 	assert_true(w->n < JOBS_MAX);
 	j->site = site;
-	if (!schedule_add(&w->s, site_of(w, site), &j->job, class, flow, w->now_ms)) {
+	if (schedule_add(&w->s, site_of(w, site), &j->job, class, flow, w->now_ms) != SCHEDULE_ADDED) {
 		w->given_up++;
 		return NULL;
 	}
@@ -75,7 +77,7 @@ world_start(struct world *w)
 {
 	struct schedule_job *job;
 
-	while ((job = schedule_next(&w->s)) != NULL) {
+	while ((job = schedule_next(&w->s, w->now_ms)) != NULL) {
 		struct world_job *j = (struct world_job *)(void *)job;
 
 		j->starts_ms = w->now_ms;
@@ -178,7 +180,7 @@ a_site_dies_after_a_windowful_of_trouble_and_is_probed(void **state)
 	/* All were handed back after a few tries; nothing of it is kept. */
 	assert_int_equal(w.running, 0);
 	assert_true(w.given_up >= 985 && w.given_up < 1000);
-	assert_true(schedule_site_is_dead(site_of(&w, 1), w.now_ms));
+	assert_true(site_health_is_dead(&site_of(&w, 1)->health, w.now_ms));
 	assert_null(world_add(&w, 1, SCHEDULE_NEW, 1));
 	world_run(&w, 61000);
 	/* One job probes it; while it is under way no second one starts. */
@@ -209,7 +211,7 @@ a_failed_probe_gives_all_back_again(void **state)
 		assert_non_null(world_add(&w, 1, SCHEDULE_NEW, 1));
 	world_run(&w, 200);
 	assert_int_equal(w.given_up - before, 49);
-	assert_true(schedule_site_is_dead(site_of(&w, 1), w.now_ms));
+	assert_true(site_health_is_dead(&site_of(&w, 1)->health, w.now_ms));
 	schedule_revive_all(&w.s);
 	assert_non_null(world_add(&w, 1, SCHEDULE_NEW, 1));
 	world_clear(&w);
@@ -363,9 +365,9 @@ retries_follow_the_list_with_jitter(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ROWS(rows); i++) {
-		assert_int_equal(schedule_retry_ms(list, 3, rows[i].count, 0), rows[i].ms / 10 * 9);
-		assert_int_equal(schedule_retry_ms(list, 3, rows[i].count, UINT32_MAX), rows[i].ms / 10 * 11);
-		assert_int_equal(schedule_retry_ms(list, 3, rows[i].count, UINT32_MAX / 2) / 1000,
+		assert_int_equal(schedule_retry_ms(list, 3, rows[i].count, 10, 0), rows[i].ms / 10 * 9);
+		assert_int_equal(schedule_retry_ms(list, 3, rows[i].count, 10, UINT32_MAX), rows[i].ms / 10 * 11);
+		assert_int_equal(schedule_retry_ms(list, 3, rows[i].count, 10, UINT32_MAX / 2) / 1000,
 		    (rows[i].ms - 1) / 1000);
 	}
 }
@@ -385,7 +387,7 @@ a_wave_is_gone_after_a_few_rounds(void **state)
 
 		for (uint64_t count = 0; at_ms < 7ULL * 86400 * 1000; count++) {
 			random = random * 1664525 + 1013904223;
-			at_ms += schedule_retry_ms(list, 1, count, random);
+			at_ms += schedule_retry_ms(list, 1, count, 10, random);
 			if (at_ms < 7ULL * 86400 * 1000)
 				minutes[at_ms / 60000]++;
 		}

@@ -84,6 +84,31 @@ our_own_fault_is_tried_again_soon(void **state)
 	assert_true(timing_next_ms(&e, &conf, 0, 100 * HOUR, UINT32_MAX / 2) > 100 * HOUR + 14 * MINUTE);
 }
 
+static void
+what_is_suspended_is_spread_wider(void **state)
+{
+	struct conf_queue conf = conf_make();
+	struct envelope e = {.time_ms = 100 * HOUR, .by = {100 * HOUR + 10 * MINUTE, 'R', false}};
+
+	(void)state;
+	assert_true(timing_suspended_ms(&e, &conf, 0, 100 * HOUR, 0) == 100 * HOUR + 15 * MINUTE / 2);
+	assert_true(timing_suspended_ms(&e, &conf, 0, 100 * HOUR, UINT32_MAX) == 100 * HOUR + 10 * MINUTE);
+	e.by.mode = 0;
+	assert_true(timing_suspended_ms(&e, &conf, 0, 100 * HOUR, UINT32_MAX) == 100 * HOUR + 15 * MINUTE * 3 / 2);
+}
+
+static void
+what_found_no_room_is_as_punctual(void **state)
+{
+	struct conf_queue conf = conf_make();
+	struct envelope e = {.time_ms = 100 * HOUR, .by = {100 * HOUR + 10 * MINUTE, 'R', false}};
+
+	(void)state;
+	assert_true(timing_again_max_ms(&conf) == 15 * MINUTE);
+	assert_true(timing_postponed_ms(&e, &conf, 100 * HOUR + MINUTE, 100 * HOUR) == 100 * HOUR + MINUTE);
+	assert_true(timing_postponed_ms(&e, &conf, 101 * HOUR, 100 * HOUR) == 100 * HOUR + 10 * MINUTE);
+}
+
 int
 main(void)
 {
@@ -92,6 +117,8 @@ main(void)
 	    cmocka_unit_test(what_is_late_is_returned_on_time),
 	    cmocka_unit_test(who_asked_is_told_on_time_and_once),
 	    cmocka_unit_test(our_own_fault_is_tried_again_soon),
+	    cmocka_unit_test(what_is_suspended_is_spread_wider),
+	    cmocka_unit_test(what_found_no_room_is_as_punctual),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
