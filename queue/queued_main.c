@@ -119,6 +119,8 @@ queue_main(struct daemon_self *self)
 	self->drain = self->stop = stop;
 	parts_make(q, self, remote.uid);
 	daemon_self_open(self, q->loop);
+	log_gather();
+	loop_before_wait(q->loop, log_flush);
 	loop_run(q->loop);
 }
 

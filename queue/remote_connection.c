@@ -13,9 +13,9 @@
 
 #define IN_MAX 16384
 #define CHUNK_BYTES 32768
-/* What dot-stuffing and the repair of bare line ends can make of a chunk at most. */
-#define CHUNK_ROOM (2 * CHUNK_BYTES + DOT_WRITE_ROOM_MIN)
-#define OUT_MAX (SMTP_CLIENT_OUTPUT_MAX + CHUNK_ROOM + SMTP_CLIENT_CHUNK_EXTRA_MAX)
+/* What dot-stuffing and the repair of bare line ends can make of so many bytes at most. */
+#define CHUNK_ROOM(n) (2 * (n) + DOT_WRITE_ROOM_MIN)
+#define OUT_MAX (SMTP_CLIENT_OUTPUT_MAX + CHUNK_ROOM(CHUNK_BYTES) + SMTP_CLIENT_CHUNK_EXTRA_MAX)
 /* Chunks of one message that are sent before other connections have their turn. */
 #define CHUNKS_A_TURN 16
 
@@ -123,7 +123,7 @@ body_send(struct remote_connection *c)
 			body_unreadable(c);
 			return;
 		}
-		(void)smtp_client_body(&c->client, (struct str){chunk, n}, CHUNK_ROOM);
+		(void)smtp_client_body(&c->client, (struct str){chunk, n}, CHUNK_ROOM(n));
 	}
 	if (body_is_read(c->transaction)) {
 		smtp_client_body_end(&c->client);

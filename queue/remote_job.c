@@ -32,7 +32,7 @@ struct remote_job {
 	char key[KEY_MAX];
 
 	/* Where it has got to. */
-	struct loop_timer begin; /* so that nothing is called from inside remote_job_start */
+	struct loop_deferred begin; /* so that nothing is called from inside remote_job_start */
 	struct remote_search search;
 	struct remote_connection *connection;
 
@@ -44,7 +44,7 @@ struct remote_job {
 	enum job_health health;
 };
 
-static void begin(struct loop_timer *timer);
+static void begin(struct loop_deferred *deferred);
 
 /* --- the end --------------------------------------------------------------------------------------------------------- */
 
@@ -53,7 +53,7 @@ job_free(struct remote_job *job)
 {
 	LIST_REMOVE(job, link);
 	job->jobs->n--;
-	loop_timer_cancel(&job->begin);
+	loop_defer_cancel(&job->begin);
 	remote_search_stop(&job->search);
 	if (job->connection != NULL)
 		remote_connection_release(job->connection);
@@ -167,7 +167,7 @@ utf8_avoid(struct remote_job *job)
 {
 	struct smtp_mail *mail = &job->transaction.mail;
 
-	if (job->header == REMOTE_HEADER_UNKNOWN)
+	if ((mail->flags & SMTP_MAIL_UTF8) && job->header == REMOTE_HEADER_UNKNOWN)
 		job->header = remote_header_look(job->fd, job->job.pieces, job->job.npieces);
 	if (job->header == REMOTE_HEADER_ASCII)
 		mail->flags &= ~(unsigned)SMTP_MAIL_UTF8;
@@ -231,7 +231,7 @@ start_anew(struct remote_job *job)
 	remote_connection_release(job->connection);
 	job->connection = NULL;
 	job->reused = false;
-	loop_timer_set(job->jobs->context.loop, &job->begin, 0, begin);
+	loop_defer(job->jobs->context.loop, &job->begin, begin);
 }
 
 static bool
@@ -309,9 +309,9 @@ must_keep_tls(const struct remote_job *job)
 }
 
 static void
-begin(struct loop_timer *timer)
+begin(struct loop_deferred *deferred)
 {
-	struct remote_job *job = container_of(timer, struct remote_job, begin);
+	struct remote_job *job = container_of(deferred, struct remote_job, begin);
 	struct remote_jobs *jobs = job->jobs;
 	struct remote_quest quest = {.context = &jobs->context, .dns = jobs->dns, .own = &jobs->own,
 	    .next_hop = &job->next_hop, .arena = &job->arena, .queue_id = job->job.queue_id,
@@ -430,6 +430,6 @@ remote_job_start(struct remote_jobs *jobs, struct msg *m)
 		return false;
 	}
 	destination_read(job);
-	loop_timer_set(jobs->context.loop, &job->begin, 0, begin);
+	loop_defer(jobs->context.loop, &job->begin, begin);
 	return true;
 }

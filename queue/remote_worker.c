@@ -252,6 +252,7 @@ reconnect(struct loop_timer *timer)
 	}
 	w->complained = false;
 	channel_open(&w->channel, w->loop, fd, received, closed);
+	channel_gather(&w->channel);
 	hello(w);
 }
 
@@ -356,7 +357,10 @@ remote_worker_main(struct daemon_self *self)
 	self->drain = drain;
 	self->stop = stop;
 	daemon_self_open(self, worker.loop);
+	log_gather();
+	loop_before_wait(worker.loop, log_flush);
 	reconnect(&worker.reconnect);
 	loop_run(worker.loop);
+	channel_flush(&worker.channel);
 	drop_all(&worker);
 }

@@ -174,7 +174,7 @@ control_fd(struct msghdr *header)
 
 /* <0 error, 0 end of stream, else one packet in b (empty when it was cut: too long for us). */
 static ssize_t
-packet_receive(int fd, struct buf *b, int *passed_fd, int flags)
+packet_receive(int fd, struct buf *b, int *passed_fd)
 {
 	union fd_control control;
 	struct iovec iov;
@@ -192,7 +192,7 @@ packet_receive(int fd, struct buf *b, int *passed_fd, int flags)
 	header.msg_control = control.bytes;
 	header.msg_controllen = sizeof control.bytes;
 	do
-		n = recvmsg(fd, &header, flags | MSG_CMSG_CLOEXEC);
+		n = recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return n;
@@ -216,7 +216,7 @@ bool
 msg_receive(int fd, struct buf *b, struct msg *m, struct err *err)
 {
 	int passed_fd;
-	ssize_t n = packet_receive(fd, b, &passed_fd, 0);
+	ssize_t n = packet_receive(fd, b, &passed_fd);
 
 	if (n < 0)
 		return err_sys(err, "cannot receive a message");
@@ -237,9 +237,12 @@ msg_socketpair(int fds[2])
 		fatal("socketpair: %s", strerror(errno));
 }
 
-/* One packet buffer for all channels of the process: a packet lives only during its callback, and callbacks do not
- * nest. */
-static struct buf packet = {.max = MSG_MAX_BYTES};
+/* So many packets are read or written by one system call. */
+#define BATCH 8
+
+/* Room for packets that are read, for all channels of the process: they live only during their callbacks, and callbacks do
+ * not nest. What is not touched of it costs nothing. */
+static char *packets;
 /* The channel whose callback runs, or NULL once that callback has closed (and perhaps freed) it. */
 static struct channel *receiving;
 
@@ -250,22 +253,37 @@ channel_fail(struct channel *channel)
 	channel->closed(channel);
 }
 
-/* Reads one packet; false when the channel is closed or has nothing more. */
-static bool
-channel_read(struct channel *channel)
+/* How many packets came, or -1. One of length 0 is the end of the stream. */
+static int
+packets_receive(int fd, struct mmsghdr headers[BATCH], union fd_control controls[BATCH])
 {
-	struct msg m;
-	int fd;
-	ssize_t n = packet_receive(channel->io.fd, &packet, &fd, MSG_DONTWAIT);
+	struct iovec iov[BATCH];
+	int n;
 
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		return false;
-	if (n <= 0) {
-		channel_fail(channel);
-		return false;
+	if (packets == NULL && (packets = malloc((size_t)BATCH * MSG_MAX_BYTES)) == NULL) {
+		errno = ENOMEM;
+		return -1;
 	}
-	if (!msg_open(&m, buf_str(&packet), fd))
-		log_warning("a malformed message of %zd bytes was dropped", n);
+	for (size_t i = 0; i < BATCH; i++) {
+		iov[i] = (struct iovec){packets + i * MSG_MAX_BYTES, MSG_MAX_BYTES};
+		headers[i].msg_hdr = (struct msghdr){.msg_iov = &iov[i], .msg_iovlen = 1,
+		    .msg_control = controls[i].bytes, .msg_controllen = sizeof controls[i].bytes};
+	}
+	do
+		n = recvmmsg(fd, headers, BATCH, MSG_CMSG_CLOEXEC | MSG_DONTWAIT, NULL);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+/* False when the channel was closed by who was told. */
+static bool
+packet_tell(struct channel *channel, struct mmsghdr *header, struct str bytes)
+{
+	bool cut = (header->msg_hdr.msg_flags & MSG_TRUNC) != 0; /* it was too long for us */
+	struct msg m;
+
+	if (!msg_open(&m, cut ? STR_NONE : bytes, control_fd(&header->msg_hdr)))
+		log_warning("a malformed message of %zu bytes was dropped", bytes.n);
 	receiving = channel;
 	if (!m.bad)
 		channel->received(channel, &m);
@@ -274,31 +292,106 @@ channel_read(struct channel *channel)
 	return receiving == channel;
 }
 
+/* Reads some packets; false when the channel is closed or has nothing more at present. */
+static bool
+channel_read(struct channel *channel)
+{
+	struct mmsghdr headers[BATCH];
+	union fd_control controls[BATCH];
+	int n = packets_receive(channel->io.fd, headers, controls);
+	bool open = true;
+
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return false;
+	if (n < 0) {
+		channel_fail(channel);
+		return false;
+	}
+	for (int i = 0; i < n; i++) {
+		struct str bytes = {packets + (size_t)i * MSG_MAX_BYTES, headers[i].msg_len};
+
+		if (!open) {
+			int fd = control_fd(&headers[i].msg_hdr);
+
+			if (fd >= 0)
+				(void)close(fd);
+		} else if (bytes.n == 0) {
+			channel_fail(channel);
+			open = false;
+		} else {
+			open = packet_tell(channel, &headers[i], bytes);
+		}
+	}
+	return open && n == BATCH;
+}
+
+static void
+packet_free(struct channel *channel, struct channel_packet *p)
+{
+	STAILQ_REMOVE_HEAD(&channel->queue, link);
+	channel->queued_bytes -= p->n;
+	if (p->fd >= 0)
+		(void)close(p->fd);
+	free(p);
+}
+
+/* The first packets of the queue that have no descriptor; how many, or -1. */
+static int
+packets_send(struct channel *channel)
+{
+	struct mmsghdr headers[BATCH] = {0};
+	struct iovec iov[BATCH];
+	const struct channel_packet *p;
+	unsigned count = 0;
+	int n;
+
+	STAILQ_FOREACH(p, &channel->queue, link) {
+		if (p->fd >= 0 || count == BATCH)
+			break;
+		iov[count] = (struct iovec){(void *)(uintptr_t)p->bytes, p->n};
+		headers[count].msg_hdr = (struct msghdr){.msg_iov = &iov[count], .msg_iovlen = 1};
+		count++;
+	}
+	do
+		n = sendmmsg(channel->io.fd, headers, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+static int
+queue_send(struct channel *channel)
+{
+	const struct channel_packet *first = STAILQ_FIRST(&channel->queue);
+
+	if (first->fd < 0)
+		return packets_send(channel);
+	return packet_send(channel->io.fd, (struct str){first->bytes, first->n}, first->fd, MSG_DONTWAIT) < 0 ? -1 : 1;
+}
+
 /* False when the channel failed (and may be freed by now). */
 static bool
 channel_write(struct channel *channel)
 {
-	struct channel_packet *p;
+	while (!STAILQ_EMPTY(&channel->queue)) {
+		int n = queue_send(channel);
 
-	while ((p = STAILQ_FIRST(&channel->queue)) != NULL) {
-		if (packet_send(channel->io.fd, (struct str){p->bytes, p->n}, p->fd, MSG_DONTWAIT) < 0) {
-			if (errno == EAGAIN || errno == EWOULDBLOCK)
-				return true;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+			loop_io_want(&channel->io, LOOP_READ | LOOP_WRITE);
+			return true;
+		}
+		if (n < 0) {
 			channel_fail(channel);
 			return false;
 		}
-		STAILQ_REMOVE_HEAD(&channel->queue, link);
-		channel->queued_bytes -= p->n;
-		if (p->fd >= 0)
-			(void)close(p->fd);
-		free(p);
+		while (n-- > 0)
+			packet_free(channel, STAILQ_FIRST(&channel->queue));
 	}
 	loop_io_want(&channel->io, LOOP_READ);
 	return true;
 }
 
-/* At most this many packets a turn, so that one busy peer does not hold up the others. */
-#define PACKETS_A_TURN 32
+/* At most so many batches a turn, so that one busy peer does not hold up the others. */
+#define BATCHES_A_TURN 4
 
 static void
 channel_ready(struct loop_io *io, unsigned events)
@@ -308,7 +401,7 @@ channel_ready(struct loop_io *io, unsigned events)
 	if ((events & LOOP_WRITE) && !channel_write(channel))
 		return;
 	if (events & LOOP_READ)
-		for (int i = 0; i < PACKETS_A_TURN; i++)
+		for (int i = 0; i < BATCHES_A_TURN; i++)
 			if (!channel_read(channel))
 				return;
 }
@@ -324,6 +417,8 @@ channel_open(struct channel *channel, struct loop *loop, int fd, void (*received
 	channel->received = received;
 	channel->closed = closed;
 	channel->queued_bytes = 0;
+	channel->gathers = false;
+	channel->gathered.loop = NULL;
 	STAILQ_INIT(&channel->queue);
 	loop_io_add(loop, &channel->io, fd, LOOP_READ, channel_ready);
 }
@@ -338,14 +433,10 @@ channel_close(struct channel *channel)
 	if (receiving == channel)
 		receiving = NULL;
 	loop_io_remove(&channel->io);
+	loop_defer_cancel(&channel->gathered);
 	(void)close(channel->io.fd);
-	while ((p = STAILQ_FIRST(&channel->queue)) != NULL) {
-		STAILQ_REMOVE_HEAD(&channel->queue, link);
-		if (p->fd >= 0)
-			(void)close(p->fd);
-		free(p);
-	}
-	channel->queued_bytes = 0;
+	while ((p = STAILQ_FIRST(&channel->queue)) != NULL)
+		packet_free(channel, p);
 }
 
 bool
@@ -376,6 +467,34 @@ packet_queue(struct channel *channel, struct str bytes, int pass_fd)
 	memcpy(p->bytes, bytes.p, bytes.n);
 	STAILQ_INSERT_TAIL(&channel->queue, p, link);
 	channel->queued_bytes += bytes.n;
+	return true;
+}
+
+static void
+gathered_due(struct loop_deferred *deferred)
+{
+	(void)channel_write(container_of(deferred, struct channel, gathered));
+}
+
+void
+channel_gather(struct channel *channel)
+{
+	channel->gathers = true;
+}
+
+void
+channel_flush(struct channel *channel)
+{
+	if (channel_is_open(channel))
+		(void)channel_write(channel);
+}
+
+/* The same when the other end took nothing just now. */
+static bool
+packet_wait(struct channel *channel, struct str bytes, int pass_fd)
+{
+	if (!packet_queue(channel, bytes, pass_fd))
+		return false;
 	loop_io_want(&channel->io, LOOP_READ | LOOP_WRITE);
 	return true;
 }
@@ -385,11 +504,15 @@ channel_send(struct channel *channel, const struct buf *b, int pass_fd)
 {
 	if (!buf_ok(b) || !channel_is_open(channel))
 		return false;
+	if (channel->gathers && pass_fd < 0) {
+		loop_defer(channel->io.loop, &channel->gathered, gathered_due);
+		return packet_queue(channel, buf_str(b), -1);
+	}
 	if (!STAILQ_EMPTY(&channel->queue))
-		return packet_queue(channel, buf_str(b), pass_fd);
+		return packet_wait(channel, buf_str(b), pass_fd);
 	if (packet_send(channel->io.fd, buf_str(b), pass_fd, MSG_DONTWAIT) >= 0)
 		return true;
 	if (errno == EAGAIN || errno == EWOULDBLOCK)
-		return packet_queue(channel, buf_str(b), pass_fd);
+		return packet_wait(channel, buf_str(b), pass_fd);
 	return false;
 }

@@ -65,6 +65,8 @@ struct channel {
 	void (*closed)(struct channel *channel);
 	STAILQ_HEAD(channel_queue, channel_packet) queue;
 	size_t queued_bytes;
+	bool gathers;
+	struct loop_deferred gathered;
 };
 
 /* The channel takes the descriptor and makes it non-blocking. */
@@ -73,6 +75,11 @@ void channel_open(struct channel *channel, struct loop *loop, int fd, void (*rec
 /* Closes the descriptor and drops what is queued; harmless when closed already. Calls nothing. */
 void channel_close(struct channel *channel);
 bool channel_is_open(const struct channel *channel);
+/* From now on packets without a descriptor wait for the end of the turn of the loop, and leave together by one system
+ * call: for who says several things at a time. */
+void channel_gather(struct channel *channel);
+/* What waits leaves now, as far as the other end takes it. */
+void channel_flush(struct channel *channel);
 /* pass_fd (or -1) is duplicated when the packet must wait: the caller keeps its own. */
 bool channel_send(struct channel *channel, const struct buf *b, int pass_fd);
 

@@ -122,6 +122,7 @@ static const struct allowed {
     {SANDBOX_STDIO, SCMP_SYS(sendmsg), 0, 0, 0},
     {SANDBOX_STDIO, SCMP_SYS(sendmmsg), 0, 0, 0},
     {SANDBOX_STDIO, SCMP_SYS(recvmsg), 0, 0, 0},
+    {SANDBOX_STDIO, SCMP_SYS(recvmmsg), 0, 0, 0},
     /* the event loop */
     {SANDBOX_LOOP, SCMP_SYS(epoll_create1), 0, 0, 0},
     {SANDBOX_LOOP, SCMP_SYS(epoll_ctl), 0, 0, 0},

@@ -193,6 +193,75 @@ garbage_from_a_peer_is_dropped_and_the_channel_goes_on(void **state)
 	loop_free(loop);
 }
 
+static void
+what_gathers_leaves_in_order_at_the_end_of_the_turn(void **state)
+{
+	struct loop *loop = loop_new();
+	struct end a = {.fd = -1}, b = {.fd = -1};
+	struct buf packet;
+	int fds[2], file = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	(void)state;
+	msg_socketpair(fds);
+	channel_open(&a.channel, loop, fds[0], on_message, on_closed);
+	channel_open(&b.channel, loop, fds[1], on_message, on_closed);
+	channel_gather(&a.channel);
+	buf_init(&packet, MSG_MAX_BYTES);
+	for (uint64_t i = 0; i < 20; i++) {
+		msg_begin(&packet, 1, 1);
+		msg_add_u64(&packet, i);
+		assert_true(channel_send(&a.channel, &packet, i == 10 ? file : -1));
+	}
+	assert_true(a.channel.queued_bytes > 0);
+	loop_once(loop, 0);
+	assert_int_equal(a.channel.queued_bytes, 0);
+	loop_once(loop, 100);
+	assert_int_equal(b.received, 20);
+	assert_true(b.sum == 190);
+	assert_true(b.fd >= 0);
+	assert_true(channel_send(&a.channel, &packet, -1));
+	channel_flush(&a.channel);
+	assert_int_equal(a.channel.queued_bytes, 0);
+	assert_true(channel_send(&a.channel, &packet, -1));
+	channel_close(&a.channel); /* with something waiting */
+	loop_once(loop, 100);
+	assert_int_equal(b.received, 21);
+	assert_int_equal(b.closed, 1);
+	(void)close(b.fd);
+	(void)close(file);
+	buf_clear(&packet);
+	loop_free(loop);
+}
+
+static void
+descriptors_that_came_after_the_channel_was_closed_are_closed(void **state)
+{
+	struct loop *loop = loop_new();
+	struct end b = {.fd = -1, .close_at_once = true};
+	struct buf packet;
+	int fds[2], ends[2];
+	char byte;
+
+	(void)state;
+	msg_socketpair(fds);
+	assert_int_equal(pipe(ends), 0);
+	channel_open(&b.channel, loop, fds[1], on_message, on_closed);
+	buf_init(&packet, MSG_MAX_BYTES);
+	msg_begin(&packet, 9, 1);
+	msg_add_u64(&packet, 4);
+	for (int i = 0; i < 3; i++)
+		assert_true(msg_send(fds[0], &packet, ends[1], NULL));
+	(void)close(ends[1]);
+	loop_once(loop, 100);
+	assert_int_equal(b.received, 1);
+	(void)close(b.fd);
+	assert_int_equal(read(ends[0], &byte, 1), 0);
+	(void)close(ends[0]);
+	(void)close(fds[0]);
+	buf_clear(&packet);
+	loop_free(loop);
+}
+
 int
 main(void)
 {
@@ -203,6 +272,8 @@ main(void)
 	    cmocka_unit_test(a_channel_queues_what_the_socket_does_not_take),
 	    cmocka_unit_test(a_descriptor_travels_and_a_callback_may_close_the_channel),
 	    cmocka_unit_test(garbage_from_a_peer_is_dropped_and_the_channel_goes_on),
+	    cmocka_unit_test(what_gathers_leaves_in_order_at_the_end_of_the_turn),
+	    cmocka_unit_test(descriptors_that_came_after_the_channel_was_closed_are_closed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
