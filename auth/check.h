@@ -16,7 +16,7 @@
 #ifndef AUTH_CHECK_H
 #define AUTH_CHECK_H
 
-#include "auth/scram.h"
+#include "common/login/scram.h"
 #include "auth/system.h"
 #include "common/base/msg.h"
 

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "auth/sasl_name.h"
+#include "common/login/sasl_name.h"
 #include "common/base/json.h"
 
 #define SEPARATOR '\001'

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "auth/sasl_name.h"
+#include "common/login/sasl_name.h"
 #include "common/base/base64.h"
 
 #define BINDING_MAX_BYTES 2048
@@ -25,30 +25,6 @@ mech_scram_clear(struct mech_scram *scram)
 	buf_clear(&scram->binding);
 	buf_clear_secret(&scram->messages);
 	explicit_bzero(scram, sizeof *scram);
-}
-
-/* --- grammar ------------------------------------------------------------------------------------------------------- */
-
-/* Takes `key=value` off; false when that key is not next. */
-static bool
-attribute(struct str *rest, char key, struct str *value)
-{
-	struct str word, ahead = *rest;
-
-	if (!str_token(&ahead, ',', &word) || word.n < 2 || word.p[0] != key || word.p[1] != '=')
-		return false;
-	*value = str_skip(word, 2);
-	*rest = ahead;
-	return true;
-}
-
-static bool
-nonce_is_good(struct str s, size_t max)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (!ascii_is_print(s.p[i]) || s.p[i] == ' ' || s.p[i] == ',')
-			return false;
-	return s.n > 0 && s.n <= max;
 }
 
 /* --- the client's first message ------------------------------------------------------------------------------------ */
@@ -91,8 +67,8 @@ bare_read(struct mech_scram *scram, struct str bare)
 {
 	struct str rest = bare, name, nonce;
 
-	if (!attribute(&rest, 'n', &name) || !sasl_name_read(scram->login, name) || !attribute(&rest, 'r', &nonce) ||
-	    !nonce_is_good(nonce, SCRAM_NONCE_MAX))
+	if (!scram_attribute(&rest, 'n', &name) || !sasl_name_read(scram->login, name) || !scram_attribute(&rest, 'r', &nonce) ||
+	    !scram_nonce_is_good(nonce, SCRAM_NONCE_MAX))
 		return false;
 	buf_add(&scram->messages, bare);
 	if (!buf_ok(&scram->messages))
@@ -137,7 +113,7 @@ mech_scram_salt(struct mech_scram *scram, struct str parameters, struct str nonc
 	struct str client = scram->nonce, salt = parameters, iterations;
 	size_t begin;
 
-	if (scram->step != MECH_SCRAM_SALT || !nonce_is_good(nonce, SCRAM_NONCE_MAX) ||
+	if (scram->step != MECH_SCRAM_SALT || !scram_nonce_is_good(nonce, SCRAM_NONCE_MAX) ||
 	    !str_token(&salt, ',', &iterations))
 		return false;
 	buf_addc(messages, ',');
@@ -192,7 +168,7 @@ mech_scram_final(struct mech_scram *scram, struct str message)
 	struct str rest = str_sub(message, 0, last), proof = str_skip(message, last + 1), binding, nonce;
 
 	if (scram->step != MECH_SCRAM_FINAL || !str_starts(proof, STR("p=")) || !proof_read(scram, str_skip(proof, 2)) ||
-	    !attribute(&rest, 'c', &binding) || !attribute(&rest, 'r', &nonce) ||
+	    !scram_attribute(&rest, 'c', &binding) || !scram_attribute(&rest, 'r', &nonce) ||
 	    !str_equal_secret(nonce, scram->nonce))
 		return MECH_SCRAM_MALFORMED;
 	if (!is_bound(scram, binding))

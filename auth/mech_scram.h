@@ -7,10 +7,10 @@
 #define AUTH_MECH_SCRAM_H
 
 #include "auth/mech_facts.h"
-#include "auth/scram.h"
+#include "common/login/scram.h"
+#include "common/login/scram_message.h"
 
-#define SCRAM_MESSAGES_MAX 2048 /* bytes of all messages of an exchange */
-#define SCRAM_NONCE_MAX 256	/* bytes of a client's */
+#define SCRAM_NONCE_MAX 256 /* bytes of a client's */
 
 enum mech_scram_step {
 	MECH_SCRAM_FIRST, /* the client's first message is next */

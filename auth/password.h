@@ -5,7 +5,7 @@
 #ifndef AUTH_PASSWORD_H
 #define AUTH_PASSWORD_H
 
-#include "auth/scram.h"
+#include "common/login/scram.h"
 #include "common/base/err.h"
 
 #define PASSWORD_MAX 512      /* bytes of a password; crypt(3) takes no more */

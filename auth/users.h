@@ -9,7 +9,7 @@
 
 #include <sys/types.h>
 
-#include "auth/scram.h"
+#include "common/login/scram.h"
 
 struct user {
 	struct str name; /* in lower case; fit for account_name_is_good */

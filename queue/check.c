@@ -12,6 +12,7 @@
 #include "common/conf/conf.h"
 #include "common/daemon/daemon.h"
 #include "common/base/log.h"
+#include "queue/check_route.h"
 #include "queue/check_tls.h"
 #include "queue/run_directories.h"
 #include "queue/run_sockets.h"
@@ -205,6 +206,7 @@ check_all(struct check *check)
 	check_listeners(check);
 	check_files(check);
 	check_rules(check);
+	check_routes(check);
 	check_directories(check);
 }
 

@@ -1,6 +1,7 @@
 #include "queue/remote_connection.h"
 
 #include <arpa/inet.h>
+#include <bsd/stdlib.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/login/sasl_channel.h"
 #include "common/net/unix_socket.h"
 #include "queue/next_hop.h"
 
@@ -323,6 +325,8 @@ secured(struct stream *stream)
 		c->client.tls = true;
 		c->client.verified = stream_tls_is_verified(stream);
 	}
+	if (c->client.credentials != NULL)
+		c->client.has_binding = sasl_channel_binding(&c->client.binding, stream);
 	proceed(c);
 }
 
@@ -435,6 +439,16 @@ connection_new(struct remote_context *context, const struct remote_target *targe
 }
 
 static void
+nonce_make(char nonce[33])
+{
+	unsigned char random[16];
+
+	arc4random_buf(random, sizeof random);
+	for (size_t i = 0; i < sizeof random; i++)
+		(void)snprintf(nonce + 2 * i, 3, "%02x", random[i]);
+}
+
+static void
 client_init(struct remote_connection *c, const struct remote_target *target)
 {
 	struct remote_context *context = c->context;
@@ -444,8 +458,9 @@ client_init(struct remote_connection *c, const struct remote_target *target)
 	c->client.one_flight = target->path != NULL;
 	c->client.must_tls = target->policy.need >= TLS_NEED_ENCRYPT;
 	c->client.must_verify = target->policy.need >= TLS_NEED_NAME;
-	c->client.login = target->login;
-	c->client.password = target->password;
+	c->client.credentials = target->credentials;
+	if (target->credentials != NULL)
+		nonce_make(c->client.nonce);
 }
 
 struct remote_connection *

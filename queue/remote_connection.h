@@ -47,7 +47,7 @@ struct remote_target {
 	bool lmtp;
 	struct tls_policy policy; /* that does not refuse the host */
 	bool implicit_tls;
-	struct str login, password; /* to log in with; .n is 0: not. They outlive the connection */
+	struct sasl_credentials *credentials; /* to log in with; NULL: not. They outlive the connection */
 	bool must_keep_tls; /* a server that cannot promise REQUIRETLS is as good as none */
 };
 

@@ -11,6 +11,7 @@
 #include "queue/idn.h"
 #include "queue/relay.h"
 #include "queue/remote_header.h"
+#include "queue/remote_login.h"
 
 /* Of a job: what the message holds, and the words of replies. */
 #define ARENA_MAX (384 * 1024)
@@ -318,7 +319,7 @@ begin(struct loop_deferred *deferred)
 	    .lmtp = job->job.transport == JOB_LMTP, .must_keep_tls = must_keep_tls(job), .route = job->route};
 
 	if (job->route != NULL)
-		quest.password = jobs->passwords[job->route - jobs->context.conf->routes];
+		quest.credentials = &jobs->credentials[job->route - jobs->context.conf->routes];
 
 	job->connection = remote_pool_take(&jobs->pool, job->key, &job->owner);
 	if (job->connection != NULL) {
@@ -397,9 +398,8 @@ destination_read(struct remote_job *job)
 	job->route = job->job.route.n > 0 ? relay_named(conf, job->job.route) : NULL;
 	if (job->job.route.n > 0 && job->route == NULL)
 		remote_search_refuse(&job->search, JOB_DEFERRED, STR("4.3.5"), STR("the configuration has just changed"));
-	else if (job->route != NULL && job->route->login[0] != '\0' &&
-	    job->jobs->passwords[job->route - conf->routes].p == NULL)
-		remote_search_refuse(&job->search, JOB_DEFERRED, STR("4.7.8"), STR("the password to log in with is not known"));
+	else if (job->route != NULL && !remote_login_is_known(&job->jobs->credentials[job->route - conf->routes]))
+		remote_search_refuse(&job->search, JOB_DEFERRED, STR("4.7.8"), STR("the password or token to log in with is not known"));
 	/* What must keep TLS has connections of its own, of which that is known; so has each route, and what different domains
 	 * demand. */
 	(void)snprintf(job->key, sizeof job->key, "%c%u %.*s %.*s %.*s",

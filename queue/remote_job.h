@@ -17,7 +17,7 @@ struct remote_jobs {
 	struct dns *dns;
 	struct remote_pool pool;
 	struct remote_own own;
-	struct str *passwords; /* of each [route] of the configuration; .p NULL: it has none */
+	struct sasl_credentials *credentials; /* of each [route] of the configuration */
 	void (*result)(struct remote_jobs *jobs, uint32_t id, const struct job_result *result);
 	/* The job is over and freed after this. */
 	void (*done)(struct remote_jobs *jobs, uint32_t id, const struct job_done *done);

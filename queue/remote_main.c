@@ -4,6 +4,8 @@
 #include "common/daemon/daemon.h"
 #include "queue/remote_worker.h"
 
+#define RENEWED_LOOK_MS 15000
+
 static unsigned
 worker_count(const struct conf *conf)
 {
@@ -16,7 +18,9 @@ main(int argc, char **argv)
 	static const struct daemon_role roles[] = {
 	    {.name = "worker", .user = "_remote", .count = worker_count, .main = remote_worker_main},
 	};
-	static struct daemon daemon = {.name = "remote", .roles = roles, .nroles = 1};
+	/* Looks for renewed tokens more often than they are renewed by far. */
+	static struct daemon daemon = {
+	    .name = "remote", .roles = roles, .nroles = 1, .logs_in = true, .ping_ms = RENEWED_LOOK_MS};
 
 	return daemon_main(&daemon, argc, argv);
 }

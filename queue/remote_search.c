@@ -202,8 +202,7 @@ attempt_begin(struct remote_search *s, const struct remote_candidate *candidate,
 	if (route != NULL) {
 		target.from = path == NULL ? source_of(route, &candidate->to) : NULL;
 		target.implicit_tls = route->implicit_tls;
-		target.login = str_from(route->login);
-		target.password = s->quest.password;
+		target.credentials = s->quest.credentials;
 	}
 	s->tried++;
 	connection = remote_connection_open(context, &target, &s->owner, &err);

@@ -27,7 +27,7 @@ struct remote_quest {
 	bool lmtp;
 	bool must_keep_tls;
 	const struct conf_route *route; /* NULL: none */
-	struct str password;		/* of it */
+	struct sasl_credentials *credentials; /* of it; NULL: none */
 };
 
 struct remote_candidate {

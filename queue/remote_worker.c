@@ -12,6 +12,7 @@
 #include "common/tls/tls.h"
 #include "common/net/unix_socket.h"
 #include "queue/remote_job.h"
+#include "queue/remote_login.h"
 
 /* Between two attempts at reaching queued. */
 #define RECONNECT_MS 200
@@ -20,7 +21,6 @@
 /* Look-ups at a time; queued asks for a site once. */
 #define LOOKUPS_MAX 10000
 #define LOOKUP_ARENA_MAX 65536
-#define PASSWORD_MAX 1024
 
 struct worker {
 	struct daemon_self *self;
@@ -299,35 +299,6 @@ resolver_new(struct worker *w)
 	return dns_new(w->loop, servers, n);
 }
 
-/* The first line of the file, which must go before we are locked in. Missing ones make their mail wait. */
-static struct str
-password_read(const struct conf_route *route)
-{
-	char line[PASSWORD_MAX + 2];
-	FILE *f = fopen(route->password_file, "re");
-	struct str password = STR_NONE;
-
-	if (f == NULL || fgets(line, sizeof line, f) == NULL)
-		log_error("[route %s]: %s: %s", route->name, route->password_file, f == NULL ? strerror(errno) : "is empty");
-	else
-		password = str_from(str_dup(str_sub(str_from(line), 0, strcspn(line, "\r\n"))));
-	if (f != NULL)
-		(void)fclose(f);
-	explicit_bzero(line, sizeof line);
-	return password;
-}
-
-static void
-passwords_read(struct remote_jobs *jobs, const struct conf *conf)
-{
-	jobs->passwords = calloc(conf->nroutes + 1, sizeof *jobs->passwords);
-	if (jobs->passwords == NULL)
-		fatal("out of memory");
-	for (size_t i = 0; i < conf->nroutes; i++)
-		if (conf->routes[i].login[0] != '\0')
-			jobs->passwords[i] = password_read(&conf->routes[i]);
-}
-
 void
 remote_worker_main(struct daemon_self *self)
 {
@@ -350,7 +321,7 @@ remote_worker_main(struct daemon_self *self)
 	worker.jobs.dns = resolver_new(&worker);
 	worker.jobs.result = job_result;
 	worker.jobs.done = job_done;
-	passwords_read(&worker.jobs, self->conf);
+	worker.jobs.credentials = remote_logins_read(self->conf);
 	remote_own_find(&worker.jobs.own, self->conf);
 	remote_pool_init(&worker.jobs.pool);
 	daemon_confine(self, &spec);

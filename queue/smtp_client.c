@@ -17,6 +17,7 @@ void
 smtp_client_clear(struct smtp_client *c)
 {
 	smtp_reply_clear(&c->reply);
+	sasl_login_clear(&c->login);
 	arena_clear(&c->arena);
 }
 

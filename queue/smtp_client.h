@@ -112,9 +112,13 @@ struct smtp_client {
 	bool want_tls; /* use STARTTLS when it is offered */
 	/* The driver's, before anything is fed: no transaction, and no password, without TLS; or without `verified`. */
 	bool must_tls, must_verify;
-	/* To log in with, by AUTH PLAIN or LOGIN, and only under TLS; login.n is 0: not at all. Borrowed. */
-	struct str login, password;
-	unsigned auth_step; /* what of AUTH LOGIN has been sent */
+	/* The driver's too: to log in with, and only under TLS; NULL or without a user: not at all. Outlives the client. And
+	 * for that 16 random bytes as text, and, once TLS is there, what binds the login to it. */
+	struct sasl_credentials *credentials;
+	char nonce[33];
+	bool has_binding;
+	struct sasl_binding binding;
+	struct sasl_login login; /* while the state is AUTH */
 	bool tls;
 	bool verified; /* its certificate is that of the host that was wanted */
 	bool one_flight; /* the driver's: this server is trusted to know where a chunk ends */

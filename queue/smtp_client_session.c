@@ -1,7 +1,8 @@
-#include "common/base/base64.h"
+#include <string.h>
+
 #include "queue/smtp_client_inner.h"
 
-#define AUTH_TEXT_MAX 8192
+#define OFFERED_MAX 200 /* bytes, of what a server offers, in words for people */
 
 static void
 hello(struct smtp_client *c, enum smtp_client_state state)
@@ -21,53 +22,57 @@ smtp_client_greeting_answered(struct smtp_client *c)
 		smtp_client_over_by_reply(c);
 }
 
+/* words: static or in c->arena, which may have had no room for them. */
 static void
 give_up(struct smtp_client *c, struct str code, struct str words)
 {
+	if (words.p == NULL)
+		words = STR("the words for it are lost: there were too many of them");
 	smtp_client_over(c, (struct smtp_verdict){SMTP_DEFERRED, code, words});
 	c->may_quit = c->unfit = true;
 }
 
+/* Until the postmaster has set that right, mail waits. */
 static void
-send_base64(struct smtp_client *c, struct str bytes)
+give_up_login(struct smtp_client *c, struct str code, const char *problem)
 {
-	struct buf text;
-
-	buf_init(&text, AUTH_TEXT_MAX);
-	base64_encode(&text, bytes);
-	buf_add(c->out, buf_str(&text));
-	buf_adds(c->out, "\r\n");
-	buf_clear_secret(&text);
+	if (c->state == SMTP_AUTH && c->reply.code == 334)
+		buf_adds(c->out, "*\r\n"); /* RFC 4954 4: the exchange is cancelled */
+	give_up(c, code, arena_printf(&c->arena, "%s", problem));
 }
 
-/* RFC 4616. */
 static void
-send_plain(struct smtp_client *c)
+log_in_nohow(struct smtp_client *c)
 {
-	struct buf message;
+	struct str offered = str_sub(smtp_features_words(&c->reply, STR("AUTH")), 0, OFFERED_MAX);
 
-	buf_init(&message, AUTH_TEXT_MAX);
-	buf_addc(&message, '\0');
-	buf_add(&message, c->login);
-	buf_addc(&message, '\0');
-	buf_add(&message, c->password);
-	buf_adds(c->out, "AUTH PLAIN ");
-	send_base64(c, buf_str(&message));
-	buf_clear_secret(&message);
+	if (offered.n == 0)
+		give_up(c, STR("4.7.0"), STR("there is a login for the server, but it offers none"));
+	else
+		give_up(c, STR("4.7.0"), arena_printf(&c->arena, "no mechanism to log in that both sides have; the server offers %.*s",
+		    STR_FMT(offered)));
 }
 
 static void
 log_in(struct smtp_client *c)
 {
+	const struct sasl_binding *binding = c->has_binding ? &c->binding : NULL;
+	enum sasl_mechanism mechanism = sasl_login_choose(c->credentials, c->features.auth, binding);
+	const char *problem;
+
 	c->state = SMTP_AUTH;
-	if (!c->tls)
+	if (!c->tls) {
 		give_up(c, STR("4.7.4"), STR("a password is not sent without TLS"));
-	else if (c->features.auth_plain)
-		send_plain(c);
-	else if (c->features.auth_login)
-		buf_adds(c->out, "AUTH LOGIN\r\n");
-	else
-		give_up(c, STR("4.7.0"), STR("the server offers no way to log in that we know (AUTH PLAIN, LOGIN)"));
+		return;
+	}
+	if (mechanism == SASL_MECHANISMS) {
+		log_in_nohow(c);
+		return;
+	}
+	sasl_login_begin(&c->login, mechanism, c->credentials);
+	problem = sasl_login_command(&c->login, c->features.auth, binding, str_from(c->nonce), c->out);
+	if (problem != NULL)
+		give_up_login(c, STR("4.7.0"), problem);
 }
 
 /* What was offered is known, and TLS is as it will be. */
@@ -78,28 +83,52 @@ session_begin(struct smtp_client *c)
 		give_up(c, STR("4.7.4"), STR("TLS is required, and the server does not offer it"));
 	else if (c->must_verify && !c->verified)
 		give_up(c, STR("4.7.5"), STR("the server's certificate is not one of that host that can be trusted"));
-	else if (c->login.n > 0)
+	else if (c->credentials != NULL && c->credentials->user.n > 0)
 		log_in(c);
 	else
 		c->state = SMTP_READY;
 }
 
 /* Wrong credentials are ours: the mail waits for the postmaster to set them right, and is not returned for that. */
+static void
+login_refused(struct smtp_client *c)
+{
+	struct smtp_verdict verdict = smtp_client_reply_verdict(c, &c->arena);
+	struct str problem = sasl_login_problem(&c->login);
+
+	if (problem.n > 0)
+		verdict.words = arena_printf(&c->arena, "%.*s (it says of the token: %.*s)", STR_FMT(verdict.words), STR_FMT(problem));
+	else
+		verdict.words = arena_printf(&c->arena, "%.*s (to %s of %.*s)", STR_FMT(verdict.words),
+		    sasl_mechanism_name(c->login.mechanism), STR_FMT(c->credentials->user));
+	give_up(c, verdict.code.p[0] == '4' ? verdict.code : STR("4.7.8"), verdict.words);
+}
+
+static struct str
+challenge_of(const struct smtp_reply *reply)
+{
+	struct str text = buf_str(&reply->text);
+
+	return str_skip(str_sub(text, 0, str_find(text, '\n')), 4);
+}
+
 void
 smtp_client_auth_answered(struct smtp_client *c)
 {
-	struct smtp_verdict verdict;
+	const char *problem = NULL;
 
-	if (c->reply.code == 235) {
+	if (c->reply.code == 334)
+		problem = sasl_login_answer(&c->login, challenge_of(&c->reply), c->out);
+	else if (c->reply.code == 235)
+		problem = sasl_login_finish(&c->login);
+	else
+		login_refused(c);
+	if (problem != NULL)
+		give_up_login(c, STR("4.7.8"), problem);
+	else if (c->reply.code == 235)
 		c->state = SMTP_READY;
-		return;
-	}
-	if (c->reply.code == 334 && !c->features.auth_plain && c->auth_step < 2) {
-		send_base64(c, c->auth_step++ == 0 ? c->login : c->password);
-		return;
-	}
-	verdict = smtp_client_reply_verdict(c, &c->arena);
-	give_up(c, verdict.code.p[0] == '4' ? verdict.code : STR("4.7.8"), verdict.words);
+	if (c->state != SMTP_AUTH)
+		sasl_login_clear(&c->login);
 }
 
 void
@@ -153,8 +182,8 @@ smtp_client_secured(struct smtp_client *c, bool verified)
 	c->verified = verified;
 	c->must_tls = old.must_tls;
 	c->must_verify = old.must_verify;
-	c->login = old.login;
-	c->password = old.password;
+	c->credentials = old.credentials;
+	memcpy(c->nonce, old.nonce, sizeof c->nonce);
 	hello(c, SMTP_EHLO);
 }
 

@@ -34,13 +34,6 @@ size_read(struct smtp_features *f, struct str rest)
 }
 
 static void
-auth_read(struct smtp_features *f, struct str rest)
-{
-	f->auth_plain = f->auth_plain || str_has_word_nocase(rest, STR("PLAIN"));
-	f->auth_login = f->auth_login || str_has_word_nocase(rest, STR("LOGIN"));
-}
-
-static void
 deliver_by_read(struct smtp_features *f, struct str rest)
 {
 	struct str word;
@@ -83,7 +76,7 @@ feature(struct smtp_features *f, struct str line)
 	else if (str_equal_nocase(word, STR("LIMITS")))
 		limits_read(f, line);
 	else if (str_equal_nocase(word, STR("AUTH")))
-		auth_read(f, line);
+		f->auth |= sasl_mechanisms_read(line);
 }
 
 void
@@ -95,4 +88,18 @@ smtp_features_read(struct smtp_features *features, const struct smtp_reply *repl
 	(void)str_token(&rest, '\n', &line); /* the server's name and greeting */
 	while (str_token(&rest, '\n', &line))
 		feature(features, str_skip(line, CODE_AND_SEPARATOR));
+}
+
+struct str
+smtp_features_words(const struct smtp_reply *reply, struct str keyword)
+{
+	struct str rest = buf_str(&reply->text), line, word;
+
+	(void)str_token(&rest, '\n', &line);
+	while (str_token(&rest, '\n', &line)) {
+		line = str_skip(line, CODE_AND_SEPARATOR);
+		if (str_word(&line, &word) && str_equal_nocase(word, keyword))
+			return str_trim(line);
+	}
+	return STR_NONE;
 }

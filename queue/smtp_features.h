@@ -4,6 +4,7 @@
 #ifndef QUEUE_SMTP_FEATURES_H
 #define QUEUE_SMTP_FEATURES_H
 
+#include "queue/sasl_login.h"
 #include "queue/smtp_reply.h"
 
 struct smtp_features {
@@ -16,7 +17,7 @@ struct smtp_features {
 	bool binary;	 /* BINARYMIME, which counts only together with it */
 	bool requiretls; /* RFC 8689 */
 	bool priority;	 /* MT-PRIORITY, RFC 6710 */
-	bool auth_plain, auth_login; /* RFC 4954 */
+	unsigned auth;	 /* RFC 4954: SASL_BITs of those that we know */
 	bool deliver_by; /* RFC 2852 */
 	uint64_t deliver_by_min_s;
 	bool size;
@@ -29,5 +30,7 @@ struct smtp_features {
 
 /* Keywords that are not known, or come with something odd behind them, are passed over. */
 void smtp_features_read(struct smtp_features *features, const struct smtp_reply *reply);
+/* The words behind a keyword of such a reply, the first time that it is there; else .p is NULL. Borrowed. */
+struct str smtp_features_words(const struct smtp_reply *reply, struct str keyword);
 
 #endif

@@ -194,8 +194,9 @@ check_route(const struct conf *conf, const struct conf_route *r, struct buf *pro
 		    r->name);
 	if (r->login[0] == '\0')
 		return;
-	if (r->relay[0] == '\0' || r->password_file[0] == '\0')
-		conf_problem(conf, r->line, problems, "[route %s]: a login needs a relay and a password_file", r->name);
+	if (r->relay[0] == '\0' || (r->password_file[0] == '\0' && r->token_file[0] == '\0'))
+		conf_problem(conf, r->line, problems, "[route %s]: a login needs a relay, and a password_file or token_file",
+		    r->name);
 	if (r->tls < CONF_TLS_ENCRYPT || r->tls == CONF_TLS_STS)
 		conf_problem(conf, r->line, problems, "[route %s]: a password goes under TLS only: tls = encrypt, verify or dane",
 		    r->name);

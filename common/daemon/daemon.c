@@ -131,23 +131,17 @@ warn_of_unknown(const struct daemon *daemon, const struct conf *conf)
 }
 
 static bool
-speaks_tls(const struct daemon *daemon)
+speaks_tls(const struct daemon *daemon, const struct conf *conf)
 {
 	for (size_t i = 0; i < daemon->nroles; i++)
 		if (strcmp(daemon->roles[i].name, "key") == 0)
-			return conf_has_tls(daemon->conf);
+			return conf_has_tls(conf);
 	return false;
 }
 
-/* Everything of which a new generation would take a renewed version; the caller frees the list. */
-static const char **
-tls_files(const struct conf *conf, size_t *n)
+static void
+certificates_add(const struct conf *conf, const char **paths, size_t *n)
 {
-	const char **paths = calloc(2 * conf->ncertificates + conf->nlisteners + 1, sizeof *paths);
-
-	if (paths == NULL)
-		fatal("out of memory for the names of certificates");
-	*n = 0;
 	for (size_t i = 0; i < conf->ncertificates; i++) {
 		paths[(*n)++] = conf->certificates[i].certificate;
 		paths[(*n)++] = conf->certificates[i].key;
@@ -155,25 +149,51 @@ tls_files(const struct conf *conf, size_t *n)
 	for (size_t i = 0; i < conf->nlisteners; i++)
 		if (conf->listeners[i].client_ca[0] != '\0')
 			paths[(*n)++] = conf->listeners[i].client_ca;
+}
+
+static void
+secrets_add(const struct conf *conf, const char **paths, size_t *n)
+{
+	for (size_t i = 0; i < conf->nroutes; i++) {
+		if (conf->routes[i].password_file[0] != '\0')
+			paths[(*n)++] = conf->routes[i].password_file;
+		if (conf->routes[i].token_file[0] != '\0')
+			paths[(*n)++] = conf->routes[i].token_file;
+	}
+}
+
+/* Everything of which a new generation would take a renewed version; the caller frees the list. */
+static const char **
+renewable_files(const struct daemon *daemon, const struct conf *conf, size_t *n)
+{
+	const char **paths = calloc(2 * conf->ncertificates + conf->nlisteners + 2 * conf->nroutes + 1, sizeof *paths);
+
+	if (paths == NULL)
+		fatal("out of memory for the names of certificates");
+	*n = 0;
+	if (speaks_tls(daemon, conf))
+		certificates_add(conf, paths, n);
+	if (daemon->logs_in)
+		secrets_add(conf, paths, n);
 	return paths;
 }
 
 static void
-watch_tls_files(struct daemon *daemon, const struct conf *conf)
+watch_files(struct daemon *daemon, const struct conf *conf)
 {
 	size_t n;
-	const char **paths = tls_files(conf, &n);
+	const char **paths = renewable_files(daemon, conf, &n);
 
-	file_watch_begin(&daemon->tls_files, paths, n);
+	file_watch_begin(&daemon->renewable, paths, n);
 	free(paths);
 }
 
 static bool
-tls_files_are_new(struct daemon *daemon)
+files_are_new(struct daemon *daemon)
 {
 	size_t n;
-	const char **paths = tls_files(daemon->conf, &n);
-	bool is_new = file_watch_look(&daemon->tls_files, paths, n);
+	const char **paths = renewable_files(daemon, daemon->conf, &n);
+	bool is_new = file_watch_look(&daemon->renewable, paths, n);
 
 	free(paths);
 	return is_new;
@@ -193,7 +213,7 @@ reload(struct daemon *daemon)
 	}
 	warn_of_unknown(daemon, conf);
 	conf_log_open(conf, daemon->name, daemon->debug);
-	watch_tls_files(daemon, conf);
+	watch_files(daemon, conf);
 	daemon_generation_start(daemon, conf);
 }
 
@@ -203,13 +223,13 @@ hang_up(struct loop_signal *signal)
 	reload(container_of(signal, struct daemon, hup));
 }
 
-/* Whoever renews certificates need not tell. */
+/* Whoever renews certificates, or tokens, need not tell. */
 static void
 look_for_renewal(struct daemon *daemon)
 {
-	if (!speaks_tls(daemon) || !tls_files_are_new(daemon))
+	if (!files_are_new(daemon))
 		return;
-	log_info("a certificate was renewed");
+	log_info(daemon->logs_in ? "a password or token was renewed" : "a certificate was renewed");
 	reload(daemon);
 }
 
@@ -317,7 +337,7 @@ daemon_main(struct daemon *daemon, int argc, char **argv)
 	daemon->conf = conf;
 	if (daemon->started != NULL && !daemon->started(daemon))
 		return EX_TEMPFAIL;
-	watch_tls_files(daemon, conf);
+	watch_files(daemon, conf);
 	daemon_generation_start(daemon, conf);
 	loop_run(daemon->loop);
 	log_debug("ended");

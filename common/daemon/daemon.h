@@ -24,8 +24,8 @@
  * A role that is not on demand must come back to its loop: one that does not answer its parent for minutes is taken to hang,
  * and is killed and forked anew.
  *
- * SIGHUP, or a certificate that was renewed, makes a new generation: the configuration is read again, all roles are forked anew, and when all of them are
- * ready the old ones are told to drain. If they do not get ready the old ones stay. SIGTERM and SIGINT end everything
+ * SIGHUP, or a certificate (or password) that was renewed, makes a new generation: the configuration is read again, all
+ * roles are forked anew, and when all of them are ready the old ones are told to drain. If they do not get ready the old ones stay. SIGTERM and SIGINT end everything
  * in good order.
  */
 #ifndef COMMON_DAEMON_H
@@ -87,6 +87,7 @@ struct daemon {
 	const char *name;
 	const struct daemon_role *roles;
 	size_t nroles;
+	bool logs_in;	  /* with what [route] sections name: a renewed password or token makes a new generation, too */
 	uint64_t ping_ms; /* how often each role is asked whether its loop still turns; 0: every minute */
 	/* In the parent, before the first role is forked. False, after logging: the daemon ends. May be NULL. */
 	bool (*started)(struct daemon *daemon);
@@ -103,7 +104,7 @@ struct daemon {
 	TAILQ_HEAD(daemon_generations, daemon_generation) generations; /* oldest first */
 	struct loop_signal hup, term, interrupt;
 	struct loop_timer watchdog, ping;
-	struct file_watch tls_files;
+	struct file_watch renewable;
 	bool ready, debug;
 	const char *conf_path;
 };

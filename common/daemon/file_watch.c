@@ -51,7 +51,7 @@ file_watch_look(struct file_watch *watch, const char *const *paths, size_t n)
 		struct file_watched *file = &watch->files[i];
 		struct stat now = state_of(paths[i]);
 
-		settled = settled && now.st_ino != 0 && is_same(&now, &file->seen);
+		settled = settled && (now.st_ino != 0 || file->told.st_ino == 0) && is_same(&now, &file->seen);
 		changed = changed || !is_same(&now, &file->told);
 		file->seen = now;
 	}

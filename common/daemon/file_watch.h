@@ -23,7 +23,7 @@ struct file_watch {
 
 /* Begins (anew) with these files; how they are now is what the owner knows. */
 void file_watch_begin(struct file_watch *watch, const char *const *paths, size_t n);
-/* Looks again, with the same paths. True once for each change that has settled; a file that is missing has not settled. */
+/* Looks again, with the same paths. True once for each change that has settled; a file that has gone missing has not settled. */
 bool file_watch_look(struct file_watch *watch, const char *const *paths, size_t n);
 void file_watch_clear(struct file_watch *watch);
 

@@ -13,6 +13,13 @@
 #define SASL_BINDING_MAX 64	 /* bytes of one */
 #define SASL_BINDING_TYPE_MAX 31 /* bytes of the kind's name */
 
+/* A value that both ends of a TLS connection know and nobody between them can have (RFC 5056). */
+struct sasl_binding {
+	const char *type; /* "tls-exporter" */
+	unsigned char bytes[SASL_BINDING_MAX];
+	size_t n;
+};
+
 /* Appends s escaped. */
 void sasl_escape(struct buf *out, struct str s);
 /* Appends what s stands for; false when an escape is cut or unknown, or out is full. */

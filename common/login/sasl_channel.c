@@ -14,17 +14,28 @@ static const struct {
     {TLS_BINDING_SERVER_END_POINT, "tls-server-end-point"},
 };
 
+static bool
+binding_read(struct sasl_binding *binding, const struct stream *stream, size_t kind)
+{
+	binding->type = kinds[kind].type;
+	return stream_tls_channel_binding(stream, kinds[kind].binding, binding->bytes, &binding->n);
+}
+
 static void
 bindings_read(struct sasl_channel *channel, const struct stream *stream)
 {
-	for (size_t i = 0; i < SASL_BINDINGS_MAX; i++) {
-		struct sasl_binding *binding = &channel->bindings[channel->nbindings];
+	for (size_t i = 0; i < SASL_BINDINGS_MAX; i++)
+		if (binding_read(&channel->bindings[channel->nbindings], stream, i))
+			channel->nbindings++;
+}
 
-		if (!stream_tls_channel_binding(stream, kinds[i].binding, binding->bytes, &binding->n))
-			continue;
-		binding->type = kinds[i].type;
-		channel->nbindings++;
-	}
+bool
+sasl_channel_binding(struct sasl_binding *binding, const struct stream *stream)
+{
+	for (size_t i = 0; i < SASL_BINDINGS_MAX; i++)
+		if (binding_read(binding, stream, i))
+			return true;
+	return false;
 }
 
 /* Of several addresses in a certificate the first counts. */

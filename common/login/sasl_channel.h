@@ -16,6 +16,8 @@ struct sasl_channel {
 };
 
 void sasl_channel_read(struct sasl_channel *channel, const struct stream *stream, const struct conf *conf);
+/* The best one, for who logs in itself; false when the connection has none. */
+bool sasl_channel_binding(struct sasl_binding *binding, const struct stream *stream);
 /* Fills in what sasl_start is told of it; borrowed from the channel. */
 void sasl_channel_tell(const struct sasl_channel *channel, struct sasl_peer *peer);
 

@@ -27,13 +27,6 @@ struct sasl_answer {
 	uint32_t id;
 };
 
-/* A value that both ends of a TLS connection know and nobody between them can have (RFC 5056). */
-struct sasl_binding {
-	const char *type; /* "tls-exporter" */
-	unsigned char bytes[SASL_BINDING_MAX];
-	size_t n;
-};
-
 /* What the server is told of the peer. Borrowed during sasl_start. */
 struct sasl_peer {
 	struct str service; /* "smtp", "imap", "pop3" */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "auth/mech_scram.h"
-#include "auth/saslprep.h"
+#include "common/login/saslprep.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

@@ -145,6 +145,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 {
 	struct str rest = {(const char *)input + 1, n - 1};
+	static struct sasl_credentials credentials = {{"baru", 4}, {"rahasia", 7}, {"token", 5}, SASL_ALL, {0}};
 	struct session s = {0};
 
 	if (n < 1)
@@ -156,8 +157,8 @@ LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 	s.handling = (input[0] & 32) != 0;
 	smtp_client_init(&s.client, &s.out, STR("satu.test"), (input[0] & 1) != 0, (input[0] & 2) != 0);
 	if (input[0] & 128) {
-		s.client.login = STR("baru");
-		s.client.password = STR("rahasia");
+		s.client.credentials = &credentials;
+		memcpy(s.client.nonce, "n", 2);
 		s.client.must_verify = s.handling;
 	}
 	s.client.one_flight = (input[0] & 64) != 0;

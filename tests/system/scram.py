@@ -1,4 +1,4 @@
-"""A client's side of SCRAM (RFC 5802), written against the RFC alone, with every step open to change."""
+"""Both sides of SCRAM (RFC 5802), written against the RFC alone, with every step open to change."""
 
 import base64
 import hashlib
@@ -36,6 +36,43 @@ class Client:
 
     def is_proved(self, server_final):
         return server_final == b"v=" + b64(self.signature).encode()
+
+
+class Server:
+    """For SmtpServer.login: an exchange after AUTH, on the connection. What a liar says instead: first, a function of the
+    client's nonce, and final."""
+
+    def __init__(self, password, hash="sha256", iterations=4096, first=None, final=None):
+        self.password, self.hash, self.iterations = password, hash, iterations
+        self.lies = first, final
+        self.users, self.headers = [], []
+
+    def ask(self, session, text):
+        session.say("334 " + b64(text.encode()))
+        answer = session.line()
+        return base64.b64decode(answer).decode() if answer not in (None, b"*") else None
+
+    def __call__(self, session, argument):
+        header, _, bare = base64.b64decode(argument.split()[1]).decode().partition(",,")
+        fields = dict(field.split("=", 1) for field in bare.split(","))
+        self.users.append(fields["n"])
+        self.headers.append(header)
+        salt, nonce = b"garam", fields["r"] + secrets.token_hex(12)
+        first = "r=%s,s=%s,i=%d" % (nonce, b64(salt), self.iterations)
+        final = self.ask(session, self.lies[0](fields["r"]) if self.lies[0] else first)
+        if final is None:
+            return "501 5.7.0 as you like"
+        without_proof, _, proof = final.rpartition(",p=")
+        messages = ("%s,%s,%s" % (bare, first, without_proof)).encode()
+        digest = lambda key, text: hmac.new(key, text, self.hash).digest()
+        salted = hashlib.pbkdf2_hmac(self.hash, self.password.encode(), salt, self.iterations)
+        key = digest(salted, b"Client Key")
+        signature = digest(hashlib.new(self.hash, key).digest(), messages)
+        if bytes(a ^ b for a, b in zip(key, base64.b64decode(proof))) == signature:
+            if self.ask(session, self.lies[1] or "v=" + b64(digest(digest(salted, b"Server Key"), messages))) is None:
+                return "501 5.7.0 as you like"
+            return "235 2.7.0 welcome"
+        return "535 5.7.8 wrong"
 
 
 def smtp_auth(client, mechanism, scram):

@@ -145,7 +145,8 @@ class Session:
         verb = verb.upper()
         if verb == "BDAT":
             return self.bdat(argument)
-        reply = self.server.reply(verb, argument, self)
+        by_hand = verb == "AUTH" and self.server.login
+        reply = self.server.login(self, argument) if by_hand else self.server.reply(verb, argument, self)
         if reply is None:
             return False
         self.say(reply)
@@ -158,7 +159,7 @@ class Session:
             self.rcpts[address] = self.check(argument)
         elif verb in ("RSET", "EHLO", "HELO", "LHLO"):
             self.reset()
-        elif verb == "AUTH" and reply.startswith("2"):
+        elif verb == "AUTH" and reply.startswith("2") and not by_hand:
             _, user, password = base64.b64decode(argument.split()[1]).decode().split("\0")
             self.server.logins.append((user, password))
         elif verb == "STARTTLS" and reply.startswith("220"):
@@ -197,6 +198,7 @@ class SmtpServer:
         self.lmtp, self.features = lmtp, list(features)
         self.features_tls, self.implicit_tls = features_tls, implicit_tls
         self.logins = []  # as (user, password), by AUTH PLAIN
+        self.login = None  # what goes on after AUTH instead: a function of session and argument that gives the last reply
         self.tls = self.make_tls() if tls is True else tls or None
         self.replies = {}   # what differs from the usual ones; "" is the greeting, "." the end of a message
         self.sessions, self.messages, self.faults = [], [], []

@@ -3,7 +3,7 @@
 #include <time.h>
 
 #include "auth/mech.h"
-#include "auth/saslprep.h"
+#include "common/login/saslprep.h"
 #include "common/base/base64.h"
 
 /* One exchange as the RFCs print it. */

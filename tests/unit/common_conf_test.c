@@ -301,7 +301,7 @@ static const struct {
     {"[mailbox a]\n", "1: unknown section \"mailbox\"; there are [listener NAME], [domain NAME], [filter NAME], [certificate NAME], "
 	"[route NAME] and [policy]"},
     {"[route a b]\n", "1: \"a b\" is none of \"*\", a domain such as \"example.org\", and \".example.org\" for those below it"},
-    {"[route *]\nlogin = x\ntls = verify\n", "1: [route *]: a login needs a relay and a password_file"},
+    {"[route *]\nlogin = x\ntls = verify\n", "1: [route *]: a login needs a relay, and a password_file or token_file"},
     {"[route *]\nlogin = x\nrelay = y\npassword_file = /p\n",
 	"1: [route *]: a password goes under TLS only: tls = encrypt, verify or dane"},
     {"[route a.test]\n[route A.test]\n", "2: [route A.test] is there already, in line 1"},

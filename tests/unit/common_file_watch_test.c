@@ -51,11 +51,31 @@ a_renewal_is_told_once_and_only_when_both_files_have_settled(void **state)
 	(void)unlink(certificate);
 }
 
+static void
+a_file_that_never_was_there_keeps_none_of_the_others_back(void **state)
+{
+	char token[] = "/tmp/mwatchXXXXXX";
+	const char *const paths[] = {token, "/nonexistent/token"};
+	struct file_watch watch = {0};
+	int fd = mkstemp(token);
+
+	(void)state;
+	assert_true(fd >= 0);
+	(void)close(fd);
+	file_watch_begin(&watch, paths, 2);
+	file_write(token, "new");
+	assert_false(file_watch_look(&watch, paths, 2));
+	assert_true(file_watch_look(&watch, paths, 2));
+	file_watch_clear(&watch);
+	(void)unlink(token);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_renewal_is_told_once_and_only_when_both_files_have_settled),
+	    cmocka_unit_test(a_file_that_never_was_there_keeps_none_of_the_others_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -284,17 +284,33 @@ static const struct row {
     {"a wrong password is no reason to return mail", TLS | LOGIN | QUIT, "a@x",
 	{GREET, "250-x\r\n250 STARTTLS\r\n", "220 go\r\n", "250-x\r\n250 AUTH PLAIN\r\n", "535 5.7.8 who?\r\n"},
 	"EHLO satu.test\r\nSTARTTLS\r\n[TLS]EHLO satu.test\r\nAUTH PLAIN AGJhcnUAcmFoYXNpYQ==\r\nQUIT\r\n", "",
-	SMTP_NEED_CLOSE, "t 4.7.8 535 5.7.8 who?"},
+	SMTP_NEED_CLOSE, "t 4.7.8 535 5.7.8 who? (to PLAIN of baru)"},
     {"a server that asks for ever", TLS | LOGIN | QUIT, "a@x",
 	{GREET, "250-x\r\n250 STARTTLS\r\n", "220 go\r\n", "250-x\r\n250 AUTH LOGIN\r\n", "334 a\r\n", "334 b\r\n", "334 c\r\n"},
-	"EHLO satu.test\r\nSTARTTLS\r\n[TLS]EHLO satu.test\r\nAUTH LOGIN\r\nYmFydQ==\r\ncmFoYXNpYQ==\r\nQUIT\r\n", "",
-	SMTP_NEED_CLOSE, "t 4.5.0 334 c"},
+	"EHLO satu.test\r\nSTARTTLS\r\n[TLS]EHLO satu.test\r\nAUTH LOGIN\r\nYmFydQ==\r\ncmFoYXNpYQ==\r\n*\r\nQUIT\r\n",
+	"", SMTP_NEED_CLOSE, "t 4.7.8 the server asks for more than name and password"},
+    {"a login by SCRAM, and the server proves itself", TLS | LOGIN, "",
+	{GREET, "250-x\r\n250 STARTTLS\r\n", "220 go\r\n", "250-x\r\n250 AUTH PLAIN SCRAM-SHA-256\r\n",
+	    "334 cj1meWtvMTIzNDU2Nzgscz1RU1hDUitRNnNlazhiZjkyLGk9NDA5Ng==\r\n", "334 dj1GNTI2TUluNE5jYm1SZ05oUFluOFRDQjQyWmE5NTBMUTRKcmNEZ0JpRDI0PQ==\r\n", "235 ok\r\n"},
+	"EHLO satu.test\r\nSTARTTLS\r\n[TLS]EHLO satu.test\r\nAUTH SCRAM-SHA-256 biwsbj1iYXJ1LHI9Znlrbw==\r\n"
+	"Yz1iaXdzLHI9ZnlrbzEyMzQ1Njc4LHA9RFJJUWV5enpvOFBIZ3lBNFRXdU9XNlRKV0FtREhEZ3o4dloxZVNoZlhYWT0=\r\n\r\n",
+	"", SMTP_NEED_NOTHING, NULL},
+    {"a server that cannot is left", TLS | LOGIN | QUIT, "",
+	{GREET, "250-x\r\n250 STARTTLS\r\n", "220 go\r\n", "250-x\r\n250 AUTH PLAIN SCRAM-SHA-256\r\n",
+	    "334 cj1meWtvMTIzNDU2Nzgscz1RU1hDUitRNnNlazhiZjkyLGk9NDA5Ng==\r\n", "334 dj1BQUFB\r\n"},
+	"EHLO satu.test\r\nSTARTTLS\r\n[TLS]EHLO satu.test\r\nAUTH SCRAM-SHA-256 biwsbj1iYXJ1LHI9Znlrbw==\r\n"
+	"Yz1iaXdzLHI9ZnlrbzEyMzQ1Njc4LHA9RFJJUWV5enpvOFBIZ3lBNFRXdU9XNlRKV0FtREhEZ3o4dloxZVNoZlhYWT0=\r\n*\r\nQUIT\r\n",
+	"", SMTP_NEED_CLOSE, "t 4.7.8 the server does not prove that it knows the password"},
+    {"also one that says welcome before", TLS | LOGIN | QUIT, "",
+	{GREET, "250-x\r\n250 STARTTLS\r\n", "220 go\r\n", "250-x\r\n250 AUTH SCRAM-SHA-256\r\n", "235 ok\r\n"},
+	"EHLO satu.test\r\nSTARTTLS\r\n[TLS]EHLO satu.test\r\nAUTH SCRAM-SHA-256 biwsbj1iYXJ1LHI9Znlrbw==\r\nQUIT\r\n",
+	"", SMTP_NEED_CLOSE, "t 4.7.8 the server takes the login without proof that it knows the password"},
     {"no password in plain", LOGIN | QUIT, "a@x", {GREET, "250-x\r\n250 AUTH PLAIN\r\n"}, "EHLO satu.test\r\nQUIT\r\n", "",
 	SMTP_NEED_CLOSE, "t 4.7.4 a password is not sent without TLS"},
     {"nor by a way that we do not know", TLS | LOGIN | QUIT, "a@x",
 	{GREET, "250-x\r\n250 STARTTLS\r\n", "220 go\r\n", "250-x\r\n250 AUTH GSSAPI\r\n"},
 	"EHLO satu.test\r\nSTARTTLS\r\n[TLS]EHLO satu.test\r\nQUIT\r\n", "", SMTP_NEED_CLOSE,
-	"t 4.7.0 the server offers no way to log in that we know (AUTH PLAIN, LOGIN)"},
+	"t 4.7.0 no mechanism to log in that both sides have; the server offers GSSAPI"},
     {"TLS that must be and is not offered", TLS | MUST_TLS | QUIT, "a@x", {GREET, EHLO}, "EHLO satu.test\r\nQUIT\r\n", "",
 	SMTP_NEED_CLOSE, "t 4.7.4 TLS is required, and the server does not offer it"},
     {"or is refused", TLS | MUST_TLS | QUIT, "a@x", {GREET, "250-x\r\n250 STARTTLS\r\n", "454 no\r\n"},
@@ -346,6 +362,7 @@ struct run {
 	struct smtp_mail mail;
 	struct smtp_recipient recipients[RECIPIENTS_MAX];
 	unsigned begun;
+	struct sasl_credentials credentials;
 };
 
 static char
@@ -497,8 +514,9 @@ run_row(const struct row *row, size_t cut)
 	run.client.must_tls = row->flags & MUST_TLS;
 	run.client.must_verify = row->flags & MUST_VERIFY;
 	if (row->flags & LOGIN) {
-		run.client.login = STR("baru");
-		run.client.password = STR("rahasia");
+		run.credentials = (struct sasl_credentials){STR("baru"), STR("rahasia"), STR_NONE, SASL_ALL, {0}};
+		run.client.credentials = &run.credentials;
+		memcpy(run.client.nonce, "fyko", 5);
 	}
 	for (size_t i = 0; i < SEGMENTS_MAX && row->server[i] != NULL; i++)
 		segment(&run, str_from(row->server[i]), cut);

@@ -1,4 +1,4 @@
-#include "auth/saslprep.h"
+#include "common/login/saslprep.h"
 
 /* Ranges of code points, sorted (RFC 3454 C.1.2, B.1, C.2). */
 struct range {

@@ -1,4 +1,4 @@
-#include "auth/scram.h"
+#include "common/login/scram.h"
 
 #include <string.h>
 
@@ -6,7 +6,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#include "auth/saslprep.h"
+#include "common/login/saslprep.h"
 #include "common/base/base64.h"
 
 static const EVP_MD *
@@ -93,25 +93,53 @@ digest_again(enum scram_hash hash, const unsigned char *key, unsigned char out[S
 	return EVP_Digest(key, scram_digest_bytes(hash), out, NULL, method(hash), NULL) == 1;
 }
 
-/* RFC 5802 3: SaltedPassword, ClientKey, StoredKey, ServerKey. */
+/* RFC 5802 3: SaltedPassword, ClientKey, ServerKey. */
 bool
-scram_keys_make(struct scram_keys *keys, struct str password)
+scram_client_keys_make(struct scram_client_keys *keys, enum scram_hash hash, struct str password, struct str salt,
+    unsigned iterations)
 {
-	unsigned char salted[SCRAM_DIGEST_MAX], client[SCRAM_DIGEST_MAX];
+	unsigned char salted[SCRAM_DIGEST_MAX];
 	struct buf prepared;
 	bool good;
 
 	buf_init(&prepared, SASLPREP_MAX);
 	good = saslprep(&prepared, password) &&
-	       PKCS5_PBKDF2_HMAC(prepared.p, (int)prepared.n, keys->salt, (int)keys->salt_bytes, (int)keys->iterations,
-	           method(keys->hash), (int)scram_digest_bytes(keys->hash), salted) == 1 &&
-	       keyed_digest(keys->hash, salted, STR("Client Key"), client) &&
-	       keyed_digest(keys->hash, salted, STR("Server Key"), keys->server) &&
-	       digest_again(keys->hash, client, keys->stored);
+	       PKCS5_PBKDF2_HMAC(prepared.p, (int)prepared.n, (const unsigned char *)salt.p, (int)salt.n, (int)iterations,
+	           method(hash), (int)scram_digest_bytes(hash), salted) == 1 &&
+	       keyed_digest(hash, salted, STR("Client Key"), keys->client) &&
+	       keyed_digest(hash, salted, STR("Server Key"), keys->server);
 	explicit_bzero(salted, sizeof salted);
-	explicit_bzero(client, sizeof client);
 	buf_clear_secret(&prepared);
 	return good;
+}
+
+/* The stored key is the client key's digest. */
+bool
+scram_keys_make(struct scram_keys *keys, struct str password)
+{
+	struct str salt = {(const char *)keys->salt, keys->salt_bytes};
+	struct scram_client_keys made;
+	bool good = scram_client_keys_make(&made, keys->hash, password, salt, keys->iterations) &&
+		    digest_again(keys->hash, made.client, keys->stored);
+
+	if (good)
+		memcpy(keys->server, made.server, sizeof keys->server);
+	explicit_bzero(&made, sizeof made);
+	return good;
+}
+
+/* The proof is the client key, hidden by a signature with its digest. */
+bool
+scram_client_prove(const struct scram_client_keys *keys, enum scram_hash hash, struct str messages,
+    unsigned char proof[SCRAM_DIGEST_MAX], unsigned char signature[SCRAM_DIGEST_MAX])
+{
+	unsigned char stored[SCRAM_DIGEST_MAX];
+	bool good = digest_again(hash, keys->client, stored) && keyed_digest(hash, stored, messages, proof);
+
+	for (size_t i = 0; good && i < scram_digest_bytes(hash); i++)
+		proof[i] ^= keys->client[i];
+	explicit_bzero(stored, sizeof stored);
+	return good && keyed_digest(hash, keys->server, messages, signature);
 }
 
 bool

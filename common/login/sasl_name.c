@@ -1,4 +1,4 @@
-#include "auth/sasl_name.h"
+#include "common/login/sasl_name.h"
 
 bool
 sasl_name_read(char *dst, struct str s)

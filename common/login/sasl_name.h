@@ -1,8 +1,8 @@
 /*
  * Names as GS2's messages have them (RFC 5802 5.1, RFC 5801 4): a comma is `=2C`, an equals sign `=3D`. Pure.
  */
-#ifndef AUTH_SASL_NAME_H
-#define AUTH_SASL_NAME_H
+#ifndef COMMON_SASL_NAME_H
+#define COMMON_SASL_NAME_H
 
 #include "common/login/account.h"
 

@@ -5,8 +5,8 @@
  * scripts (form C without compatibility characters); who types full-width or ligature letters into one client and plain
  * ones into another has two passwords. Pure.
  */
-#ifndef AUTH_SASLPREP_H
-#define AUTH_SASLPREP_H
+#ifndef COMMON_SASLPREP_H
+#define COMMON_SASLPREP_H
 
 #include "common/base/buf.h"
 

@@ -2,8 +2,8 @@
  * The keys of SCRAM (RFC 5802, RFC 7677): what is stored instead of a password. They prove a password that is sent as it
  * is (PLAIN) as well as a client's proof that it knows it, and cannot be used to log in themselves. Pure.
  */
-#ifndef AUTH_SCRAM_H
-#define AUTH_SCRAM_H
+#ifndef COMMON_SCRAM_H
+#define COMMON_SCRAM_H
 
 #include "common/base/buf.h"
 
@@ -35,11 +35,25 @@ bool scram_keys_parse(struct scram_keys *keys, enum scram_hash hash, struct str 
 /* Appends the same. */
 void scram_keys_format(struct buf *out, const struct scram_keys *keys);
 
-/* Fills in the keys for hash, iterations and salt that are there. The password is prepared as auth/saslprep.h says; false
+/* Fills in the keys for hash, iterations and salt that are there. The password is prepared as saslprep.h says; false
  * when it cannot be. Takes the time of so many iterations. */
 bool scram_keys_make(struct scram_keys *keys, struct str password);
 /* Whether that is the password. Takes the same time whatever the answer. */
 bool scram_keys_match(const struct scram_keys *keys, struct str password);
+
+/* What a client makes of its password and one salt: with these it proves that it knows the password, and that the server
+ * does. As secret as the password. */
+struct scram_client_keys {
+	unsigned char client[SCRAM_DIGEST_MAX];
+	unsigned char server[SCRAM_DIGEST_MAX];
+};
+
+/* False when the password cannot be prepared. Takes the time of so many iterations. */
+bool scram_client_keys_make(struct scram_client_keys *keys, enum scram_hash hash, struct str password, struct str salt,
+    unsigned iterations);
+/* The proof of a client that has seen these messages, and the signature that a server which knows the account answers. */
+bool scram_client_prove(const struct scram_client_keys *keys, enum scram_hash hash, struct str messages,
+    unsigned char proof[SCRAM_DIGEST_MAX], unsigned char signature[SCRAM_DIGEST_MAX]);
 
 /*
  * Whether the proof (of scram_digest_bytes) is that of a client which knows the password and has seen the same exchange
