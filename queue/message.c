@@ -29,7 +29,6 @@ void
 message_bounce(struct message *m, struct str reason)
 {
 	free(m->bounce_reason);
-	free(m->reroute);
 	m->bounce_reason = str_dup(reason);
 	m->wish = MESSAGE_WISH_BOUNCE;
 }
@@ -73,6 +72,7 @@ message_free(struct message *m)
 		(void)close(m->record_fd);
 	envelope_clear(&m->envelope);
 	free(m->bounce_reason);
+	free(m->reroute);
 	free(m);
 }
 
@@ -152,6 +152,8 @@ message_record(struct message *m, const struct buf *more, int *fd, struct err *e
 	*fd = good ? spool_open_file(&m->queue->spool, SPOOL_ACTIVE, &m->id, O_RDWR, err) : -1;
 	good = *fd >= 0 && append(m, &b, *fd, err);
 	if (good) {
+		m->record_end = m->envelope.end;
+		m->record_written = m->envelope.written;
 		envelope_written(&m->envelope, &b);
 	} else if (*fd >= 0) {
 		(void)close(*fd);
@@ -159,6 +161,12 @@ message_record(struct message *m, const struct buf *more, int *fd, struct err *e
 	}
 	buf_clear(&b);
 	return good;
+}
+
+void
+message_unrecord(struct message *m)
+{
+	envelope_unwritten(&m->envelope, m->record_end, m->record_written);
 }
 
 void
