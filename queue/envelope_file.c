@@ -21,6 +21,16 @@ damaged(struct err *err, const char *problem)
 	return ENVELOPE_DAMAGED;
 }
 
+static bool
+is_newer(const struct queue_reader *r, struct err *err)
+{
+	if (r->head.version <= QUEUE_FILE_VERSION)
+		return false;
+	(void)err_set(err, ERR_TEMP, "written by a newer Merpati (version %u of the format; this program reads up to %u)",
+	    r->head.version, QUEUE_FILE_VERSION);
+	return true;
+}
+
 /* All records of a piece of the file; MORE when they are used up. *input: what is left. */
 static enum envelope_load
 load_records(struct envelope *e, struct envelope_source *source, struct str *input, struct err *err)
@@ -43,7 +53,7 @@ load_records(struct envelope *e, struct envelope_source *source, struct str *inp
 		case QUEUE_READ_UNFINISHED:
 			return ENVELOPE_UNFINISHED;
 		case QUEUE_READ_BAD:
-			return damaged(err, source->reader.problem);
+			return is_newer(&source->reader, err) ? ENVELOPE_NEWER : damaged(err, source->reader.problem);
 		}
 }
 

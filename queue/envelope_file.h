@@ -11,6 +11,7 @@ enum envelope_load {
 	ENVELOPE_MORE,	     /* there is more to read: call again */
 	ENVELOPE_UNFINISHED, /* its writer is not done */
 	ENVELOPE_DAMAGED,
+	ENVELOPE_NEWER,	     /* of a version that we do not know, and nothing more can be said of it */
 	ENVELOPE_UNREADABLE, /* an error of ours: try again later */
 };
 
@@ -23,7 +24,7 @@ struct envelope_source {
 };
 
 void envelope_source_init(struct envelope_source *source, int fd);
-/* Reads and checks at most about `budget` bytes. On DAMAGED and UNREADABLE err says why. */
+/* Reads and checks at most about `budget` bytes. On DAMAGED, NEWER and UNREADABLE err says why. */
 enum envelope_load envelope_load(struct envelope *e, struct envelope_source *source, size_t budget_bytes,
     struct err *err);
 

@@ -76,6 +76,8 @@ print_state(struct buf *b, const struct listed *m, struct str doing, uint64_t no
 	buf_addf(b, "%s ", m->id.text);
 	if (m->load == ENVELOPE_DAMAGED) {
 		buf_adds(b, "is damaged, and is not touched: see the log\n");
+	} else if (m->load == ENVELOPE_NEWER) {
+		buf_adds(b, "was written by a newer Merpati, and waits for that to be started again\n");
 	} else if (doing.n > 0) {
 		buf_addf(b, "%.*s\n", STR_FMT(doing));
 	} else if (m->place == SPOOL_HOLD) {

@@ -166,6 +166,10 @@ print_text(struct buf *b, const struct listing_style *style, const struct listed
 	listing_print_cell(b, style, colour_of(m->place), 8, str_from(spool_place_name(m->place)));
 	buf_addf(b, "  %10llu  ", (unsigned long long)e->head.message_size);
 	listing_print_time(b, queue_id_time_us(&m->id) / 1000000);
+	if (m->load == ENVELOPE_NEWER) {
+		buf_adds(b, "  (written by a newer Merpati)\n");
+		return;
+	}
 	buf_adds(b, "  <");
 	add_escaped(b, e->sender);
 	buf_adds(b, ">\n");
@@ -237,7 +241,7 @@ json_message(struct buf *b, const struct listed *m)
 	if (m->due_s > 0)
 		json_add_number(b, "next_try", m->due_s);
 	if (m->load != ENVELOPE_LOADED)
-		json_add_member(b, "problem", STR("damaged"));
+		json_add_member(b, "problem", m->load == ENVELOPE_NEWER ? STR("newer") : STR("damaged"));
 }
 
 static void
@@ -372,6 +376,10 @@ whole_text(struct buf *b, const struct listed *m, const struct buf *history)
 	text_line(b, "state", str_from(spool_place_name(m->place)));
 	if (m->load == ENVELOPE_DAMAGED)
 		text_line(b, "problem", STR("the file is damaged"));
+	if (m->load == ENVELOPE_NEWER) {
+		text_line(b, "problem", STR("the file was written by a newer Merpati, which alone can read it"));
+		return;
+	}
 	buf_adds(b, "arrived    ");
 	listing_print_time(b, e->time_ms / 1000);
 	buf_addc(b, '\n');

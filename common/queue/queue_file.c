@@ -142,9 +142,9 @@ queue_head_parse(struct str bytes, struct queue_head *head)
 	head->recipients = values[4];
 	head->complete = head->content_end > 0;
 	queue_head_format(again, head);
-	if (memcmp(again, bytes.p, QUEUE_HEAD_BYTES) != 0 || !head_is_sound(head))
-		return PARSE_BAD;
-	return PARSE_OK;
+	if (memcmp(again, bytes.p, QUEUE_HEAD_BYTES) != 0)
+		head->version = 0;
+	return head_is_sound(head) ? PARSE_OK : PARSE_BAD;
 }
 
 /* ---- a line ---------------------------------------------------------------------------------------------------- */

@@ -155,7 +155,10 @@ struct queue_head {
 	uint64_t recipients;
 };
 
-/* Of the first QUEUE_HEAD_BYTES; MORE when there are fewer (and what is there could be a head). */
+/*
+ * Of the first QUEUE_HEAD_BYTES; MORE when there are fewer (and what is there could be a head). BAD: damaged, the version
+ * being 0; or, with its version, a sound head of a version that is not read. The head has one form in all versions.
+ */
 enum parse queue_head_parse(struct str bytes, struct queue_head *head);
 
 struct queue_record {

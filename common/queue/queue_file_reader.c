@@ -43,7 +43,7 @@ head_next(struct queue_reader *r, struct str *input)
 	case PARSE_MORE:
 		return false;
 	case PARSE_BAD:
-		(void)bad(r, "the head is damaged or of a newer version");
+		(void)bad(r, r->head.version > QUEUE_FILE_VERSION ? "it is of a newer version" : "the head is damaged");
 		return true;
 	case PARSE_OK:
 		break;
