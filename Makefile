@@ -115,6 +115,12 @@ $(B)/system/%: $(B)/obj/tests/system/%.o
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(ALL_LDFLAGS) -o $@ $<
 
+# What they preload into daemons: without sanitizers of its own.
+SYSTEM_HELPERS += $(patsubst tests/system/preload/%.c,$(B)/system/%.so,$(wildcard tests/system/preload/*.c))
+$(B)/system/%.so: tests/system/preload/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 $(WARNINGS) -O2 -g -fPIC -shared -o $@ $<
+
 define fuzz_rule
 $(B)/fuzz/$(basename $(notdir $(1))): $(call objects,$(1)) $(call folder_archives,$(1))
 	@mkdir -p $$(@D)

@@ -24,6 +24,7 @@ struct bounce {
 	uint32_t id;  /* of the notification under way */
 	int file_fd; /* the new file; -1: none is under way */
 	bool failed;
+	int errnum; /* of the file that could not be written; 0: none */
 	struct dsn dsn;
 	struct dsn_recipient *recipients;
 	size_t nrecipients;
@@ -38,8 +39,12 @@ flush(struct bounce *b)
 {
 	struct str out = queue_writer_output(&b->writer);
 
-	if (!queue_writer_ok(&b->writer) || !descriptor_write_all(b->file_fd, out))
+	if (!queue_writer_ok(&b->writer))
 		return false;
+	if (!descriptor_write_all(b->file_fd, out)) {
+		b->errnum = errno;
+		return false;
+	}
 	queue_writer_wrote(&b->writer, out.n);
 	return true;
 }
@@ -181,6 +186,7 @@ reset(struct bounce *b)
 		(void)close(b->file_fd);
 	b->file_fd = -1;
 	b->failed = false;
+	b->errnum = 0;
 	b->nrecipients = 0;
 	b->recipients = NULL;
 	arena_reset(&b->arena);
@@ -214,7 +220,7 @@ end(struct bounce *b, struct msg *m)
 	bool good = !b->failed && b->file_fd >= 0 && m->fd >= 0 && b->nrecipients > 0 &&
 	    notice_end_decode(m, pieces, &source.n) && write_notification(b, &source);
 
-	notice_done_encode(&b->packet, b->id, good);
+	notice_done_encode(&b->packet, b->id, good ? 0 : b->errnum != 0 ? b->errnum : EPROTO);
 	if (!channel_send(&b->channel, &b->packet, -1))
 		fatal("the queue does not read");
 	reset(b);
@@ -259,5 +265,8 @@ bounce_main(struct daemon_self *self)
 	buf_init(&b.packet, MSG_MAX_BYTES);
 	channel_open(&b.channel, loop, self->peers[0], received, closed);
 	daemon_self_open(self, loop);
+	notice_hello_encode(&b.packet);
+	if (!channel_send(&b.channel, &b.packet, -1))
+		fatal("the queue does not read");
 	loop_run(loop);
 }

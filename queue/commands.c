@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "queue/control.h"
 #include "queue/intake.h"
+#include "queue/notice.h"
 #include "queue/outcome.h"
 #include "queue/relay.h"
 #include "queue/report.h"
@@ -47,6 +48,23 @@ undefer(struct queue *q, const struct queue_id *id, struct str seen)
 	return status_of(&err);
 }
 
+/* What was taken out of deferred/ and could not be put where it was to go is tried: nothing else looks at it there. */
+static enum control_status
+or_try(struct queue *q, const struct queue_id *id, enum control_status status)
+{
+	if (status != CONTROL_DONE)
+		intake_take(q->intake, id);
+	return status;
+}
+
+/* Of a newer version, or not yet taken: what is in active/ without being in memory, and not a notification that is being
+ * written. */
+static bool
+lies_in_active(struct queue *q, const struct queue_id *id)
+{
+	return spool_has_file(&q->spool, id, SPOOL_ACTIVE) && !notice_is_being_written(q->notices, id);
+}
+
 static enum control_status
 retry(struct queue *q, const struct queue_id *id, struct message *m, const struct control_request *request)
 {
@@ -78,8 +96,8 @@ hold(struct queue *q, const struct queue_id *id, struct message *m, const struct
 	}
 	status = undefer(q, id, request->time);
 	if (status == CONTROL_NO_MESSAGE)
-		return moved(q, id, SPOOL_INCOMING, SPOOL_HOLD);
-	return status == CONTROL_DONE ? moved(q, id, SPOOL_ACTIVE, SPOOL_HOLD) : status;
+		return moved(q, id, lies_in_active(q, id) ? SPOOL_ACTIVE : SPOOL_INCOMING, SPOOL_HOLD);
+	return status == CONTROL_DONE ? or_try(q, id, moved(q, id, SPOOL_ACTIVE, SPOOL_HOLD)) : status;
 }
 
 static enum control_status
@@ -111,6 +129,8 @@ delete (struct queue *q, const struct queue_id *id, struct message *m, const str
 		return CONTROL_DONE;
 	}
 	if (undefer(q, id, request->time) == CONTROL_DONE)
+		return or_try(q, id, spool_remove(&q->spool, id, SPOOL_ACTIVE, &err) ? CONTROL_DONE : status_of(&err));
+	if (lies_in_active(q, id))
 		return spool_remove(&q->spool, id, SPOOL_ACTIVE, &err) ? CONTROL_DONE : status_of(&err);
 	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
 		if (spool_remove(&q->spool, id, places[i], &err))

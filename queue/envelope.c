@@ -448,6 +448,21 @@ envelope_written(struct envelope *e, const struct buf *b)
 		e->recipients[i].recorded = true;
 }
 
+void
+envelope_unwritten(struct envelope *e, uint64_t end, size_t written)
+{
+	e->end = end;
+	e->cut = true;
+	e->written = written;
+	for (size_t i = 0; i < e->nrecipients; i++) {
+		struct recipient *r = &e->recipients[i];
+
+		/* An alias is recorded with what it became, if it became anything. */
+		if (r->state != r->settled && (r->state != QUEUE_EXPANDED_STATE || r->nchildren == 0))
+			r->recorded = false;
+	}
+}
+
 bool
 envelope_is_unrecorded(const struct envelope *e)
 {

@@ -112,6 +112,11 @@ bool envelope_is_literal(const struct envelope *e, size_t index);
 void envelope_history(struct envelope *e, struct buf *b);
 /* They were written: at e->end. */
 void envelope_written(struct envelope *e, const struct buf *b);
+/*
+ * They were not after all: where they began, and how many recipients the file had then. What was only deferred, and is lost
+ * with them, is not written again.
+ */
+void envelope_unwritten(struct envelope *e, uint64_t end, size_t written);
 /* Is there anything that a crash would make us do again? */
 bool envelope_is_unrecorded(const struct envelope *e);
 

@@ -10,6 +10,7 @@
 
 #include "common/base/log.h"
 #include "common/queue/poke.h"
+#include "queue/clock_watch.h"
 #include "queue/notice.h"
 #include "queue/outcome.h"
 #include "queue/queue_log.h"
@@ -17,7 +18,7 @@
 #include "queue/timing.h"
 #include "queue/wake.h"
 
-/* How often incoming/ is looked at, for notices that were lost. */
+/* How often incoming/ is looked at, for notices that were lost; and the clock, whether it has leapt. */
 #define SCAN_INTERVAL_MS 5000
 /* A file that was changed less than this ago may still be on its way to being acknowledged: its notice will come. */
 #define SETTLE_MS 3000
@@ -25,10 +26,12 @@
  * was refused after all: smtpd may not remove it. */
 #define DEBRIS_S (24 * 3600)
 #define EMPTY_DEBRIS_S 60
-/* A file that could not be read is tried again after this. */
+/* A file that could not be read is tried again after this; so is what had to stay in active/. */
 #define UNREADABLE_MS 60000
 /* So is a directory of deferred/ of which something could not be taken. */
 #define LOOK_AGAIN_S 15
+/* And sooner when it was the spool that took nothing. */
+#define SPOOL_AGAIN_S 5
 /* What is done in one turn of the loop. */
 #define TURN_MESSAGES 32
 #define TURN_BYTES (1024 * 1024)
@@ -55,11 +58,15 @@ struct intake {
 	bool scan_incoming; /* again, as soon as there is room */
 	bool retry_all;	    /* whatever the time */
 	uint64_t next_scan_ms;
+	uint64_t active_again_ms; /* when active/ is to be read again; 0: not */
+	uint64_t complained_ms;	  /* of files in incoming/ that cannot be opened; 0: never */
+	struct clock_watch clock_watch;
 	struct due_tree due;
 	/* Directories that may lie further ahead than any retry, because something in them is not released before. */
 	struct due_tree releases;
 	bool looks_ahead; /* the directory under way is taken before its time, but for what is not released */
 	bool left_some;	  /* of those */
+	bool cut_short;	  /* nothing more can be taken from it now */
 	TAILQ_HEAD(, message) loading; /* large ones, of which there is more to read */
 	uint64_t longest_retry_s;
 };
@@ -76,18 +83,36 @@ static void intake_wake(struct intake *intake);
 
 /* ---- one message ----------------------------------------------------------------------------------------------- */
 
+/* What had to stay in active/ is not forgotten until the next start. */
 static void
-move_to_corrupt(struct message *m, const char *why)
+read_active_again(struct intake *intake)
+{
+	if (intake->active_again_ms == 0)
+		intake->active_again_ms = loop_now_ms(intake->queue->loop) + UNREADABLE_MS;
+}
+
+static void
+move_to_corrupt(struct intake *intake, const struct queue_id *id, enum spool_place from, const char *why)
 {
 	struct err err;
 
-	if (spool_move(&m->queue->spool, &m->id, SPOOL_ACTIVE, SPOOL_CORRUPT, &err))
-		log_error("%s: damaged (%s): moved to corrupt", m->id.text, why);
-	else
-		log_error("%s: damaged (%s): %s", m->id.text, why, err.text);
+	if (spool_move(&intake->queue->spool, id, from, SPOOL_CORRUPT, &err)) {
+		log_error("%s: damaged (%s): moved to corrupt", id->text, why);
+		return;
+	}
+	log_error("%s: damaged (%s): %s", id->text, why, err.text);
+	if (from == SPOOL_ACTIVE)
+		read_active_again(intake);
 }
 
-/* Not the file's fault, as far as we know. If it cannot be moved either, the next start finds it. */
+/* Opening says that this is no file: a symbolic link, a socket, a device. */
+static bool
+is_no_file(const struct err *err)
+{
+	return err->errnum == ELOOP || err->errnum == ENXIO || err->errnum == ENODEV;
+}
+
+/* Not the file's fault, as far as we know. */
 static void
 put_off(struct intake *intake, const struct queue_id *id)
 {
@@ -96,10 +121,12 @@ put_off(struct intake *intake, const struct queue_id *id)
 	struct err err;
 
 	spool_time_round(&time, now_ms + UNREADABLE_MS, now_ms);
-	if (spool_defer(&intake->queue->spool, id, &time, &err))
+	if (spool_defer(&intake->queue->spool, id, &time, &err)) {
 		intake_due(intake, &time);
-	else
-		log_error("%s: %s", id->text, err.text);
+		return;
+	}
+	log_error("%s: %s", id->text, err.text);
+	read_active_again(intake);
 }
 
 /* A filter wanted it on hold and it was not yet; or it is not to be tried before its time. */
@@ -163,14 +190,19 @@ load(struct intake *intake, struct message *m)
 		loaded(m);
 		return;
 	case ENVELOPE_UNFINISHED:
-		/* In active/ only we write, and whoever wrote this died. */
-		if (spool_remove(&m->queue->spool, &m->id, SPOOL_ACTIVE, &err))
+		/* In active/ only we write, and whoever wrote this died. Anywhere else only what is whole is taken. */
+		if (!m->is_left)
+			move_to_corrupt(intake, &m->id, SPOOL_ACTIVE, "it is unfinished");
+		else if (spool_remove(&m->queue->spool, &m->id, SPOOL_ACTIVE, &err))
 			log_info("%s: an unfinished file was removed", m->id.text);
 		else
 			log_error("%s: %s", m->id.text, err.text);
 		break;
 	case ENVELOPE_DAMAGED:
-		move_to_corrupt(m, err.text);
+		move_to_corrupt(intake, &m->id, SPOOL_ACTIVE, err.text);
+		break;
+	case ENVELOPE_NEWER:
+		log_error("%s: %s: left in active until that is started again", m->id.text, err.text);
 		break;
 	case ENVELOPE_UNREADABLE:
 		log_error("%s: %s", m->id.text, err.text);
@@ -186,9 +218,11 @@ struct order {
 	struct str route;  /* empty: as its file says */
 	bool is_none;	   /* no command: it just came, or is due */
 	bool was_deferred;
+	bool is_left; /* a look into active/ found it */
 };
 
-static const struct order no_order = {.is_none = true}, due_order = {.is_none = true, .was_deferred = true};
+static const struct order no_order = {.is_none = true}, due_order = {.is_none = true, .was_deferred = true},
+			  left_over = {.is_none = true, .is_left = true};
 
 /* The message of an open file in active/. */
 static void
@@ -203,6 +237,7 @@ begin(struct intake *intake, const struct queue_id *id, int fd, const struct ord
 	m->is_ordered = !order->is_none;
 	m->was_deferred = order->was_deferred;
 	m->fd = fd;
+	m->is_left = order->is_left;
 	intake->queue->nopen += fd >= 0;
 	if (!queue_insert(intake->queue, m)) {
 		log_warning("%s: is in the queue already", id->text);
@@ -213,7 +248,7 @@ begin(struct intake *intake, const struct queue_id *id, int fd, const struct ord
 }
 
 static void
-take(struct intake *intake, const struct queue_id *id, bool may_be_gone, const struct order *order)
+take(struct intake *intake, const struct queue_id *id, const struct order *order)
 {
 	struct err err;
 	int fd = spool_open_file(&intake->queue->spool, SPOOL_ACTIVE, id, O_RDONLY, &err);
@@ -222,7 +257,11 @@ take(struct intake *intake, const struct queue_id *id, bool may_be_gone, const s
 		begin(intake, id, fd, order);
 		return;
 	}
-	if (err.errnum != ENOENT || !may_be_gone)
+	if (is_no_file(&err)) {
+		move_to_corrupt(intake, id, SPOOL_ACTIVE, "it is no file");
+		return;
+	}
+	if (err.errnum != ENOENT || !order->is_left)
 		log_error("%s: %s", id->text, err.text);
 	if (err.errnum != ENOENT)
 		put_off(intake, id);
@@ -231,19 +270,19 @@ take(struct intake *intake, const struct queue_id *id, bool may_be_gone, const s
 void
 intake_take(struct intake *intake, const struct queue_id *id)
 {
-	take(intake, id, false, &(const struct order){.is_none = false});
+	take(intake, id, &(const struct order){.is_none = false});
 }
 
 void
 intake_bounce(struct intake *intake, const struct queue_id *id, struct str reason)
 {
-	take(intake, id, false, &(const struct order){.bounce = reason});
+	take(intake, id, &(const struct order){.bounce = reason});
 }
 
 void
 intake_reroute(struct intake *intake, const struct queue_id *id, struct str route)
 {
-	take(intake, id, false, &(const struct order){.route = route});
+	take(intake, id, &(const struct order){.route = route});
 }
 
 /* ---- incoming/ ------------------------------------------------------------------------------------------------- */
@@ -266,7 +305,8 @@ is_finished(int fd)
 	case PARSE_BAD:
 		break;
 	}
-	return n != 0;
+	/* Of a newer version we understand that much. */
+	return head.version > QUEUE_FILE_VERSION ? head.complete : n != 0;
 }
 
 /* A file without notice is left alone as long as smtpd may be at work on it, and removed when it cannot be any more. */
@@ -291,36 +331,50 @@ is_ours(struct intake *intake, const struct queue_id *id, int fd)
 	return false;
 }
 
+/* Of such files, which stay until the postmaster gives them to us, one is named a minute. */
 static void
+cannot_open_incoming(struct intake *intake, const struct queue_id *id, const struct err *err)
+{
+	uint64_t now_ms = loop_now_ms(intake->queue->loop);
+
+	/* A notice and a look into the directory may both have found it. */
+	if (err->errnum == ENOENT)
+		return;
+	if (is_no_file(err)) {
+		move_to_corrupt(intake, id, SPOOL_INCOMING, "it is no file");
+		return;
+	}
+	if (intake->complained_ms != 0 && now_ms < intake->complained_ms + UNREADABLE_MS)
+		return;
+	intake->complained_ms = now_ms;
+	log_error("%s: %s", id->text, err->text);
+}
+
+/* False: nothing more can be taken now. */
+static bool
 take_incoming(struct intake *intake, const struct queue_id *id, bool noticed)
 {
 	const struct spool *spool = &intake->queue->spool;
 	struct err err;
 	int fd = spool_open_file(spool, SPOOL_INCOMING, id, O_RDONLY, &err);
 
-	if (fd < 0 && err.errnum == ELOOP) {
-		if (!spool_move(spool, id, SPOOL_INCOMING, SPOOL_CORRUPT, &err))
-			log_error("%s: %s", id->text, err.text);
-		return;
-	}
 	if (fd < 0) {
-		/* A notice and a look into the directory may both have found it. */
-		if (err.errnum != ENOENT)
-			log_error("%s: %s", id->text, err.text);
-		return;
+		cannot_open_incoming(intake, id, &err);
+		return true;
 	}
 	if (!noticed && !is_ours(intake, id, fd)) {
 		(void)close(fd);
-		return;
+		return true;
 	}
 	if (spool_move(spool, id, SPOOL_INCOMING, SPOOL_ACTIVE, &err)) {
 		begin(intake, id, fd, &no_order);
-		return;
+		return true;
 	}
 	log_error("%s: %s", id->text, err.text);
-	if (err.errnum == EEXIST && !spool_move(spool, id, SPOOL_INCOMING, SPOOL_CORRUPT, &err))
-		log_error("%s: %s", id->text, err.text);
+	if (err.errnum == EEXIST)
+		move_to_corrupt(intake, id, SPOOL_INCOMING, "its name is taken");
 	(void)close(fd);
+	return !spool_is_at_fault(err.errnum);
 }
 
 static bool
@@ -357,7 +411,7 @@ poked(struct intake *intake, struct str lines)
 		if (token.n == 0 || !queue_id_parse(&id, token))
 			continue;
 		if (has_room(intake->queue))
-			take_incoming(intake, &id, true);
+			(void)take_incoming(intake, &id, true);
 		else
 			intake->scan_incoming = true;
 	}
@@ -386,7 +440,7 @@ static void
 take_active(struct intake *intake, const struct queue_id *id)
 {
 	if (queue_find(intake->queue, id) == NULL && !notice_is_being_written(intake->queue->notices, id))
-		take(intake, id, true, &no_order);
+		take(intake, id, &left_over);
 }
 
 /* Without moving it: what its envelope says. Anything odd about it is found when it is taken. */
@@ -410,22 +464,26 @@ is_unreleased(struct intake *intake, const struct queue_id *id, const struct spo
 	return unreleased;
 }
 
-static void
+/* False: nothing more can be taken now. */
+static bool
 take_deferred(struct intake *intake, const struct queue_id *id, const struct spool_time *time)
 {
 	struct err err;
 
 	if (intake->looks_ahead && is_unreleased(intake, id, time)) {
 		intake->left_some = true;
-		return;
+		return true;
 	}
-	if (spool_undefer(&intake->queue->spool, id, time, &err))
-		take(intake, id, false, &due_order);
-	else
-		log_error("%s: %s", id->text, err.text);
+	if (spool_undefer(&intake->queue->spool, id, time, &err)) {
+		take(intake, id, &due_order);
+		return true;
+	}
+	log_error("%s: %s", id->text, err.text);
+	intake->cut_short = spool_is_at_fault(err.errnum);
+	return !intake->cut_short;
 }
 
-/* Takes the next file of the directory; false at its end. */
+/* Takes the next file of the directory; false at its end, or when it is of no use to go on. */
 static bool
 scan_step(struct intake *intake, struct spool_scan *scan)
 {
@@ -438,11 +496,10 @@ scan_step(struct intake *intake, struct spool_scan *scan)
 	if (!queue_id_parse(&id, str_from(name)))
 		return true;
 	if (scan->place == SPOOL_INCOMING)
-		take_incoming(intake, &id, false);
-	else if (scan->place == SPOOL_ACTIVE)
-		take_active(intake, &id);
-	else
-		take_deferred(intake, &id, &scan->time);
+		return take_incoming(intake, &id, false);
+	if (scan->place == SPOOL_DEFERRED)
+		return take_deferred(intake, &id, &scan->time);
+	take_active(intake, &id);
 	return true;
 }
 
@@ -472,9 +529,9 @@ due_add(struct due_tree *tree, const struct spool_time *time, uint64_t time_s)
 }
 
 static void
-due_again(struct intake *intake, const struct spool_time *time)
+due_again(struct intake *intake, const struct spool_time *time, uint64_t after_s)
 {
-	due_add(&intake->due, time, queue_now_ms() / 1000 + LOOK_AGAIN_S)->again = true;
+	due_add(&intake->due, time, queue_now_ms() / 1000 + after_s)->again = true;
 }
 
 /*
@@ -515,11 +572,11 @@ scan_due(struct intake *intake)
 		return false;
 	}
 	intake->looks_ahead = due->time_s > now_s;
-	intake->left_some = false;
+	intake->left_some = intake->cut_short = false;
 	if (!spool_scan_open(&intake->queue->spool, &intake->deferred, SPOOL_DEFERRED, &due->time, &err) &&
 	    err.errnum != ENOENT) {
 		log_error("%s", err.text);
-		due_again(intake, &due->time);
+		due_again(intake, &due->time, LOOK_AGAIN_S);
 	}
 	due_remove(tree, due);
 	return true;
@@ -531,8 +588,9 @@ due_done(struct intake *intake)
 {
 	if (intake->left_some)
 		intake_release(intake, &intake->deferred.time);
-	else if (!spool_time_remove(&intake->queue->spool, &intake->deferred.time))
-		due_again(intake, &intake->deferred.time);
+	if (intake->cut_short ||
+	    (!intake->left_some && !spool_time_remove(&intake->queue->spool, &intake->deferred.time)))
+		due_again(intake, &intake->deferred.time, intake->cut_short ? SPOOL_AGAIN_S : LOOK_AGAIN_S);
 	spool_scan_close(&intake->deferred);
 }
 
@@ -617,12 +675,34 @@ clock_set(struct intake *intake)
 	loop_timer_set(intake->queue->loop, &intake->clock, after_ms, clock_expired);
 }
 
+/*
+ * When the clock leaps, what waits goes on waiting for as long as it was to wait: nothing is tried, warned of or given up
+ * because of a day that did not pass, and nothing comes in one wave. Whoever named a time (release) meant that of the clock.
+ */
+static void
+look_at_clock(struct intake *intake)
+{
+	int64_t leap_s = clock_watch_leap_s(&intake->clock_watch, queue_now_ms(), queue_steady_ms());
+	struct due *due = RB_MIN(due_tree, &intake->due);
+
+	if (leap_s == 0)
+		return;
+	log_warning("the clock was set %s by %llu s", leap_s > 0 ? "forward" : "back",
+	    (unsigned long long)(leap_s > 0 ? leap_s : -leap_s));
+	/* All by the same: the tree stays in order. */
+	if (due == NULL || (leap_s < 0 && due->time_s < (uint64_t)-leap_s))
+		return;
+	RB_FOREACH(due, due_tree, &intake->due)
+		due->time_s += (uint64_t)leap_s;
+}
+
 static void
 turn_expired(struct loop_timer *timer)
 {
 	struct intake *intake = container_of(timer, struct intake, turn);
 	bool more = true;
 
+	look_at_clock(intake);
 	for (int i = 0; more && i < TURN_MESSAGES && !intake->queue->stopping; i++) {
 		/* No short cuts: each has its turn. */
 		more = step_loading(intake);
@@ -644,6 +724,16 @@ intake_wake(struct intake *intake)
 }
 
 static void
+scan_active_again(struct intake *intake)
+{
+	struct err err;
+
+	intake->active_again_ms = 0;
+	if (intake->active.dir == NULL && !spool_scan_open(&intake->queue->spool, &intake->active, SPOOL_ACTIVE, NULL, &err))
+		log_error("%s", err.text);
+}
+
+static void
 clock_expired(struct loop_timer *timer)
 {
 	struct intake *intake = container_of(timer, struct intake, clock);
@@ -653,6 +743,8 @@ clock_expired(struct loop_timer *timer)
 		intake->scan_incoming = true;
 		intake->next_scan_ms = now_ms + SCAN_INTERVAL_MS;
 	}
+	if (intake->active_again_ms != 0 && now_ms >= intake->active_again_ms)
+		scan_active_again(intake);
 	intake_wake(intake);
 }
 

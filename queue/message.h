@@ -38,6 +38,7 @@ struct message {
 	bool has_failed;     /* something waits for another time, not for want of room */
 	uint64_t postponed_ms; /* some was not tried for want of room: when it comes again; 0: none */
 	struct share *share; /* its sender's; NULL: it does not count */
+	bool is_left;	     /* a former queued left it in active/: unfinished, it is a notification of that one's */
 	bool again_soon; /* it failed because of us: authd or deliver were away */
 	uint64_t active_ms;
 	size_t routed;	  /* the recipients before this one have been asked about */
@@ -64,6 +65,8 @@ struct message {
 	TAILQ_ENTRY(message) stuck_link;
 	struct commit_entry commit;
 	int record_fd;
+	uint64_t record_end;	/* of the file, before what is on its way to it */
+	size_t record_written;	/* of its recipients were in it then */
 	unsigned notice_failures;
 	/* intake.c: */
 	TAILQ_ENTRY(message) load_link;
@@ -90,7 +93,7 @@ void message_close(struct message *m);
 void message_attempt(struct message *m, size_t index, const struct queue_attempt *attempt,
     const struct queue_log_times *times);
 
-/* Reads and checks at most about `budget` bytes of the open file. On DAMAGED and UNREADABLE err says why. */
+/* Reads and checks at most about `budget` bytes of the open file. On DAMAGED, NEWER and UNREADABLE err says why. */
 enum envelope_load message_load(struct message *m, size_t budget_bytes, struct err *err);
 
 /*
@@ -98,6 +101,8 @@ enum envelope_load message_load(struct message *m, size_t budget_bytes, struct e
  * open for writing, for message_settle; the caller closes it. Nothing is synced. On failure the file is as before.
  */
 bool message_record(struct message *m, const struct buf *more, int *fd, struct err *err);
+/* What the last message_record wrote was not made durable, and may be gone although it can be read: it is written again. */
+void message_unrecord(struct message *m);
 /*
  * Overwrites the state byte of each recipient that is recorded and of which all has been done. To be called only when
  * the records are durable. Failures are ignored: the records say the same.

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
@@ -11,7 +12,7 @@
 #include "queue/outcome.h"
 #include "queue/timing.h"
 
-/* If the bounce process died with a notification, we are not told. */
+/* A bounce process that died tells nothing, its successor that it is there; this is for one that hangs. */
 #define NOTICE_TIMEOUT_MS 60000
 /* Larger messages are not returned whole. */
 #define RETURN_MAX_BYTES (50 * 1024)
@@ -27,6 +28,7 @@ struct notice {
 	size_t end;		/* behind the last recipient that is in it */
 	struct queue_id own_id;
 	int fd;
+	int errnum; /* why it could not be written */
 	struct commit_entry commit;
 	struct loop_timer timer;
 	bool committing;
@@ -57,12 +59,13 @@ static void
 failed(struct notice *n)
 {
 	struct message *m = n->message;
+	enum outcome_notice what = spool_is_at_fault(n->errnum) ? OUTCOME_NOTICE_NOT_NOW : OUTCOME_NOTICE_FAILED;
 	struct err err;
 
 	if (n->fd >= 0 && !spool_remove(&m->queue->spool, &n->own_id, SPOOL_ACTIVE, &err))
 		log_error("%s", err.text);
 	notice_free(n);
-	outcome_noticed(m, false);
+	outcome_noticed(m, what);
 }
 
 /* From a timer, so that nobody is called back from inside a call. */
@@ -133,6 +136,7 @@ durable(struct commit_entry *entry, bool ok, const struct err *err)
 
 	if (!ok) {
 		log_error("%s: %s", n->own_id.text, err->text);
+		n->errnum = err->errnum;
 		failed(n);
 		return;
 	}
@@ -142,7 +146,7 @@ durable(struct commit_entry *entry, bool ok, const struct err *err)
 	log_info("%s: %s: %s", m->id.text, kind_text(n->kind), n->own_id.text);
 	notice_free(n);
 	intake_take(q->intake, &own_id);
-	outcome_noticed(m, true);
+	outcome_noticed(m, OUTCOME_NOTICE_DURABLE);
 }
 
 /* ---- sending --------------------------------------------------------------------------------------------------- */
@@ -257,19 +261,20 @@ send_all(struct notice *n, struct str to)
 	return send_packet(notices, m->fd);
 }
 
-static int
-create(struct queue *q, struct queue_id *id)
+static bool
+create(struct notice *n)
 {
 	struct err err;
-	int fd;
 
 	do {
-		queue_id_make(id, queue_now_ms() * 1000 + arc4random_uniform(1000), arc4random());
-		fd = spool_create_file(&q->spool, id, &err);
-	} while (fd < 0 && err.errnum == EEXIST);
-	if (fd < 0)
-		log_error("%s", err.text);
-	return fd;
+		queue_id_make(&n->own_id, queue_now_ms() * 1000 + arc4random_uniform(1000), arc4random());
+		n->fd = spool_create_file(&n->notices->queue->spool, &n->own_id, &err);
+	} while (n->fd < 0 && err.errnum == EEXIST);
+	if (n->fd >= 0)
+		return true;
+	log_error("%s", err.text);
+	n->errnum = err.errnum;
+	return false;
 }
 
 void
@@ -282,8 +287,7 @@ notice_send(struct notices *notices, struct message *m, enum dsn_kind kind, stru
 	*n = (struct notice){.notices = notices, .id = notices->next_id++, .message = m, .kind = kind,
 	    .return_path = return_path};
 	LIST_INSERT_HEAD(&notices->list, n, link);
-	n->fd = create(notices->queue, &n->own_id);
-	loop_timer_set(notices->queue->loop, &n->timer, n->fd >= 0 && send_all(n, to) ? NOTICE_TIMEOUT_MS : 0,
+	loop_timer_set(notices->queue->loop, &n->timer, create(n) && send_all(n, to) ? NOTICE_TIMEOUT_MS : 0,
 	    failed_expired);
 }
 
@@ -300,22 +304,38 @@ notice_is_being_written(const struct notices *notices, const struct queue_id *id
 
 /* ---- the bounce process ---------------------------------------------------------------------------------------- */
 
+/* What its predecessor had is begun anew. If it reads something of that still, it writes into a file without a name. */
+static void
+orphans_fail(struct notices *notices)
+{
+	struct notice *n, *next;
+
+	LIST_FOREACH_SAFE(n, &notices->list, link, next)
+		if (!n->committing)
+			loop_timer_set(notices->queue->loop, &n->timer, 0, failed_expired);
+}
+
 static void
 received(struct channel *channel, struct msg *m)
 {
 	struct notices *notices = container_of(channel, struct notices, channel);
 	struct notice *n;
-	bool good;
+	int errnum;
 
+	if (m->type == NOTICE_HELLO) {
+		orphans_fail(notices);
+		return;
+	}
 	LIST_FOREACH(n, &notices->list, link)
 		if (n->id == m->id && !n->committing)
 			break;
 	/* An answer that comes after we gave up waiting. */
-	if (n == NULL || m->type != NOTICE_DONE || !notice_done_decode(m, &good))
+	if (n == NULL || m->type != NOTICE_DONE || !notice_done_decode(m, &errnum))
 		return;
 	loop_timer_cancel(&n->timer);
-	if (!good) {
-		log_error("%s: a notification could not be written", n->message->id.text);
+	if (errnum != 0) {
+		log_error("%s: a notification could not be written: %s", n->message->id.text, strerror(errnum));
+		n->errnum = errnum;
 		failed(n);
 		return;
 	}

@@ -1,5 +1,7 @@
 #include "queue/notice_message.h"
 
+#include <errno.h>
+
 #include "queue/schedule.h"
 
 void
@@ -53,10 +55,16 @@ notice_end_encode(struct buf *b, uint32_t id, const struct queue_piece *pieces, 
 }
 
 void
-notice_done_encode(struct buf *b, uint32_t id, bool good)
+notice_done_encode(struct buf *b, uint32_t id, int errnum)
 {
 	msg_begin(b, NOTICE_DONE, id);
-	msg_add_u64(b, good);
+	msg_add_u64(b, (uint64_t)errnum);
+}
+
+void
+notice_hello_encode(struct buf *b)
+{
+	msg_begin(b, NOTICE_HELLO, 0);
 }
 
 static struct str
@@ -146,8 +154,10 @@ notice_end_decode(struct msg *m, struct queue_piece pieces[QUEUE_PIECES_MAX], si
 }
 
 bool
-notice_done_decode(struct msg *m, bool *good)
+notice_done_decode(struct msg *m, int *errnum)
 {
-	*good = get_bool(m);
+	uint64_t value = msg_get_u64(m);
+
+	*errnum = value <= INT16_MAX ? (int)value : EPROTO;
 	return msg_done(m);
 }

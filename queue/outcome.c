@@ -13,8 +13,10 @@
 
 /* Results that do not finish their message are written together after this. */
 #define RECORD_MS 500
-/* What could not be written is tried again after this. */
+/* What could not be written is tried again after this: a few first, and when that goes well the others in no time. */
 #define STUCK_MS 5000
+#define STUCK_TRIES_MIN 10
+#define UNSTUCK_MS 100
 /* Mail that waits for a part of our own is tried again after this, if not sooner. */
 #define SOON_S 30
 /* After so many failed notifications a message is put on hold, for the postmaster to look at. */
@@ -26,25 +28,39 @@ struct outcome {
 	struct queue *queue;
 	struct message_list unrecorded, stuck;
 	struct loop_timer record_timer, stuck_timer;
+	size_t stuck_tries; /* at once, the next time */
 };
 
 /* ---- recording ------------------------------------------------------------------------------------------------- */
+
+static void move_away(struct message *m);
+
+/* What was recorded already needs only its new place, unless it is to be returned since. */
+static void
+unstick(struct message *m)
+{
+	TAILQ_REMOVE(&m->queue->outcome->stuck, m, stuck_link);
+	m->is_stuck = false;
+	m->ending = m->ending && m->wish != MESSAGE_WISH_BOUNCE;
+	if (m->ending)
+		move_away(m);
+	else
+		outcome_progress(m);
+}
 
 static void
 stuck_expired(struct loop_timer *timer)
 {
 	struct outcome *outcome = container_of(timer, struct outcome, stuck_timer);
-	struct message_list list;
+	size_t tries = outcome->stuck_tries;
 	struct message *m;
 
-	TAILQ_INIT(&list);
-	TAILQ_CONCAT(&list, &outcome->stuck, stuck_link);
-	while ((m = TAILQ_FIRST(&list)) != NULL) {
-		TAILQ_REMOVE(&list, m, stuck_link);
-		m->is_stuck = false;
-		m->ending = false;
-		outcome_progress(m);
-	}
+	/* Before the tries: one that is stuck again begins anew. */
+	outcome->stuck_tries *= 2;
+	while (tries-- > 0 && (m = TAILQ_FIRST(&outcome->stuck)) != NULL)
+		unstick(m);
+	if (timer->loop == NULL && !TAILQ_EMPTY(&outcome->stuck))
+		loop_timer_set(outcome->queue->loop, timer, UNSTUCK_MS, stuck_expired);
 }
 
 /* Nothing is lost: it stays in active/ and in memory, and we try again. */
@@ -55,11 +71,9 @@ stuck(struct message *m)
 
 	m->is_stuck = true;
 	TAILQ_INSERT_TAIL(&outcome->stuck, m, stuck_link);
-	if (outcome->stuck_timer.loop == NULL)
-		loop_timer_set(m->queue->loop, &outcome->stuck_timer, STUCK_MS, stuck_expired);
+	outcome->stuck_tries = STUCK_TRIES_MIN;
+	loop_timer_set(m->queue->loop, &outcome->stuck_timer, STUCK_MS, stuck_expired);
 }
-
-static void move_away(struct message *m);
 
 static void
 recorded(struct commit_entry *entry, bool ok, const struct err *err)
@@ -67,16 +81,22 @@ recorded(struct commit_entry *entry, bool ok, const struct err *err)
 	struct message *m = container_of(entry, struct message, commit);
 
 	m->recording = false;
-	if (ok)
+	if (ok) {
 		message_settle(m, m->record_fd);
-	else
+	} else {
 		log_error("%s: the results could not be made durable: %s", m->id.text, err->text);
+		message_unrecord(m);
+	}
 	(void)close(m->record_fd);
 	m->record_fd = -1;
-	if (m->ending)
+	if (!ok && m->ending) {
+		m->ending = false;
+		stuck(m);
+	} else if (m->ending) {
 		move_away(m);
-	else
+	} else {
 		outcome_progress(m);
+	}
 }
 
 /* Appends what the file does not know and `more`, and has it made durable: `recorded` follows. */
@@ -289,7 +309,7 @@ put_off(struct message *m)
 	}
 	if (m->wish != MESSAGE_WISH_HOLD && (m->postponed_ms == 0 || m->has_failed)) {
 		add_record(&more, QUEUE_DEFERRED, "%llu %llu %llu", (unsigned long long)now_ms,
-		    (unsigned long long)++e->deferrals, (unsigned long long)m->due_ms);
+		    (unsigned long long)e->deferrals + 1, (unsigned long long)m->due_ms);
 	}
 	if (m->reroute != NULL)
 		add_record(&more, QUEUE_REROUTED, "%llu %s", (unsigned long long)now_ms, m->reroute);
@@ -297,7 +317,8 @@ put_off(struct message *m)
 		add_record(&more, QUEUE_WARNED, "%llu", (unsigned long long)e->warned_ms);
 	m->ending = true;
 	if (must) {
-		if (!record(m, &more))
+		m->ending = record(m, &more);
+		if (!m->ending)
 			stuck(m);
 	} else if (more.n == 0 && !envelope_is_unrecorded(e)) {
 		move_away(m);
@@ -413,14 +434,14 @@ notify_delay(struct message *m, uint64_t now_ms)
 }
 
 void
-outcome_noticed(struct message *m, bool good)
+outcome_noticed(struct message *m, enum outcome_notice what)
 {
 	m->noticing = false;
-	if (good) {
+	if (what == OUTCOME_NOTICE_DURABLE) {
 		outcome_progress(m);
 		return;
 	}
-	if (++m->notice_failures >= NOTICE_FAILURES_MAX) {
+	if (what == OUTCOME_NOTICE_FAILED && ++m->notice_failures >= NOTICE_FAILURES_MAX) {
 		log_error("%s: no notification could be written: to be looked at by the postmaster", m->id.text);
 		m->wish = MESSAGE_WISH_HOLD;
 	}

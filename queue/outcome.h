@@ -21,8 +21,13 @@ void outcome_progress(struct message *m);
 /* It is not to be tried now: it goes on hold when that is its wish, or waits for its release, or until there is room. It may be
  * gone then. */
 void outcome_untried(struct message *m);
-/* A notification is durable in the queue (or, not good, could not be made). It may be gone then. */
-void outcome_noticed(struct message *m, bool good);
+/* What became of a notification about it. It may be gone then. */
+enum outcome_notice {
+	OUTCOME_NOTICE_DURABLE, /* in the queue */
+	OUTCOME_NOTICE_NOT_NOW, /* the spool takes nothing: that is no fault of the message's */
+	OUTCOME_NOTICE_FAILED,
+};
+void outcome_noticed(struct message *m, enum outcome_notice what);
 /* Writes at once what is not recorded: queued ends. */
 void outcome_record_all(struct outcome *outcome);
 

@@ -15,14 +15,26 @@ message_compare(struct message *a, struct message *b)
 
 TREE_GENERATE(message_tree, message, by_id, message_compare)
 
-uint64_t
-queue_now_ms(void)
+static uint64_t
+read_clock_ms(clockid_t clock)
 {
 	struct timespec ts;
 
-	if (clock_gettime(CLOCK_REALTIME, &ts) != 0)
+	if (clock_gettime(clock, &ts) != 0)
 		fatal("clock_gettime: %s", strerror(errno));
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+uint64_t
+queue_now_ms(void)
+{
+	return read_clock_ms(CLOCK_REALTIME);
+}
+
+uint64_t
+queue_steady_ms(void)
+{
+	return read_clock_ms(CLOCK_BOOTTIME);
 }
 
 uint64_t

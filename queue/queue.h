@@ -58,6 +58,8 @@ struct queue {
 uint64_t queue_now_ms(void);
 /* The same, of a time of the loop's clock. */
 uint64_t queue_wall_ms(const struct queue *q, uint64_t loop_ms);
+/* Of a clock that nobody sets, and that goes on while the machine sleeps. */
+uint64_t queue_steady_ms(void);
 struct message *queue_find(struct queue *q, const struct queue_id *id);
 /* How many messages one site or sender may have in memory now. */
 uint64_t queue_share(const struct queue *q);

@@ -157,6 +157,18 @@ spool_remove(const struct spool *spool, const struct queue_id *id, enum spool_pl
 }
 
 bool
+spool_has_file(const struct spool *spool, const struct queue_id *id, enum spool_place place)
+{
+	return faccessat(spool->fds[place], id->text, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+bool
+spool_is_at_fault(int errnum)
+{
+	return errnum == ENOSPC || errnum == EDQUOT || errnum == EROFS || errnum == EIO;
+}
+
+bool
 spool_find_deferred(const struct spool *spool, const struct queue_id *id, struct spool_time *time)
 {
 	struct spool_scan scan;

@@ -57,6 +57,9 @@ bool spool_defer(const struct spool *spool, const struct queue_id *id, const str
 bool spool_undefer(const struct spool *spool, const struct queue_id *id, const struct spool_time *time,
     struct err *err);
 bool spool_remove(const struct spool *spool, const struct queue_id *id, enum spool_place place, struct err *err);
+bool spool_has_file(const struct spool *spool, const struct queue_id *id, enum spool_place place);
+/* Does this errno speak of the whole spool (it is full, read-only, broken) rather than of one file? */
+bool spool_is_at_fault(int errnum);
 /* Finds a message in the directories of deferred/. False: it is in none. */
 bool spool_find_deferred(const struct spool *spool, const struct queue_id *id, struct spool_time *time);
 

@@ -229,7 +229,8 @@ class Authd(threading.Thread):
 
 
 class Queue:
-    def __init__(self, settings="", aliases=None, authd=True, memory_spool=None):
+    def __init__(self, settings="", aliases=None, authd=True, memory_spool=None, environment=None, hostname="satu.test"):
+        self.environment = environment or {}
         self.directory = tempfile.mkdtemp(prefix="q", dir="/tmp")
         for name in ("run", "spool", "cache"):
             os.mkdir(os.path.join(self.directory, name))
@@ -241,7 +242,7 @@ class Queue:
             os.mkdir(os.path.join(self.directory, "spool", name))
         self.conf = os.path.join(self.directory, "merpati.conf")
         with open(self.conf, "w") as f:
-            f.write("hostname = satu.test\nspool_directory = spool\nrun_directory = run\ncache_directory = cache\n"
+            f.write("hostname = " + hostname + "\nspool_directory = spool\nrun_directory = run\ncache_directory = cache\n"
                     "log = stderr\n" + settings + "\n[domain satu.test]\naccounts = virtual\n")
         self.root = os.getuid() == 0
         self.sockets = {}
@@ -276,6 +277,7 @@ class Queue:
             os.environ["LISTEN_FDS"] = str(len(fds))
             os.environ["LISTEN_FDNAMES"] = ":".join(self.sockets)
             os.environ["LISTEN_PID"] = str(os.getpid())
+            os.environ.update(self.environment)
 
         self.log_file = open(os.path.join(self.directory, "log"), "ab")
         who = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if self.root else {}

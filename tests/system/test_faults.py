@@ -1,0 +1,164 @@
+"""A spool that is full, read-only, broken, damaged, copied, or littered, and a clock that leaps: what queued makes of it."""
+
+import errno
+import glob
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+import unittest
+
+from accidents import FULL, Accidents
+from suite import wait_for
+from test_queue import (DEFERRED, DELIVERED, FAILED, NOBODY, QueueCase, crc32c, new_id, queue_file, read, record)
+
+SENT = (DELIVERED, "2.0.0", "250 ok")
+LATER = (DEFERRED, "4.2.0", "450 4.2.0 later")
+REFUSED = (FAILED, "5.1.1", "550 5.1.1 no")
+DAY = 86400
+
+
+def answers(address):
+    """By how the address begins."""
+    return REFUSED if address.startswith("tak") else LATER if address.startswith("nanti") else SENT
+
+
+class FaultCase(QueueCase):
+    def faulty(self, settings="retry = 1h\n", **words):
+        """A queue, and the accidents that can befall it."""
+        accidents = Accidents()
+        q = self.queue(settings, environment=accidents.environment, **words)
+        self.addCleanup(accidents.close)
+        return q, accidents
+
+    def own(self, q, path):
+        if q.root:
+            os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+
+    def place(self, q, place, content, name=None):
+        """Puts a file of these bytes into the spool of a queue."""
+        name = name or new_id()
+        with open(q.spool(place, name), "wb") as f:
+            f.write(content)
+        self.own(q, f.name)
+        return name
+
+    def recipients(self, q):
+        """{recipient: how often it was delivered to, by the worker's jobs}"""
+        count = {}
+        for job in q.workers[-1].jobs:
+            for address in job[3]:
+                count[address] = count.get(address, 0) + 1
+        return count
+
+
+class Disk(FaultCase):
+    """Each step of a message's way meets a disk that takes nothing; when it does again, mail goes on without a restart."""
+
+    def test_at_every_step_mail_waits_for_the_disk(self):
+        notice = r": a notification could not be written|cannot create active/|cannot make a file durable"
+        rows = [  # what fails, how, which recipients, what the log says
+            ("rename", errno.ENOSPC, ["a@dua.test"], r"cannot move %s from incoming to active"),
+            ("rename", errno.EROFS, ["nanti@dua.test"], r"cannot move %s from active to deferred"),
+            ("mkdir", errno.ENOSPC, ["nanti@dua.test"], r"cannot move %s from active to deferred"),
+            ("write", errno.ENOSPC, ["a@dua.test", "nanti@dua.test"], r"cannot append to %s"),
+            ("sync", errno.EIO, ["a@dua.test", "nanti@dua.test"], r"%s: the results could not be made durable"),
+            ("remove", errno.EROFS, ["a@dua.test"], r"cannot remove active/%s"),
+            ("create", errno.ENOSPC, ["tak@dua.test"], notice),
+            ("write", errno.ENOSPC, ["tak@dua.test"], notice),
+            ("sync", errno.EIO, ["tak@dua.test"], notice),
+        ]
+        running = []
+        for kind, errnum, recipients, line in rows:
+            q, accidents = self.faulty()
+            broken = threading.Event()
+            worker = q.worker(lambda a, broken=broken: broken.wait(30) and answers(a))
+            if "incoming to" in line:
+                accidents.fail(kind, errnum)
+            name = q.put("baru@satu.test", recipients)
+            if "incoming to" not in line:
+                q.wait(lambda: worker.jobs, "a job")
+                accidents.fail(kind, errnum)
+            broken.set()
+            running.append((q, accidents, name, recipients, line % name if "%s" in line else line))
+        for q, accidents, name, recipients, line in running:
+            q.wait_log(line)
+            self.assertEqual(q.where(name), ["incoming" if "incoming to" in line else "active"], line)
+            accidents.clear()
+        for q, _, name, recipients, line in running:
+            if "nanti@dua.test" in recipients:
+                q.wait_where(name, "deferred")
+                shown = json.loads(q.command("show", "--json", name))
+                self.assertEqual([r["state"] for r in shown["recipients"]],
+                                 ["waiting" if "nanti" in r else "delivered" for r in recipients], line)
+                path, = glob.glob(q.spool("deferred", "*", name))
+                self.assertEqual(read(path).count(b"\ndeferred "), 1, line)
+            else:
+                q.wait_gone(name)
+            if recipients == ["tak@dua.test"]:
+                found = q.wait_log(name + ": sender non-delivery notification: (\\S+)")
+                q.wait_gone(found.group(1))
+                self.assertEqual(len(re.findall(name + ": sender", q.log())), 1)
+            told = self.recipients(q)
+            self.assertEqual({a: told[a] for a in recipients}, dict.fromkeys(recipients, 1), line)
+
+    def test_a_full_disk_costs_few_words_and_all_goes_on_afterwards(self):
+        """Hundreds that cannot be moved: neither are all of them tried for ever, nor is each told of."""
+        q, accidents = self.faulty("retry = 1s\n")
+        broken = threading.Event()
+        q.worker(lambda a: LATER if not broken.is_set() else SENT)
+        names = [q.put("baru@satu.test", ["a%d@dua.test" % i], poke=i == 99) for i in range(100)]
+        q.wait(lambda: len(glob.glob(q.spool("deferred", "*", "*"))) + len(os.listdir(q.spool("active"))) == 100, "all of them")
+        accidents.fail_all(FULL, errno.ENOSPC)
+        broken.set()
+        q.wait(lambda: len(re.findall("No space left", q.log())) >= 2, "the full disk")
+        time.sleep(3)
+        self.assertLess(len(re.findall("No space left", q.log())), 120)
+        accidents.clear()
+        for name in names:
+            q.wait_gone(name, 40)
+
+
+class Killed(FaultCase):
+    def processes(self, q, role):
+        out = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(q.process.pid)], stdout=subprocess.PIPE,
+                             text=True, check=False)
+        return [int(line.split()[0]) for line in out.stdout.splitlines() if role in line]
+
+    def test_a_notification_outlives_the_process_that_writes_it(self):
+        q, _ = self.faulty()
+        q.worker(answers)
+        first, = q.wait(lambda: self.processes(q, "bounce"), "the bounce process")
+        os.kill(first, signal.SIGSTOP)
+        name = q.put("baru@satu.test", ["tak@dua.test"])
+        q.wait(lambda: len(os.listdir(q.spool("active"))) == 2, "the notification's file")
+        os.kill(first, signal.SIGKILL)
+        found = q.wait_log(name + ": sender non-delivery notification: (\\S+)")
+        q.wait_gone(name)
+        q.wait_gone(found.group(1))
+        self.assertEqual(self.recipients(q), {"tak@dua.test": 1, "baru@satu.test": 1})
+
+    def test_what_was_rerouted_and_is_returned_leaves_queued_alive(self):
+        q, _ = self.faulty("retry = 1h\n[route lain]\nrelay = relay.tiga.test\n")
+        worker = q.worker(answers)
+        name = q.put("baru@satu.test", ["nanti@dua.test"])
+        q.wait_where(name, "deferred")
+        worker.delay = 1
+        q.command("reroute", "--to", "lain", name)
+        q.wait(lambda: len(worker.jobs) == 2, "the try by another route")
+        for reason in ("one", "two", "three"):
+            q.command("bounce", "--reason", reason, name)
+        q.wait_gone(name)
+        found = q.wait_log(name + ": sender non-delivery notification: (\\S+)")
+        q.wait_gone(found.group(1))
+        self.assertIn(b"three", worker.content[found.group(1)])
+        self.assertNotIn("killed", q.log())
+
+
+if __name__ == "__main__":
+    unittest.main()
