@@ -55,6 +55,7 @@ static const struct {
     {"stop", command_stop, "[-c FILE]        the running one ends"},
     {"queue", NULL, "COMMAND ...      list, show, retry, hold, release and delete queued mail"},
     {"clients", NULL, "...          who connects to smtpd, how often, and what is held against it"},
+    {"doctor", NULL, "...           what is wrong with daemons, queue, certificates and DNS, and what to do about it"},
     {"explain", NULL, "--client ADDRESS --from SENDER --to RECIPIENT ...   which rule decides about that mail?"},
     {"user", NULL, "COMMAND ...      add, change, list and remove virtual users"},
 };
