@@ -1,7 +1,9 @@
 /*
- * remote: sends mail, by SMTP to the exchangers of other domains and by LMTP to deliver.
+ * remote: sends mail, by SMTP to the exchangers of other domains and by LMTP to deliver. `worker` processes do that;
+ * `policy` knows for them what domains want of TLS.
  */
 #include "common/daemon/daemon.h"
+#include "queue/policy.h"
 #include "queue/remote_worker.h"
 
 #define RENEWED_LOOK_MS 15000
@@ -16,11 +18,14 @@ int
 main(int argc, char **argv)
 {
 	static const struct daemon_role roles[] = {
-	    {.name = "worker", .user = "_remote", .count = worker_count, .main = remote_worker_main},
+	    {.name = "worker", .user = "_remote", .count = worker_count, .main = remote_worker_main,
+		.peers = {"policy"}},
+	    {.name = "policy", .user = "_remote", .count = policy_count, .main = policy_main},
 	};
 	/* Looks for renewed tokens more often than they are renewed by far. */
 	static struct daemon daemon = {
-	    .name = "remote", .roles = roles, .nroles = 1, .logs_in = true, .ping_ms = RENEWED_LOOK_MS};
+	    .name = "remote", .roles = roles,
+	    .nroles = sizeof roles / sizeof roles[0], .logs_in = true, .ping_ms = RENEWED_LOOK_MS};
 
 	return daemon_main(&daemon, argc, argv);
 }

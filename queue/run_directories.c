@@ -26,6 +26,8 @@ static const struct directory {
 } directories[] = {
     {offsetof(struct conf, run_directory), "", NULL, 0755, 0755},
     {offsetof(struct conf, cache_directory), "", NULL, 0711, 0700},
+    {offsetof(struct conf, cache_directory), "/mta-sts", "_remote", 0700, 0700},
+    {offsetof(struct conf, cache_directory), "/tlsrpt", "_remote", 0700, 0700},
     {offsetof(struct conf, spool_directory), "", "_queue", 0700, 0700},
     {offsetof(struct conf, spool_directory), "/incoming", "_queue", 02733, 0700},
     {offsetof(struct conf, spool_directory), "/active", "_queue", 0700, 0700},

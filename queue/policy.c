@@ -1,0 +1,165 @@
+#include "queue/policy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/daemon/sandbox.h"
+#include "common/dns/resolv_conf.h"
+#include "common/tls/tls.h"
+#include "queue/sts_lookup.h"
+
+#define DESCRIPTORS_MORE 64
+
+/* One worker. */
+struct policy_peer {
+	struct policy *policy;
+	struct channel channel;
+};
+
+struct policy {
+	const struct conf *conf;
+	struct loop *loop;
+	struct sts_lookups sts;
+	struct policy_peer *peers;
+	struct buf packet;
+};
+
+static struct policy policy;
+
+/* --- workers -------------------------------------------------------------------------------------------------------------- */
+
+/* A worker that does not read goes on without us. */
+static void
+answered(struct sts_lookups *lookups, void *asker, uint32_t id, const struct policy_answer *answer)
+{
+	struct policy_peer *peer = asker;
+
+	(void)lookups;
+	policy_answer_encode(&policy.packet, id, answer);
+	if (channel_is_open(&peer->channel) && !channel_send(&peer->channel, &policy.packet, -1))
+		log_warning("a worker does not take its answers");
+}
+
+static bool
+asked(struct policy_peer *peer, struct msg *m)
+{
+	struct str domain;
+
+	if (!policy_ask_decode(m, &domain))
+		return false;
+	if (policy.conf->queue.mta_sts)
+		sts_lookups_ask(&policy.sts, domain, peer, m->id);
+	else
+		answered(&policy.sts, peer, m->id, &(const struct policy_answer){.holds_s = 0});
+	return true;
+}
+
+static void
+received(struct channel *channel, struct msg *m)
+{
+	struct policy_peer *peer = container_of(channel, struct policy_peer, channel);
+	bool good = false;
+
+	if (m->type == POLICY_ASK)
+		good = asked(peer, m);
+	if (!good)
+		log_warning("a worker sent a senseless message %u", m->type);
+}
+
+/* The parent keeps the pairs, so this is the end of everything. */
+static void
+closed(struct channel *channel)
+{
+	(void)channel;
+}
+
+static void
+peers_open(const struct daemon_self *self)
+{
+	policy.peers = calloc(self->npeers + 1, sizeof *policy.peers);
+	if (policy.peers == NULL)
+		fatal("out of memory for %zu workers", self->npeers);
+	for (size_t i = 0; i < self->npeers; i++) {
+		policy.peers[i].policy = &policy;
+		channel_open(&policy.peers[i].channel, policy.loop, self->peers[i], received, closed);
+	}
+}
+
+/* --- the process ---------------------------------------------------------------------------------------------------------- */
+
+/* As root, or as the one user of all: the directories are made by `merpati run` or systemd-tmpfiles. */
+static int
+directory_open(const struct conf *conf, const char *name)
+{
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof path, "%s/%s", conf->cache_directory, name), fd = -1;
+
+	if (n > 0 && (size_t)n < sizeof path)
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	else
+		errno = ENAMETOOLONG;
+	if (fd < 0)
+		log_warning("%s/%s: %s; what belongs there is kept until this process ends", conf->cache_directory, name,
+		    strerror(errno));
+	return fd;
+}
+
+static struct dns *
+resolver_new(const struct conf *conf, const struct endpoint *servers, size_t n)
+{
+	const struct conf_endpoints *configured = &conf->resolvers;
+
+	return configured->n > 0 ? dns_new(policy.loop, configured->list, configured->n) : dns_new(policy.loop, servers, n);
+}
+
+static struct tls_context *
+authorities_read(const struct conf *conf)
+{
+	struct err err;
+	struct tls_context *tls = tls_client_new(&err);
+
+	if (tls == NULL || !tls_client_trust(tls, conf->queue.tls_authorities, &err))
+		log_warning("no MTA-STS policy can be had: %s", err.text);
+	return tls;
+}
+
+unsigned
+policy_count(const struct conf *conf)
+{
+	return conf->queue.mta_sts ? 1 : 0;
+}
+
+void
+policy_main(struct daemon_self *self)
+{
+	struct sandbox_spec spec = {
+	    .promises = SANDBOX_STDIO | SANDBOX_LOOP | SANDBOX_SERVE | SANDBOX_INET | SANDBOX_OPEN | SANDBOX_CREATE |
+		SANDBOX_CHANGE,
+	    .descriptors_max = 2 * DNS_LOOKUPS_MAX + STS_FETCHES_MAX + self->npeers + DESCRIPTORS_MORE,
+	};
+	struct endpoint servers[RESOLV_CONF_SERVERS_MAX];
+	size_t nservers = resolv_conf_read(servers);
+
+	policy.conf = self->conf;
+	buf_init(&policy.packet, MSG_MAX_BYTES);
+	policy.sts.directory = directory_open(self->conf, "mta-sts");
+	policy.sts.http.tls = authorities_read(self->conf);
+	if (policy.sts.directory >= 0)
+		spec.paths[0] = (struct sandbox_path){.fd = policy.sts.directory,
+		    .access = SANDBOX_READ | SANDBOX_WRITE | SANDBOX_REMOVE};
+	daemon_confine(self, &spec);
+	policy.loop = loop_new();
+	policy.sts.http.loop = policy.loop;
+	policy.sts.http.dns = resolver_new(self->conf, servers, nservers);
+	policy.sts.port = (uint16_t)self->conf->queue.mta_sts_port;
+	policy.sts.answered = answered;
+	sts_lookups_start(&policy.sts);
+	peers_open(self);
+	daemon_self_open(self, policy.loop); /* with no `stop` of its own it ends at once when told to */
+	loop_run(policy.loop);
+}
