@@ -4,7 +4,8 @@
 
 #include "common/base/netstring.h"
 
-#define FIELD_MAX (CONTROL_SITE_MAX_BYTES / 2 - 100)
+#define FIELD_MAX (CONTROL_SITE_MAX_BYTES / 2 - 280)
+#define LIMIT_MAX 200
 
 static void
 add_text(struct buf *b, struct str text)
@@ -62,6 +63,7 @@ control_site_add(struct buf *b, const struct control_site *site)
 	add_number(b, site->failing);
 	add_number(b, site->probing);
 	add_text(b, site->trouble);
+	add_text(b, str_sub(site->limit, 0, LIMIT_MAX));
 }
 
 bool
@@ -70,7 +72,7 @@ control_site_take(struct str *text, struct control_site *site)
 	uint64_t failing = 0, probing = 0;
 	bool good = take_text(text, &site->key) && take_number(text, &site->running) && take_number(text, &site->waiting) &&
 	    take_number(text, &site->window) && take_number(text, &site->dead_until_ms) && take_number(text, &failing) && take_number(text, &probing) &&
-	    take_text(text, &site->trouble);
+	    take_text(text, &site->trouble) && take_text(text, &site->limit);
 
 	site->failing = failing != 0;
 	site->probing = probing != 0;

@@ -48,6 +48,7 @@ delivery_new(struct message *m, const struct delivery *like)
 	d->next_hop = like->next_hop;
 	d->route = like->route;
 	d->return_path = like->return_path;
+	d->section = like->section;
 	site_copy(d, like);
 	LIST_INSERT_HEAD(&m->deliveries, d, link);
 	m->ndeliveries++;

@@ -5,6 +5,7 @@
 #ifndef QUEUE_DELIVERY_H
 #define QUEUE_DELIVERY_H
 
+#include "common/conf/conf.h"
 #include "queue/job.h"
 #include "queue/schedule.h"
 
@@ -26,6 +27,7 @@ struct delivery {
 	struct str security; /* what the domain demands of connections; its own copy too */
 	char *site_text;
 	struct str return_path; /* borrowed from the envelope */
+	const struct conf_site *section; /* of the configuration, that covers its site; NULL: none */
 	bool closed;
 	uint32_t *recipients; /* indices; those whose result is still to come */
 	size_t nrecipients, cap;

@@ -158,6 +158,7 @@ encode(struct dispatch *dispatch, struct delivery *d)
 	    .next_hop = d->next_hop,
 	    .route = d->route,
 	    .site = d->site,
+	    .messages = d->section != NULL ? d->section->messages : 0,
 	    .security = d->security,
 	    .queue_id = queue_id_str(&d->message->id),
 	    .flags = flags_of(e),

@@ -15,6 +15,7 @@
 #include "queue/outcome.h"
 #include "queue/queue_log.h"
 #include "queue/route.h"
+#include "queue/site.h"
 #include "queue/timing.h"
 #include "queue/wake.h"
 
@@ -822,10 +823,8 @@ intake_new(struct queue *q, int poke_fd)
 	RB_INIT(&intake->due);
 	RB_INIT(&intake->releases);
 	TAILQ_INIT(&intake->loading);
-	for (size_t i = 0; i < q->conf->queue.retry_s.n; i++)
-		if (q->conf->queue.retry_s.list[i] > intake->longest_retry_s)
-			intake->longest_retry_s = q->conf->queue.retry_s.list[i];
 	/* With the widest jitter and the rounding. */
+	intake->longest_retry_s = site_retry_longest_s(q->conf);
 	intake->longest_retry_s += intake->longest_retry_s * 3 / 5 + 120;
 	list_deferred(intake);
 	if (!spool_scan_open(&q->spool, &intake->active, SPOOL_ACTIVE, NULL, &err))

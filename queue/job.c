@@ -150,6 +150,7 @@ job_encode(struct buf *b, uint32_t id, const struct job *job)
 	add_text(b, job->route, JOB_NEXT_HOP_MAX);
 	add_text(b, job->site, JOB_SITE_MAX);
 	add_text(b, job->security, JOB_TEXT_MAX);
+	msg_add_u64(b, job->messages);
 	add_text(b, job->queue_id, JOB_TEXT_MAX);
 	add_text(b, job->sender, JOB_ADDRESS_MAX);
 	msg_add_u64(b, job->flags);
@@ -247,6 +248,7 @@ job_decode(struct msg *m, struct arena *arena, struct job *job)
 	job->route = keep(m, arena, get_line(m, JOB_NEXT_HOP_MAX));
 	job->site = keep(m, arena, get_line(m, JOB_SITE_MAX));
 	job->security = keep(m, arena, get_line(m, JOB_TEXT_MAX));
+	job->messages = msg_get_u64(m);
 	job->queue_id = keep(m, arena, get_line(m, JOB_TEXT_MAX));
 	job->sender = keep(m, arena, get_line(m, JOB_ADDRESS_MAX));
 	job->flags = msg_get_u64(m);

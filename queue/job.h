@@ -116,6 +116,7 @@ struct job {
 	struct str route; /* the name of the section [route NAME] that it takes; empty: none */
 	struct str site; /* connections are shared by jobs of the same site and transport; empty: the next hop */
 	struct str security; /* and of the same: that of SITE */
+	uint64_t messages; /* after so many a connection is closed; 0: as usual */
 	struct str queue_id;
 	struct str sender; /* without <>; empty: the null sender */
 	uint64_t flags;	   /* JOB_8BIT ... */

@@ -140,6 +140,8 @@ print_why(struct buf *b, const struct listing_style *style, const struct listed 
 		listing_print_cell(b, style, LISTING_BOLD, 0, site.key);
 		buf_addf(b, ": %s; %llu of at most %llu deliveries run, %llu wait", health, (unsigned long long)site.running,
 		    (unsigned long long)site.window, (unsigned long long)site.waiting);
+		if (site.limit.n > 0)
+			buf_addf(b, ", the next for %.*s", STR_FMT(site.limit));
 		if (site.trouble.n > 0) {
 			buf_adds(b, "; last trouble: ");
 			listing_print_cell(b, style, LISTING_DIM, 0, site.trouble);

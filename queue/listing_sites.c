@@ -40,6 +40,7 @@ add(struct listing_sites *sites, const struct control_site *site)
 	*kept = *site;
 	kept->key = arena_copy(&sites->arena, site->key);
 	kept->trouble = arena_copy(&sites->arena, site->trouble);
+	kept->limit = arena_copy(&sites->arena, site->limit);
 	return !sites->arena.failed;
 }
 
@@ -137,6 +138,8 @@ print_json(struct buf *b, const struct control_site *site)
 	buf_adds(b, site->probing ? "true" : "false");
 	if (site->trouble.n > 0)
 		json_add_member(b, "last_trouble", site->trouble);
+	if (site->limit.n > 0)
+		json_add_member(b, "waits_for", site->limit);
 	buf_adds(b, "}\n");
 }
 
@@ -165,6 +168,10 @@ listing_site_print(struct buf *b, const struct listing_style *style, const struc
 	if (site->trouble.n > 0 && (site->dead_until_ms != 0 || site->probing || site->failing)) {
 		buf_adds(b, "  ");
 		listing_print_cell(b, style, LISTING_DIM, 0, site->trouble);
+	}
+	if (site->limit.n > 0) {
+		buf_adds(b, "  waits for ");
+		listing_print_cell(b, style, LISTING_PLAIN, 0, site->limit);
 	}
 	buf_addc(b, '\n');
 }

@@ -37,6 +37,7 @@ struct message {
 	bool was_tried;	     /* a transaction was begun */
 	bool has_failed;     /* something waits for another time, not for want of room */
 	uint64_t postponed_ms; /* some was not tried for want of room: when it comes again; 0: none */
+	const struct conf_times *retry; /* of its sites; NULL: the usual one */
 	struct share *share; /* its sender's; NULL: it does not count */
 	bool is_left;	     /* a former queued left it in active/: unfinished, it is a notification of that one's */
 	bool again_soon; /* it failed because of us: authd or deliver were away */

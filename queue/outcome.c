@@ -238,12 +238,23 @@ move_away(struct message *m)
 	stuck(m);
 }
 
+static struct conf_queue
+conf_of(const struct message *m)
+{
+	struct conf_queue conf = m->queue->conf->queue;
+
+	if (m->retry != NULL)
+		conf.retry_s = *m->retry;
+	return conf;
+}
+
 static uint64_t
 next_try_ms(const struct message *m, uint64_t now_ms)
 {
+	struct conf_queue conf = conf_of(m);
 	uint64_t soon_ms = m->again_soon ? SOON_S * 1000 + arc4random_uniform(SOON_S * 100) : 0;
 
-	return (m->was_tried ? timing_next_ms : timing_suspended_ms)(&m->envelope, &m->queue->conf->queue, soon_ms, now_ms,
+	return (m->was_tried ? timing_next_ms : timing_suspended_ms)(&m->envelope, &conf, soon_ms, now_ms,
 	    arc4random());
 }
 

@@ -279,7 +279,7 @@ ended(struct remote_owner *owner, struct remote_connection *connection)
 		tell(job, &job->recipients[i], &job->recipients[i].verdict);
 	job->health = health_of(connection);
 	job->connection = NULL;
-	remote_pool_put(&job->jobs->pool, connection, job->key);
+	remote_pool_put(&job->jobs->pool, connection, job->key, job->job.messages);
 	job_done(job);
 }
 

@@ -32,11 +32,11 @@ remote_pool_init(struct remote_pool *pool)
 }
 
 void
-remote_pool_put(struct remote_pool *pool, struct remote_connection *c, const char *key)
+remote_pool_put(struct remote_pool *pool, struct remote_connection *c, const char *key, uint64_t messages_max)
 {
 	uint64_t reuse_ms = c->context->conf->queue.connection_reuse_ms;
 
-	if (!remote_connection_is_usable(c) || reuse_ms == 0 || c->transactions >= REMOTE_POOL_TRANSACTIONS_MAX ||
+	if (!remote_connection_is_usable(c) || reuse_ms == 0 || c->transactions >= (messages_max > 0 ? messages_max : REMOTE_POOL_TRANSACTIONS_MAX) ||
 	    loop_now_ms(c->context->loop) - c->opened_ms > REMOTE_POOL_AGE_MAX_MS) {
 		remote_connection_release(c);
 		return;

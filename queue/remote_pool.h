@@ -18,9 +18,9 @@ struct remote_pool {
 };
 
 void remote_pool_init(struct remote_pool *pool);
-/* Keeps a connection that its owner does not need any more under this key; one that is not usable, or was used enough, is
- * released. */
-void remote_pool_put(struct remote_pool *pool, struct remote_connection *connection, const char *key);
+/* Keeps a connection that its owner does not need any more under this key; one that is not usable, or was used enough (by so many
+ * messages; 0: as many as above), is released. */
+void remote_pool_put(struct remote_pool *pool, struct remote_connection *connection, const char *key, uint64_t messages_max);
 /* The one that was used last; NULL when there is none. It belongs to the owner now. */
 struct remote_connection *remote_pool_take(struct remote_pool *pool, const char *key, struct remote_owner *owner);
 /* Ends the longest idle one; false when none is idle. */

@@ -1,5 +1,7 @@
 #include "queue/report.h"
 
+#include <stdio.h>
+
 #include "queue/control_report.h"
 #include "queue/dispatch.h"
 #include "queue/route.h"
@@ -16,13 +18,44 @@ add_state(struct queue *q, struct buf *text)
 	control_state_add(text, &state);
 }
 
+/* What the next that waits at a site waits for; empty: nothing waits. */
+static struct str
+limit_of(const struct queue *q, const struct schedule_site *site, char *text, size_t size)
+{
+	uint64_t now_ms = loop_now_ms(q->loop), start_ms = site->next_start_us / 1000;
+	const char *more = site->again.next_us > now_ms * 1000 ? "; more of its mail waits on the disk for room" : "";
+
+	text[0] = '\0';
+	switch (schedule_site_waits_for(&q->schedule, site)) {
+	case SCHEDULE_WAITS_NOT:
+		break;
+	case SCHEDULE_WAITS_RATE:
+		(void)snprintf(text, size, "its rate of %u in %g s, in %g s%s", site->limits.rate,
+		    (double)site->limits.rate_ms / 1000, start_ms > now_ms ? (double)(start_ms - now_ms) / 1000 : 0, more);
+		break;
+	case SCHEDULE_WAITS_WINDOW:
+		(void)snprintf(text, size, "its window of %u%s", (unsigned)site->health.window, more);
+		break;
+	case SCHEDULE_WAITS_WORKERS:
+		(void)snprintf(text, size, "the workers, who have all the %u connections that they may%s",
+		    q->schedule.limits.running, more);
+		break;
+	case SCHEDULE_WAITS_TURN:
+		(void)snprintf(text, size, "its turn%s", more);
+		break;
+	}
+	return str_from(text);
+}
+
 static void
 add_site(const struct queue *q, const struct schedule_site *s, struct buf *text)
 {
 	const struct site_health *h = &s->health;
+	char limit[160];
 	const struct control_site site = {.key = str_from(s->key), .running = s->running, .waiting = s->waiting,
 	    .window = (uint64_t)h->window, .failing = h->trouble > 0, .probing = h->probing,
-	    .dead_until_ms = h->dead_until_ms > 0 ? queue_wall_ms(q, h->dead_until_ms) : 0, .trouble = str_from(s->last_trouble)};
+	    .dead_until_ms = h->dead_until_ms > 0 ? queue_wall_ms(q, h->dead_until_ms) : 0, .trouble = str_from(s->last_trouble),
+	    .limit = limit_of(q, s, limit, sizeof limit)};
 
 	control_site_add(text, &site);
 }

@@ -37,6 +37,7 @@ struct routes {
 	struct loop_timer flush;
 	struct message_list flushing;
 	struct site_limits local, remote;
+	struct site_limits *special; /* of each [site] of the configuration */
 };
 
 /* A recipient about whom somebody is asked. */
@@ -56,6 +57,12 @@ static struct recipient *
 recipient_at(struct message *m, size_t index)
 {
 	return &m->envelope.recipients[index];
+}
+
+static struct str
+domain_of(struct str address)
+{
+	return str_skip(address, str_find_last(address, '@') + 1);
 }
 
 static void
@@ -107,13 +114,20 @@ route_suspend(struct delivery *d)
 	route_defer(d, STR("4.4.1"), str_from(reply));
 }
 
+static const struct site_limits *
+limits_of(const struct routes *routes, const struct delivery *d)
+{
+	if (d->transport == JOB_LMTP)
+		return &routes->local;
+	return d->section != NULL ? &routes->special[d->section - routes->queue->conf->sites] : &routes->remote;
+}
+
 void
 route_schedule(struct routes *routes, struct delivery *d)
 {
 	struct queue *q = routes->queue;
 	struct message *m = d->message;
-	struct schedule_site *site =
-	    schedule_site(&q->schedule, d->site, d->transport == JOB_LMTP ? &routes->local : &routes->remote);
+	struct schedule_site *site = schedule_site(&q->schedule, d->site, limits_of(routes, d));
 	enum schedule_class class = m->is_retry ? SCHEDULE_RETRY
 	    : m->envelope.nrecipients > BULK_RECIPIENTS ? SCHEDULE_BULK
 							: SCHEDULE_NEW;
@@ -139,6 +153,20 @@ route_schedule(struct routes *routes, struct delivery *d)
 	}
 }
 
+/* What the configuration says of that site; with its list for retries the message is tried again. */
+static const struct conf_site *
+section_of(struct message *m, size_t index, struct str site)
+{
+	const struct conf *conf = m->queue->conf;
+	const struct conf_site *section = NULL;
+
+	if (conf->nsites > 0)
+		section = site_section(conf, site, domain_of(recipient_at(m, index)->address));
+	if (section != NULL && section->retry_s.list[0] > 0)
+		m->retry = site_retry_shorter(&section->retry_s, m->retry, m->envelope.deferrals);
+	return section;
+}
+
 static void
 deliver_by(struct message *m, size_t index, enum job_transport transport, struct way way, struct str site,
     struct str security)
@@ -146,8 +174,11 @@ deliver_by(struct message *m, size_t index, enum job_transport transport, struct
 	struct delivery like = {.transport = transport, .next_hop = way.next_hop, .route = way.route, .site = site,
 	    .security = security,
 	    .return_path = envelope_return_path(&m->envelope, recipient_at(m, index))};
-	struct delivery *d = delivery_open(m, &like);
+	struct delivery *d;
 
+	if (transport == JOB_SMTP)
+		like.section = section_of(m, index, site);
+	d = delivery_open(m, &like);
 	delivery_add(d, index);
 	if (d->nrecipients == DELIVERY_RECIPIENTS_MAX)
 		route_schedule(m->queue->routes, d);
@@ -239,12 +270,6 @@ question_done(struct question *question)
 }
 
 /* ---- other domains --------------------------------------------------------------------------------------------- */
-
-static struct str
-domain_of(struct str address)
-{
-	return str_skip(address, str_find_last(address, '@') + 1);
-}
 
 /* By command all of a message takes another one, as long as the configuration has it. */
 static const struct conf_route *
@@ -502,6 +527,16 @@ relays_make(struct routes *routes, const struct conf *conf)
 	buf_clear(&b);
 }
 
+static void
+specials_make(struct routes *routes, const struct conf *conf)
+{
+	routes->special = calloc(conf->nsites + 1, sizeof *routes->special);
+	if (routes->special == NULL)
+		fatal("out of memory");
+	for (size_t i = 0; i < conf->nsites; i++)
+		site_limits_special(&routes->special[i], &conf->queue, &conf->sites[i]);
+}
+
 struct routes *
 routes_new(struct queue *q)
 {
@@ -513,6 +548,7 @@ routes_new(struct queue *q)
 	TAILQ_INIT(&routes->flushing);
 	site_limits_local(&routes->local, &q->conf->queue);
 	site_limits_usual(&routes->remote, &q->conf->queue);
+	specials_make(routes, q->conf);
 	relays_make(routes, q->conf);
 	routes->map_path = str_dup(str_from(daemon_socket_path(q->conf, "map")));
 	socketmap_client_init(&routes->map, q->loop, routes->map_path, ALIAS_TIMEOUT_MS);
@@ -529,6 +565,7 @@ routes_free(struct routes *routes)
 	for (size_t i = 0; i < routes->queue->conf->nroutes; i++)
 		free(routes->relays[i]);
 	free(routes->relays);
+	free(routes->special);
 	free(routes->map_path);
 	free(routes);
 }

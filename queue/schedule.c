@@ -385,6 +385,18 @@ schedule_again_ms(struct schedule_site *site, uint64_t max_ms, uint64_t now_ms, 
 	return pace_slot_ms(&site->again, site_interval_us(site), site->waiting, max_ms, now_ms, random);
 }
 
+enum schedule_waits
+schedule_site_waits_for(const struct schedule *s, const struct schedule_site *site)
+{
+	if (site->waiting == 0)
+		return SCHEDULE_WAITS_NOT;
+	if (site->is_paced)
+		return SCHEDULE_WAITS_RATE;
+	if (!site_health_has_room(&site->health, site->running))
+		return SCHEDULE_WAITS_WINDOW;
+	return s->running >= s->limits.running ? SCHEDULE_WAITS_WORKERS : SCHEDULE_WAITS_TURN;
+}
+
 /* ---- starting -------------------------------------------------------------------------------------------------- */
 
 static struct schedule_job *

@@ -130,6 +130,16 @@ struct schedule_site *schedule_site(struct schedule *s, struct str key, const st
 struct schedule_site *schedule_site_find(struct schedule *s, struct str key);
 /* The one behind that key, in the order of their keys; NULL: the last. */
 struct schedule_site *schedule_site_after(struct schedule *s, struct str key);
+/* What the next job of a site waits for. */
+enum schedule_waits {
+	SCHEDULE_WAITS_NOT, /* there is none */
+	SCHEDULE_WAITS_RATE,
+	SCHEDULE_WAITS_WINDOW,
+	SCHEDULE_WAITS_WORKERS, /* limits.running */
+	SCHEDULE_WAITS_TURN,
+};
+
+enum schedule_waits schedule_site_waits_for(const struct schedule *s, const struct schedule_site *site);
 /* What the last trouble was; copied. */
 void schedule_site_blame(struct schedule_site *site, struct str words);
 /* Somebody said that all works again (retry by hand): dead sites are probed by the next job. */

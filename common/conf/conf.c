@@ -192,6 +192,21 @@ route_begin(struct parser *p, struct str name)
 	p->base = route;
 }
 
+static void
+site_begin(struct parser *p, struct str name)
+{
+	struct conf_site *site;
+
+	if (!is_plain_name(p, name))
+		return;
+	site = section_add(p, p->sections.sites, sizeof *site, &p->sections.nsites, CONF_SITES_MAX);
+	if (site == NULL)
+		return;
+	site->line = p->line;
+	site->name = must_copy(p->conf, name);
+	p->base = site;
+}
+
 /* The first of the list is for tls_certificate. */
 static void
 certificate_begin(struct parser *p, struct str name)
@@ -219,6 +234,7 @@ static const struct {
     {CONF_SECTION_FILTER, filter_begin},
     {CONF_SECTION_CERTIFICATE, certificate_begin},
     {CONF_SECTION_ROUTE, route_begin},
+    {CONF_SECTION_SITE, site_begin},
 };
 
 /* "[word name]" */
@@ -254,7 +270,7 @@ section_begin(struct parser *p, struct str head)
 	}
 	p->section = CONF_SECTION_LISTENER;
 	conf_problem(p->conf, p->line, p->problems, "unknown section \"%.*s\"; there are [listener NAME], [domain NAME], "
-	    "[filter NAME], [certificate NAME], [route NAME] and [policy]", STR_FMT(word));
+	    "[filter NAME], [certificate NAME], [route NAME], [site NAME] and [policy]", STR_FMT(word));
 }
 
 /* A value ends at a blank and #; in double quotes it may hold both, and begin and end with blanks. */
@@ -405,6 +421,8 @@ parser_begin(struct parser *p, struct str text, const char *path)
 	    (nsections < CONF_FILTERS_MAX ? nsections : CONF_FILTERS_MAX) * sizeof *p->sections.filters);
 	p->sections.routes = must_alloc(conf,
 	    (nsections < CONF_ROUTES_MAX ? nsections : CONF_ROUTES_MAX) * sizeof *p->sections.routes);
+	p->sections.sites = must_alloc(conf,
+	    (nsections < CONF_SITES_MAX ? nsections : CONF_SITES_MAX) * sizeof *p->sections.sites);
 	p->sections.certificates = must_alloc(conf,
 	    ((nsections < CONF_CERTIFICATES_MAX ? nsections : CONF_CERTIFICATES_MAX) + 1) * sizeof *p->sections.certificates);
 	for (unsigned i = 0; i < CONF_SECTION_LISTENER; i++)

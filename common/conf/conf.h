@@ -40,6 +40,12 @@ struct conf_times {
 	size_t n;
 };
 
+/* So many in that time; ms is 0 when there is none. */
+struct conf_rate {
+	uint64_t n;
+	uint64_t ms;
+};
+
 /* In the order of the words in the tables. */
 enum conf_language {
 	CONF_ENGLISH,
@@ -112,6 +118,7 @@ enum conf_scram {
 #define CONF_TIME_S(field, key, default_text, min, max, doc) uint64_t field;
 #define CONF_TIME_MS(field, key, default_text, min, max, doc) uint64_t field;
 #define CONF_TIMES_S(field, key, default_text, min, max, doc) struct conf_times field;
+#define CONF_RATE(field, key, default_text, doc) struct conf_rate field;
 #define CONF_BOOL(field, key, default_text, doc) bool field;
 #define CONF_ENUM(field, key, type, words, default_text, doc) type field;
 #define CONF_SET(field, key, words, default_text, doc) unsigned field; /* bit i: the i-th of the words */
@@ -163,6 +170,12 @@ struct conf_route {
 #include "common/conf/conf_route.def"
 };
 
+struct conf_site {
+	const char *name;
+	unsigned line;
+#include "common/conf/conf_site.def"
+};
+
 struct conf_filter {
 	const char *name;
 	unsigned line;
@@ -195,6 +208,8 @@ struct conf {
 	size_t nfilters;
 	const struct conf_route *routes; /* in the order of the file */
 	size_t nroutes;
+	const struct conf_site *sites; /* in the order of the file */
+	size_t nsites;
 	/* Empty: no TLS. Else the first is for clients that ask for no name, or for none of the others'. */
 	const struct conf_certificate *certificates;
 	size_t ncertificates;
@@ -215,6 +230,7 @@ struct conf {
 #undef CONF_TIME_S
 #undef CONF_TIME_MS
 #undef CONF_TIMES_S
+#undef CONF_RATE
 #undef CONF_BOOL
 #undef CONF_ENUM
 #undef CONF_SET
@@ -229,6 +245,7 @@ struct conf {
 #define CONF_CERTIFICATES_MAX 1000
 #define CONF_FILTERS_MAX 32
 #define CONF_ROUTES_MAX 1000
+#define CONF_SITES_MAX 100
 #define CONF_PROBLEMS_MAX_BYTES 65536
 
 /* What -c overrides: $MERPATI_CONF, else the installed place. */

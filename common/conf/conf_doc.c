@@ -32,6 +32,9 @@ static const struct {
 	"Each section [route NAME] says how mail for other hosts goes: NAME is a domain, \".example.org\" for all below that, or "
 	"\"*\" for all that no other names. Without such a section mail goes to the exchangers of its domain, with TLS where it is "
 	"offered."},
+    [CONF_SECTION_SITE] = {"Sites",
+	"Each section [site NAME] says what certain sites bear; NAME is yours to choose. A site is all domains with the same mail "
+	"exchangers. Each of the sites that a section covers has these limits for itself; of several sections the first counts."},
     [CONF_SECTION_CERTIFICATE] = {"Certificates",
 	"Each section [certificate NAME] is a further certificate, for clients that ask for a name that is in it; NAME is yours to "
 	"choose. All others are shown the one of `tls_certificate`."},
@@ -56,6 +59,8 @@ name_of_type(enum conf_type type)
 		return "time";
 	case CONF_TYPE_TIMES_S:
 		return "list of times";
+	case CONF_TYPE_RATE:
+		return "rate";
 	case CONF_TYPE_BOOL:
 		return "yes or no";
 	case CONF_TYPE_ENUM:

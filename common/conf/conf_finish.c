@@ -217,6 +217,21 @@ check_routes(const struct conf *conf, const struct conf_sections *sections, stru
 }
 
 static void
+check_sites(const struct conf *conf, const struct conf_sections *sections, struct buf *problems)
+{
+	const struct conf_site *s = sections->sites;
+
+	for (size_t i = 0; i < sections->nsites; i++) {
+		if (s[i].domains[0] == '\0' && s[i].exchangers[0] == '\0')
+			conf_problem(conf, s[i].line, problems, "[site %s] covers nothing: it needs domains or exchangers", s[i].name);
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(s[i].name, s[k].name) == 0)
+				conf_problem(conf, s[i].line, problems, "[site %s] is there already, in line %u", s[i].name,
+				    s[k].line);
+	}
+}
+
+static void
 check_filters(const struct conf *conf, const struct conf_sections *sections, struct buf *problems)
 {
 	const struct conf_filter *f = sections->filters;
@@ -318,6 +333,7 @@ conf_finish(struct conf *conf, struct conf_sections *sections, const char *hostn
 		standard_domains(conf, sections);
 	check_domains(conf, sections, problems);
 	check_routes(conf, sections, problems);
+	check_sites(conf, sections, problems);
 	check_filters(conf, sections, problems);
 	check_certificates(conf, sections, problems);
 	check_together(conf, problems);
@@ -328,6 +344,8 @@ conf_finish(struct conf *conf, struct conf_sections *sections, const char *hostn
 	conf->ndomains = sections->ndomains;
 	conf->routes = sections->routes;
 	conf->nroutes = sections->nroutes;
+	conf->sites = sections->sites;
+	conf->nsites = sections->nsites;
 	conf->filters = sections->filters;
 	conf->nfilters = sections->nfilters;
 	take_certificates(conf, sections);

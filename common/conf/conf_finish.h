@@ -17,6 +17,8 @@ struct conf_sections {
 	size_t nfilters;
 	struct conf_route *routes;
 	size_t nroutes;
+	struct conf_site *sites;
+	size_t nsites;
 	struct conf_certificate *certificates; /* with a place before the first, for tls_certificate; not counted: */
 	size_t ncertificates;
 };

@@ -23,6 +23,7 @@
 	ROW(key, CONF_TYPE_TIME_MS, field, standard, .min = (low), .max = (high), .doc = DOC(text))
 #define CONF_TIMES_S(field, key, standard, low, high, text) \
 	ROW(key, CONF_TYPE_TIMES_S, field, standard, .min = (low), .max = (high), .doc = DOC(text))
+#define CONF_RATE(field, key, standard, text) ROW(key, CONF_TYPE_RATE, field, standard, .doc = DOC(text))
 #define CONF_BOOL(field, key, standard, text) ROW(key, CONF_TYPE_BOOL, field, standard, .doc = DOC(text))
 #define CONF_ENUM(field, key, enumeration, choice, standard, text) \
 	ROW(key, CONF_TYPE_ENUM, field, standard, .words = (choice), .doc = DOC(text))
@@ -110,6 +111,12 @@ static const struct conf_param certificate_params[] = {
 static const struct conf_param route_params[] = {
 #include "common/conf/conf_route.def"
 };
+#undef CONF_OF
+
+#define CONF_OF conf_site
+static const struct conf_param site_params[] = {
+#include "common/conf/conf_site.def"
+};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -125,6 +132,7 @@ enum first {
 	FIRST_FILTER = FIRST_DOMAIN + COUNT(domain_params),
 	FIRST_CERTIFICATE = FIRST_FILTER + COUNT(filter_params),
 	FIRST_ROUTE = FIRST_CERTIFICATE + COUNT(certificate_params),
+	FIRST_SITE = FIRST_ROUTE + COUNT(route_params),
 };
 
 static const struct conf_table tables[CONF_SECTIONS] = {
@@ -140,6 +148,7 @@ static const struct conf_table tables[CONF_SECTIONS] = {
     [CONF_SECTION_FILTER] = {"filter", filter_params, COUNT(filter_params), FIRST_FILTER},
     [CONF_SECTION_CERTIFICATE] = {"certificate", certificate_params, COUNT(certificate_params), FIRST_CERTIFICATE},
     [CONF_SECTION_ROUTE] = {"route", route_params, COUNT(route_params), FIRST_ROUTE},
+    [CONF_SECTION_SITE] = {"site", site_params, COUNT(site_params), FIRST_SITE},
 };
 
 const struct conf_table *

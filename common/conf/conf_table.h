@@ -15,6 +15,7 @@ enum conf_type {
 	CONF_TYPE_TIME_S,
 	CONF_TYPE_TIME_MS,
 	CONF_TYPE_TIMES_S,
+	CONF_TYPE_RATE,
 	CONF_TYPE_BOOL,
 	CONF_TYPE_ENUM,
 	CONF_TYPE_SET,
@@ -49,9 +50,10 @@ enum conf_section {
 	CONF_SECTION_FILTER,
 	CONF_SECTION_CERTIFICATE,
 	CONF_SECTION_ROUTE,
+	CONF_SECTION_SITE,
 };
 
-#define CONF_SECTIONS (CONF_SECTION_ROUTE + 1)
+#define CONF_SECTIONS (CONF_SECTION_SITE + 1)
 
 struct conf_table {
 	const char *name; /* of the folder, or the word in the section's head */

@@ -1,9 +1,12 @@
 #include "common/conf/conf_value.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/conf/conf.h"
 
+#define RATE_MAX 1000000
+#define RATE_TIME_MAX_MS (24ULL * 3600 * 1000)
 #define LIST_MAX 1024
 
 /* Reads digits off the front of *text. */
@@ -193,6 +196,7 @@ parse_unit(const struct conf_param *param, struct str text, uint64_t *value)
 	case CONF_TYPE_STRING:
 	case CONF_TYPE_DOMAIN:
 	case CONF_TYPE_PATH:
+	case CONF_TYPE_RATE:
 	case CONF_TYPE_BOOL:
 	case CONF_TYPE_ENUM:
 	case CONF_TYPE_SET:
@@ -220,6 +224,7 @@ form_of(enum conf_type type)
 	case CONF_TYPE_STRING:
 	case CONF_TYPE_DOMAIN:
 	case CONF_TYPE_PATH:
+	case CONF_TYPE_RATE:
 	case CONF_TYPE_BOOL:
 	case CONF_TYPE_ENUM:
 	case CONF_TYPE_SET:
@@ -263,6 +268,31 @@ parse_times(const struct conf_param *param, struct str text, struct arena *arena
 	if (n == 0)
 		return err_set(err, ERR_PERM, "needs at least one time, such as \"15m\"");
 	*field = (struct conf_times){list, n};
+	return true;
+}
+
+/* "100/1m", or "100/m" */
+static bool
+parse_rate(struct str text, struct conf_rate *field, struct err *err)
+{
+	struct conf_rate rate = {0, 0};
+	struct str number, time = text;
+	char with_one[8];
+
+	if (text.n == 0) {
+		*field = rate;
+		return true;
+	}
+	(void)str_token(&time, '/', &number);
+	if (time.n > 0 && time.n < sizeof with_one - 1 && !ascii_is_digit(time.p[0])) {
+		(void)snprintf(with_one, sizeof with_one, "1%.*s", STR_FMT(time));
+		time = str_from(with_one);
+	}
+	if (!str_to_u64(number, RATE_MAX, &rate.n) || rate.n == 0 || !conf_value_time(time, &rate.ms) || rate.ms == 0 ||
+	    rate.ms > RATE_TIME_MAX_MS)
+		return err_set(err, ERR_PERM, "\"%.*s\" is not NUMBER/TIME, such as \"100/1m\", of at most %d in at most a day",
+		    STR_FMT(text), RATE_MAX);
+	*field = rate;
 	return true;
 }
 
@@ -408,6 +438,8 @@ conf_value_parse(const struct conf_param *param, struct str text, struct str dir
 		return parse_range(param, text, field, err);
 	case CONF_TYPE_TIMES_S:
 		return parse_times(param, text, arena, field, err);
+	case CONF_TYPE_RATE:
+		return parse_rate(text, field, err);
 	case CONF_TYPE_BOOL:
 		return parse_bool(text, field, err);
 	case CONF_TYPE_ENUM:

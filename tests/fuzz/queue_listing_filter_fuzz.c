@@ -22,7 +22,7 @@ check_report(struct str text)
 	control_site_add(&b, &site);
 	copy = buf_str(&b);
 	if (!buf_ok(&b) || !control_site_take(&copy, &again) || !str_equal(site.key, again.key) ||
-	    !str_equal(site.trouble, again.trouble) || site.dead_until_ms != again.dead_until_ms ||
+	    !str_equal(site.trouble, again.trouble) || !str_equal(site.limit, again.limit) || site.dead_until_ms != again.dead_until_ms ||
 	    site.probing != again.probing || copy.n != 0)
 		abort();
 	buf_clear(&b);

@@ -118,7 +118,7 @@ class Worker(threading.Thread):
         self.jobs = []
         self.content = {}
         self.wishes = []  # of each job, what its sender asked for
-        self.routes, self.securities = {}, {}
+        self.routes, self.securities, self.messages = {}, {}, {}
         self.security = {}  # of a domain, what it demands of connections
         self.tls, self.policy = "", "may"
         self.passes_dsn = False
@@ -153,7 +153,8 @@ class Worker(threading.Thread):
 
     def job(self, number, packet, fd):
         n, s, more = reader(packet)
-        _, next_hop, route, _, security, queue_id, sender = n(), s(), s(), s(), s(), s(), s()
+        _, next_hop, route, _, security, messages, queue_id, sender = n(), s(), s(), s(), s(), n(), s(), s()
+        self.messages[queue_id] = messages
         self.routes[queue_id], self.securities[queue_id, next_hop] = route, security
         wishes = {"flags": n(), "size": n(), "priority": n() - 9, "by_left_ms": n()}
         wishes["by_left_ms"] -= (wishes["by_left_ms"] >> 63) << 64
@@ -168,6 +169,9 @@ class Worker(threading.Thread):
         self.content[queue_id] = b"".join(os.pread(fd, length, offset) for offset, length in pieces)
         os.close(fd)
         self.jobs.append((queue_id, sender, next_hop, [address for _, address in recipients]))
+        self.end(number, next_hop, recipients)
+
+    def end(self, number, next_hop, recipients):
         self.closing.wait(self.delay)
         health = self.health
         for index, address in recipients:

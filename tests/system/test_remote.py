@@ -140,12 +140,12 @@ class Remote:
 
     def start(self, next_hop, recipients, content=CONTENT, transport=SMTP, sender="s@satu.test", flags=0, site="",
               pieces=None, size=None, priority=0, by_left_ms=0, ret="", envid="", orcpt=(), notify=(),
-              route="", security=""):
+              route="", security="", messages=0):
         self.next_id += 1
         before = b"head of the queue file\n"
         pieces = pieces or [(len(before), len(content))]
         packet = struct.pack("=II", START, self.next_id) + number(transport) + text(next_hop) + text(route) + text(site)
-        packet += text(security)
+        packet += text(security) + number(messages)
         packet += text("3Zb1QxLs5GzQ1t7B") + text(sender) + number(flags)
         packet += number(size if size is not None else sum(p[1] for p in pieces))
         packet += number(priority + 9) + struct.pack("=q", by_left_ms) + text(ret) + text(envid)

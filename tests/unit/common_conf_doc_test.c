@@ -106,14 +106,15 @@ the_default_file_without_its_comment_marks_is_right(void **state)
 	conf_doc_file(&made);
 	uncomment(buf_str(&made), &lines);
 	conf = conf_parse(buf_str(&lines), "conf", "mail.example.org", &problems);
-	/* Only a listener's kind, a filter's socket and the files of certificates have no default. */
+	/* Only a listener's kind, a filter's socket, the files of certificates and what a site is have no default. */
 	assert_true(str_search(buf_str(&problems), STR("kind: \"\" is none of")) < problems.n);
 	assert_true(str_search(buf_str(&problems), STR("[filter NAME] does not say its socket")) < problems.n);
 	assert_true(str_search(buf_str(&problems), STR("[certificate NAME] needs both certificate and key")) < problems.n);
 	assert_true(str_search(buf_str(&problems), STR("is missing: tls_certificate")) < problems.n);
 	for (rest = buf_str(&problems); str_token(&rest, '\n', &line);)
 		nproblems += line.n > 0;
-	assert_int_equal(nproblems, 4);
+	assert_true(str_search(buf_str(&problems), STR("[site NAME] covers nothing")) < problems.n);
+	assert_int_equal(nproblems, 5);
 	conf_free(conf);
 	buf_clear(&problems);
 	buf_clear(&lines);

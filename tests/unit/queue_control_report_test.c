@@ -7,7 +7,7 @@ what_is_written_is_read_and_what_is_cut_is_not(void **state)
 {
 	const struct control_state queue = {1, 2, 3, UINT64_MAX};
 	const struct control_why why = {STR("waits for its turn")};
-	const struct control_site site = {STR("mx1.dua.test mx2.dua.test"), 1, 2, 20, 1795889669064, false, true, STR("421 5:x, later")};
+	const struct control_site site = {STR("mx1.dua.test mx2.dua.test"), 1, 2, 20, 1795889669064, false, true, STR("421 5:x, later"), STR("its turn")};
 	struct control_state read_queue;
 	struct control_site read_site;
 	struct control_why read_why;
@@ -29,6 +29,7 @@ what_is_written_is_read_and_what_is_cut_is_not(void **state)
 	assert_int_equal(read_site.dead_until_ms, site.dead_until_ms);
 	assert_true(read_site.probing && !read_site.failing);
 	assert_str(read_site.trouble, site.trouble);
+	assert_str(read_site.limit, site.limit);
 	assert_int_equal(text.n, 0);
 	assert_false(control_site_take(&text, &read_site));
 	buf_reset(&b);
@@ -44,7 +45,7 @@ static void
 a_site_is_bounded(void **state)
 {
 	char text[5000];
-	const struct control_site site = {.key = {text, sizeof text}, .trouble = {text, sizeof text}, .running = UINT64_MAX,
+	const struct control_site site = {.key = {text, sizeof text}, .trouble = {text, sizeof text}, .limit = {text, sizeof text}, .running = UINT64_MAX,
 	    .waiting = UINT64_MAX, .window = UINT64_MAX, .dead_until_ms = UINT64_MAX};
 	struct buf b;
 

@@ -22,7 +22,7 @@ static const struct job_recipient recipients[] = {{.index = 0, .address = {"a@du
 static struct job
 example(void)
 {
-	return (struct job){.transport = JOB_SMTP, .next_hop = STR("dua.test"), .route = STR("*"), .site = STR("mx1.dua.test mx2.dua.test"), .security = STR("dnssec"),
+	return (struct job){.transport = JOB_SMTP, .next_hop = STR("dua.test"), .route = STR("*"), .site = STR("mx1.dua.test mx2.dua.test"), .security = STR("dnssec"), .messages = 7,
 	    .queue_id = STR("3Zb1QxLs5GzQ1t7B"), .sender = STR("s@satu.test"), .flags = JOB_8BIT, .size = 51,
 	    .priority = -4, .by_left_ms = -5000, .ret = STR("HDRS"), .envid = STR("a\r\nb"),
 	    .pieces = pieces, .npieces = ROWS(pieces), .recipients = recipients, .nrecipients = ROWS(recipients)};
@@ -44,6 +44,7 @@ a_job_arrives_as_it_was_sent(void **state)
 	assert_str(got.next_hop, job.next_hop);
 	assert_str(got.route, STR("*"));
 	assert_str(got.site, job.site);
+	assert_int_equal(got.messages, 7);
 	assert_str(got.security, STR("dnssec"));
 	assert_str(got.queue_id, job.queue_id);
 	assert_str(got.sender, job.sender);

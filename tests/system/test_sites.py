@@ -1,0 +1,94 @@
+"""What queued knows of sites: the sections [site NAME], what a dead one is spared also after a restart, and that neither a
+dead nor a slow one is in the way of the others. Played as in test_queue.py."""
+
+import json
+import threading
+import unittest
+
+from test_queue import DEAD, DEFERRED, DELIVERED, GOOD, QueueCase, Worker
+
+
+class Holding(Worker):
+    """Keeps what it gets of the held domains until it is told to go on."""
+
+    def __init__(self, *arguments, **words):
+        self.held, self.hold, self.lock = [], set(), threading.Lock()
+        super().__init__(*arguments, **words)
+
+    def end(self, number, next_hop, recipients):
+        with self.lock:
+            if next_hop in self.hold:
+                self.held.append((number, next_hop, recipients))
+                return
+        super().end(number, next_hop, recipients)
+
+    def release(self):
+        with self.lock:
+            self.hold = set()
+            held, self.held = self.held, []
+        for job in held:
+            super().end(*job)
+
+
+class SiteCase(QueueCase):
+    def holding(self, q, *domains, answer=None, **words):
+        worker = Holding(q.run("queue"), answer or (lambda a: (DELIVERED, "2.0.0", "250 2.0.0 taken")), **words)
+        worker.hold = set(domains)
+        q.workers.append(worker)
+        return worker
+
+    def sites(self, q):
+        return {site["site"]: site for site in map(json.loads, q.command("sites", "--json").splitlines())}
+
+
+def to_domain(jobs, domain):
+    return [job for job in jobs if job[2] == domain]
+
+
+class Sections(SiteCase):
+    def test_connections_and_messages_are_those_of_the_section(self):
+        q = self.queue("[site besar]\nexchangers = .besar.test\nconnections = 1\nmessages_per_connection = 3\n"
+                       "[site lain]\ndomains = lain.test\nconnections = 2\n")
+        worker = self.holding(q, "satu.besar.test", "lain.test", "biasa.test")
+        for i in range(4):
+            for domain in ("satu.besar.test", "lain.test", "biasa.test"):
+                q.put("baru%d@satu.test" % i, ["x@" + domain])
+        q.wait(lambda: len(worker.jobs) == 5, "what may run")
+        q.wait(lambda: sum(s["waiting"] for s in self.sites(q).values()) == 7, "the rest to wait")
+        sites = self.sites(q)
+        self.assertEqual((sites["mx.satu.besar.test"]["running"], sites["mx.satu.besar.test"]["window"]), (1, 1))
+        self.assertEqual(sites["mx.satu.besar.test"]["waits_for"], "its window of 1")
+        self.assertEqual(worker.messages[to_domain(worker.jobs, "satu.besar.test")[0][0]], 3)
+        self.assertEqual(worker.messages[to_domain(worker.jobs, "lain.test")[0][0]], 0)
+        worker.release()
+        q.wait(lambda: len(worker.jobs) == 12, "all")
+        q.wait(lambda: not q.command("list", "--json"), "an empty queue")
+
+    def test_a_rate_holds_back_and_why_says_so(self):
+        q = self.queue("[site pelan]\ndomains = pelan.test\nrate = 1/1h\n[site lekas]\ndomains = lekas.test\nrate = 1000/1s\n")
+        worker = q.worker()
+        first = q.put("baru@satu.test", ["x@pelan.test"])
+        q.wait_gone(first)
+        second = q.put("baru@satu.test", ["x@pelan.test"])
+        q.wait(lambda: self.sites(q)["mx.pelan.test"]["waiting"] == 1, "the second to wait")
+        self.assertRegex(self.sites(q)["mx.pelan.test"]["waits_for"], r"^its rate of 1 in 3600 s, in \d")
+        self.assertRegex(q.command("why", second), r"waits for its turn(?s:.*)the next for its rate of 1 in 3600 s")
+        for _ in range(20):
+            q.put("baru@satu.test", ["x@lekas.test"])
+        q.wait(lambda: len(to_domain(worker.jobs, "lekas.test")) == 20, "those that may go faster")
+        self.assertEqual(len(to_domain(worker.jobs, "pelan.test")), 1)
+
+    def test_a_list_of_retries_of_its_own(self):
+        q = self.queue("retry = 1h\n[site abu]\nexchangers = mx.abu.test\nretry = 1s\n")
+        answers = {"x@abu.test": (DEFERRED, "4.2.0", "450 greylisted"), "x@biasa.test": (DEFERRED, "4.2.0", "450 later")}
+        worker = q.worker(lambda a: answers.get(a, (DELIVERED, "2.0.0", "250 ok")))
+        name, other = q.put("baru@satu.test", ["x@abu.test"]), q.put("baru@satu.test", ["x@biasa.test"])
+        q.wait(lambda: len(to_domain(worker.jobs, "abu.test")) >= 2, "another try")
+        answers.clear()
+        q.wait_gone(name)
+        q.wait_where(other, "deferred")
+        self.assertEqual(len(to_domain(worker.jobs, "biasa.test")), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
