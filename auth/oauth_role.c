@@ -11,7 +11,7 @@
 #include "auth/textfile.h"
 #include "auth/token_cache.h"
 #include "common/base/log.h"
-#include "common/dns/resolv_conf.h"
+#include "common/dns/resolver.h"
 #include "common/daemon/sandbox.h"
 #include "common/tls/tls.h"
 
@@ -213,13 +213,10 @@ secret_open(const char *path)
 static struct dns *
 resolver_open(const struct conf *conf, struct loop *loop)
 {
-	struct endpoint servers[RESOLV_CONF_SERVERS_MAX];
-	size_t n;
+	struct resolver_servers servers;
 
-	if (conf->resolvers.n > 0)
-		return dns_new(loop, conf->resolvers.list, conf->resolvers.n);
-	n = resolv_conf_read(servers);
-	return dns_new(loop, servers, n);
+	resolver_find(conf, &servers);
+	return resolver_new(loop, &servers);
 }
 
 static void

@@ -4,16 +4,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/dns/resolv_conf.h"
+#include "common/dns/resolver.h"
 
 void
 doctor_resolvers_init(struct doctor_resolvers *resolvers, const struct conf *conf, struct doctor_net *net)
 {
-	resolvers->n = conf->resolvers.n < DNS_SERVERS_MAX ? conf->resolvers.n : DNS_SERVERS_MAX;
-	if (resolvers->n > 0)
-		memcpy(resolvers->servers, conf->resolvers.list, resolvers->n * sizeof resolvers->servers[0]);
-	else
-		resolvers->n = resolv_conf_read(resolvers->servers);
+	struct resolver_servers found;
+
+	resolver_find(conf, &found);
+	resolvers->n = found.n;
+	memcpy(resolvers->servers, found.list, found.n * sizeof found.list[0]);
 	for (size_t i = 0; i < resolvers->n; i++)
 		doctor_dns_init(&resolvers->dns[i], net, &resolvers->servers[i], 1);
 }

@@ -9,7 +9,7 @@
 
 #include "common/base/log.h"
 #include "common/daemon/sandbox.h"
-#include "common/dns/resolv_conf.h"
+#include "common/dns/resolver.h"
 #include "common/tls/tls.h"
 #include "queue/sts_lookup.h"
 
@@ -109,14 +109,6 @@ directory_open(const struct conf *conf, const char *name)
 	return fd;
 }
 
-static struct dns *
-resolver_new(const struct conf *conf, const struct endpoint *servers, size_t n)
-{
-	const struct conf_endpoints *configured = &conf->resolvers;
-
-	return configured->n > 0 ? dns_new(policy.loop, configured->list, configured->n) : dns_new(policy.loop, servers, n);
-}
-
 static struct tls_context *
 authorities_read(const struct conf *conf)
 {
@@ -142,10 +134,10 @@ policy_main(struct daemon_self *self)
 		SANDBOX_CHANGE,
 	    .descriptors_max = 2 * DNS_LOOKUPS_MAX + STS_FETCHES_MAX + self->npeers + DESCRIPTORS_MORE,
 	};
-	struct endpoint servers[RESOLV_CONF_SERVERS_MAX];
-	size_t nservers = resolv_conf_read(servers);
+	struct resolver_servers servers;
 
 	policy.conf = self->conf;
+	resolver_find(self->conf, &servers);
 	buf_init(&policy.packet, MSG_MAX_BYTES);
 	policy.sts.directory = directory_open(self->conf, "mta-sts");
 	policy.sts.http.tls = authorities_read(self->conf);
@@ -155,7 +147,7 @@ policy_main(struct daemon_self *self)
 	daemon_confine(self, &spec);
 	policy.loop = loop_new();
 	policy.sts.http.loop = policy.loop;
-	policy.sts.http.dns = resolver_new(self->conf, servers, nservers);
+	policy.sts.http.dns = resolver_new(policy.loop, &servers);
 	policy.sts.port = (uint16_t)self->conf->queue.mta_sts_port;
 	policy.sts.answered = answered;
 	sts_lookups_start(&policy.sts);

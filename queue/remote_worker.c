@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 
 #include "common/base/log.h"
-#include "common/dns/resolv_conf.h"
+#include "common/dns/resolver.h"
 #include "common/daemon/sandbox.h"
 #include "common/tls/tls.h"
 #include "common/net/unix_socket.h"
@@ -286,19 +286,6 @@ stop(struct daemon_self *self)
 	loop_timer_set(worker.loop, &worker.deadline, STOP_MS, deadline_met);
 }
 
-static struct dns *
-resolver_new(struct worker *w)
-{
-	const struct conf_endpoints *resolvers = &w->self->conf->resolvers;
-	struct endpoint servers[RESOLV_CONF_SERVERS_MAX];
-	size_t n;
-
-	if (resolvers->n > 0)
-		return dns_new(w->loop, resolvers->list, resolvers->n);
-	n = resolv_conf_read(servers);
-	return dns_new(w->loop, servers, n);
-}
-
 void
 remote_worker_main(struct daemon_self *self)
 {
@@ -307,6 +294,7 @@ remote_worker_main(struct daemon_self *self)
 	    /* A job has a file and a connection, its look-ups have sockets, and connections linger after QUIT. */
 	    .descriptors_max = 4 * self->conf->queue.remote_connections + 2 * DNS_LOOKUPS_MAX + 64,
 	};
+	struct resolver_servers servers;
 	struct err err;
 
 	worker.self = self;
@@ -318,7 +306,8 @@ remote_worker_main(struct daemon_self *self)
 		log_warning("mail is sent without TLS: %s", err.text);
 	else if (!tls_client_trust(worker.jobs.context.tls, self->conf->queue.tls_authorities, &err))
 		log_warning("no server's name can be verified: %s", err.text);
-	worker.jobs.dns = resolver_new(&worker);
+	resolver_find(self->conf, &servers);
+	worker.jobs.dns = resolver_new(worker.loop, &servers);
 	worker.jobs.result = job_result;
 	worker.jobs.done = job_done;
 	worker.jobs.credentials = remote_logins_read(self->conf);

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "common/base/log.h"
-#include "common/dns/resolv_conf.h"
+#include "common/dns/resolver.h"
 #include "common/daemon/sandbox.h"
 #include "smtpd/guard_list.h"
 #include "smtpd/guard_lookup.h"
@@ -399,17 +399,6 @@ memory_open(struct guard *guard)
 	log_warning("what is learnt of clients is kept until this process ends: %s", err.text);
 }
 
-static void
-dns_open(struct guard *guard, const struct endpoint *servers, size_t n)
-{
-	const struct conf_endpoints *configured = &guard->conf->resolvers;
-
-	if (configured->n > 0)
-		guard->dns = dns_new(guard->loop, configured->list, configured->n);
-	else
-		guard->dns = dns_new(guard->loop, servers, n);
-}
-
 void
 guard_main(struct daemon_self *self)
 {
@@ -418,17 +407,17 @@ guard_main(struct daemon_self *self)
 	    .promises = SANDBOX_STDIO | SANDBOX_LOOP | SANDBOX_SERVE | SANDBOX_INET,
 	    .descriptors_max = DNS_LOOKUPS_MAX + self->npeers + GUARD_LIST_READERS_MAX + DESCRIPTORS_MORE,
 	};
-	struct endpoint servers[RESOLV_CONF_SERVERS_MAX];
-	size_t nservers = resolv_conf_read(servers);
+	struct resolver_servers servers;
 	struct guard_rules rules;
 
 	guard.conf = self->conf;
+	resolver_find(self->conf, &servers);
 	memory_open(&guard);
 	guard_rules_set(&rules, self->conf);
 	guard_core_init(&guard.core, &rules, &guard.memory);
 	daemon_confine(self, &spec);
 	guard.loop = loop_new();
-	dns_open(&guard, servers, nservers);
+	guard.dns = resolver_new(guard.loop, &servers);
 	guard.npeers = self->npeers;
 	guard.peers = calloc(self->npeers + 1, sizeof *guard.peers);
 	if (guard.peers == NULL)

@@ -92,6 +92,12 @@ enum conf_route_tls {
 	CONF_TLS_STS,
 };
 
+enum conf_trust_ad {
+	CONF_TRUST_AD_AUTO,
+	CONF_TRUST_AD_YES,
+	CONF_TRUST_AD_NO,
+};
+
 enum conf_accounts {
 	CONF_ACCOUNTS_SYSTEM,
 	CONF_ACCOUNTS_VIRTUAL,

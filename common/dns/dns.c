@@ -20,6 +20,7 @@ struct dns_lookup {
 	struct dns_question current;  /* what its aliases lead to */
 	unsigned aliases;
 	uint32_t ttl_s;		      /* of the aliases so far */
+	bool is_insecure;	      /* one of them is */
 	size_t first_server;
 	size_t tries;
 	bool timed_out; /* some server in this round */
@@ -35,6 +36,7 @@ struct dns {
 	struct endpoint servers[DNS_SERVERS_MAX];
 	size_t nservers;
 	size_t first; /* the server to begin with: not one that has just timed out */
+	bool trusts;  /* what they say of DNSSEC */
 	struct dns_cache *cache;
 	struct lookup_tree lookups; /* running and in line */
 	struct lookup_list running;
@@ -76,6 +78,21 @@ dns_new(struct loop *loop, const struct endpoint *servers, size_t n)
 	TAILQ_INIT(&dns->line);
 	TAILQ_INIT(&dns->cached);
 	return dns;
+}
+
+void
+dns_trust(struct dns *dns)
+{
+	dns->trusts = true;
+}
+
+bool
+dns_is_near(const struct endpoint *servers, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!network_is_loopback(&servers[i].address.any))
+			return false;
+	return n > 0;
 }
 
 /* Takes it off tree and lists, and lets the next one in line begin. */
@@ -159,6 +176,7 @@ lookup_alias(struct dns_lookup *l, const struct dns_answer *answer)
 	}
 	if (answer->ttl_s < l->ttl_s)
 		l->ttl_s = answer->ttl_s;
+	l->is_insecure = l->is_insecure || !answer->is_secure;
 	l->tries = 0;
 	l->timed_out = false;
 	l->first_server = l->dns->first;
@@ -175,6 +193,7 @@ lookup_finished(struct dns_exchange *exchange, enum dns_reply reply, const struc
 	case DNS_REPLY_ANSWER:
 		if (l->ttl_s < whole.ttl_s)
 			whole.ttl_s = l->ttl_s;
+		whole.is_secure = whole.is_secure && l->dns->trusts && !l->is_insecure;
 		dns_cache_store(l->dns->cache, &l->question, loop_now_ms(l->dns->loop), &whole);
 		lookup_answer(l, &whole);
 		return;
@@ -197,7 +216,7 @@ lookup_try(struct dns_lookup *l)
 	size_t server = (l->first_server + l->tries) % dns->nservers;
 
 	dns_exchange_start(&l->exchange, dns->loop, &dns->servers[server], &l->current,
-	    round_ms[l->tries / dns->nservers], lookup_finished);
+	    DNS_QUERY_EDNS | (dns->trusts ? DNS_QUERY_AD : 0), round_ms[l->tries / dns->nservers], lookup_finished);
 }
 
 static struct dns_lookup *

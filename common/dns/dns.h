@@ -32,6 +32,11 @@ struct dns_query {
 
 /* 1 to DNS_SERVERS_MAX servers (the rest is left out), tried in this order. Fatal when memory is out. */
 struct dns *dns_new(struct loop *loop, const struct endpoint *servers, size_t n);
+/* The servers are asked whether DNSSEC secures what they say, and believed: only where nobody can come between them and us.
+ * Otherwise no answer is secure. Before anything is asked. */
+void dns_trust(struct dns *dns);
+/* All of them are on this host. */
+bool dns_is_near(const struct endpoint *servers, size_t n);
 /* Queries under way are forgotten without a call. */
 void dns_free(struct dns *dns);
 

@@ -71,7 +71,7 @@ static void
 query_build(struct dns_exchange *x)
 {
 	x->id = (uint16_t)arc4random();
-	x->out_n = dns_query_build(x->out + 2, &x->question, x->id, x->edns);
+	x->out_n = dns_query_build(x->out + 2, &x->question, x->id, x->flags);
 	x->out[0] = (unsigned char)(x->out_n >> 8);
 	x->out[1] = (unsigned char)x->out_n;
 	x->sent = 0;
@@ -94,7 +94,7 @@ socket_open(struct dns_exchange *x)
 	return true;
 }
 
-/* Sends the question (again), over what x->tcp and x->edns say. */
+/* Sends the question (again), over what x->tcp and x->flags say. */
 static void
 ask(struct dns_exchange *x)
 {
@@ -120,9 +120,10 @@ message_take(struct dns_exchange *x, struct str packet)
 	reply = dns_answer_parse(packet, &x->question, x->id, &arena, &answer);
 	if (reply == DNS_REPLY_TRUNCATED && x->tcp)
 		fail(x, STR("truncated answer over TCP"));
-	else if (reply == DNS_REPLY_TRUNCATED || (reply == DNS_REPLY_NO_EDNS && x->edns)) {
+	else if (reply == DNS_REPLY_TRUNCATED || (reply == DNS_REPLY_NO_EDNS && (x->flags & DNS_QUERY_EDNS))) {
 		x->tcp = x->tcp || reply == DNS_REPLY_TRUNCATED;
-		x->edns = x->edns && reply != DNS_REPLY_NO_EDNS;
+		if (reply == DNS_REPLY_NO_EDNS)
+			x->flags &= ~(unsigned)DNS_QUERY_EDNS;
 		buf_reset(&x->in);
 		ask(x);
 	} else if (reply == DNS_REPLY_NO_EDNS)
@@ -211,11 +212,11 @@ exchange_ready(struct loop_io *io, unsigned events)
 
 void
 dns_exchange_start(struct dns_exchange *x, struct loop *loop, const struct endpoint *server,
-    const struct dns_question *question, uint64_t timeout_ms,
+    const struct dns_question *question, unsigned flags, uint64_t timeout_ms,
     void (*finished)(struct dns_exchange *, enum dns_reply, const struct dns_answer *))
 {
-	*x = (struct dns_exchange){.finished = finished, .loop = loop, .question = *question, .server = *server};
-	x->edns = true;
+	*x = (struct dns_exchange){.finished = finished, .loop = loop, .question = *question, .server = *server,
+	    .flags = flags};
 	buf_init(&x->in, TCP_MAX);
 	loop_timer_set(loop, &x->timer, timeout_ms, deadline_met);
 	ask(x);

@@ -20,7 +20,7 @@ struct dns_exchange {
 	struct dns_question question;
 	struct endpoint server;
 	uint16_t id;
-	bool edns;
+	unsigned flags; /* of dns_query_build */
 	bool tcp;
 	bool timed_out; /* the failure was that nothing came */
 	const char *trouble; /* reported at the next turn */
@@ -30,9 +30,9 @@ struct dns_exchange {
 	size_t sent;
 };
 
-/* The struct must be zero or finished before. */
+/* The struct must be zero or finished before. flags: DNS_QUERY_EDNS is left out when the server does not know it. */
 void dns_exchange_start(struct dns_exchange *exchange, struct loop *loop, const struct endpoint *server,
-    const struct dns_question *question, uint64_t timeout_ms,
+    const struct dns_question *question, unsigned flags, uint64_t timeout_ms,
     void (*finished)(struct dns_exchange *, enum dns_reply, const struct dns_answer *));
 /* The callback will not come. Harmless when nothing is under way. */
 void dns_exchange_stop(struct dns_exchange *exchange);

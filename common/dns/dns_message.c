@@ -5,6 +5,9 @@
 #include <string.h>
 
 #define OPT_BYTES 11
+#define RECURSION_DESIRED 0x0100
+#define AUTHENTIC 0x0020
+#define TLSA_BYTES_MIN 4
 
 const char *
 dns_type_name(enum dns_type type)
@@ -20,6 +23,10 @@ dns_type_name(enum dns_type type)
 		return "TXT";
 	case DNS_AAAA:
 		return "AAAA";
+	case DNS_CNAME:
+		return "CNAME";
+	case DNS_TLSA:
+		return "TLSA";
 	}
 	return "?";
 }
@@ -88,22 +95,23 @@ get16(const unsigned char *p)
 }
 
 size_t
-dns_query_build(unsigned char query[DNS_QUERY_MAX], const struct dns_question *question, uint16_t id, bool edns)
+dns_query_build(unsigned char query[DNS_QUERY_MAX], const struct dns_question *question, uint16_t id,
+    unsigned flags)
 {
 	unsigned char *p = query;
 	int n;
 
 	memset(query, 0, DNS_QUERY_MAX);
 	p = put16(p, id);
-	p = put16(p, 0x0100); /* recursion desired */
+	p = put16(p, RECURSION_DESIRED | (flags & DNS_QUERY_AD ? AUTHENTIC : 0));
 	p = put16(p, 1);
-	p = put16(p + 4, edns ? 1 : 0);
+	p = put16(p + 4, flags & DNS_QUERY_EDNS ? 1 : 0);
 	n = ns_name_compress(question->name, p, (size_t)(DNS_QUERY_MAX - NS_HFIXEDSZ - NS_QFIXEDSZ - OPT_BYTES), NULL, NULL);
 	if (n < 0)
 		return 0;
 	p = put16(p + n, (unsigned)question->type);
 	p = put16(p, ns_c_in);
-	if (edns) {
+	if (flags & DNS_QUERY_EDNS) {
 		p = put16(p + 1, ns_t_opt); /* owner: the root */
 		p = put16(p, DNS_UDP_MAX);
 		p += 6; /* extended rcode, version 0, flags, no options */
@@ -189,6 +197,16 @@ host_read(const struct reader *r, const ns_rr *rr, size_t skip, struct dns_recor
 	return record->text.p != NULL;
 }
 
+static bool
+tlsa_read(const struct reader *r, const ns_rr *rr, struct dns_record *record)
+{
+	if (rr->rdlength < TLSA_BYTES_MIN)
+		return false;
+	record->tlsa = (struct dns_tlsa){rr->rdata[0], rr->rdata[1], rr->rdata[2]};
+	record->text = arena_copy(r->arena, (struct str){(const char *)rr->rdata + 3, rr->rdlength - 3});
+	return record->text.p != NULL;
+}
+
 /* False: this record is passed over. */
 static bool
 record_read(const struct reader *r, const ns_rr *rr, enum dns_type type, struct dns_record *record)
@@ -211,9 +229,12 @@ record_read(const struct reader *r, const ns_rr *rr, enum dns_type type, struct 
 		record->preference = get16(rr->rdata);
 		return host_read(r, rr, 2, record);
 	case DNS_PTR:
+	case DNS_CNAME:
 		return host_read(r, rr, 0, record);
 	case DNS_TXT:
 		return text_read(r, rr, record);
+	case DNS_TLSA:
+		return tlsa_read(r, rr, record);
 	}
 	return false;
 }
@@ -293,7 +314,7 @@ answer_read(struct reader *r, const struct dns_question *question, bool nxdomain
 	struct dns_answer *answer = r->answer;
 	enum dns_reply reply = DNS_REPLY_ANSWER;
 
-	for (unsigned i = 0; i < DNS_ALIASES_MAX && alias_follow(r); i++)
+	for (unsigned i = 0; i < DNS_ALIASES_MAX && question->type != DNS_CNAME && alias_follow(r); i++)
 		;
 	records_read(r, question->type);
 	answer->status = answer->n > 0 ? DNS_FOUND : nxdomain ? DNS_NXDOMAIN : DNS_NODATA;
@@ -385,6 +406,7 @@ dns_answer_parse(struct str packet, const struct dns_question *question, uint16_
 	memcpy(r.name, question->name, sizeof r.name);
 	if (!question_matches(&r, question))
 		return DNS_REPLY_FOREIGN;
+	answer->is_secure = (flags & AUTHENTIC) != 0;
 	reply = rcode_check(flags & 15, has_edns(&r), answer);
 	return reply == DNS_REPLY_ANSWER ? answer_read(&r, question, (flags & 15) == ns_r_nxdomain) : reply;
 }

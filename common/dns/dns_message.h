@@ -20,10 +20,12 @@
 
 enum dns_type {
 	DNS_A = 1,
+	DNS_CNAME = 5, /* asked for itself: what else is asked follows it */
 	DNS_PTR = 12,
 	DNS_MX = 15,
 	DNS_TXT = 16,
 	DNS_AAAA = 28,
+	DNS_TLSA = 52,
 };
 
 struct dns_question {
@@ -34,8 +36,21 @@ struct dns_question {
 /* False when no such name can be in DNS: empty, too long, an empty or long label, other characters. */
 bool dns_question_set(struct dns_question *question, struct str name, enum dns_type type);
 
-/* Recursion desired, one question; edns adds an OPT record that tells DNS_UDP_MAX. Returns the length. */
-size_t dns_query_build(unsigned char query[DNS_QUERY_MAX], const struct dns_question *question, uint16_t id, bool edns);
+enum {
+	DNS_QUERY_EDNS = 1, /* with an OPT record that tells DNS_UDP_MAX */
+	DNS_QUERY_AD = 2,   /* RFC 6840 5.7: the server is to say whether DNSSEC secures the answer */
+};
+
+/* Recursion desired, one question. Returns the length. */
+size_t dns_query_build(unsigned char query[DNS_QUERY_MAX], const struct dns_question *question, uint16_t id,
+    unsigned flags);
+
+/* RFC 6698 2.1; the data of the association is the record's text. */
+struct dns_tlsa {
+	uint8_t usage;
+	uint8_t selector;
+	uint8_t matching;
+};
 
 struct dns_record {
 	unsigned preference; /* MX */
@@ -43,7 +58,10 @@ struct dns_record {
 		struct in_addr v4;  /* A */
 		struct in6_addr v6; /* AAAA */
 	} address;
-	struct str text; /* MX, PTR: host, lower case, "" for the root; TXT: its strings put together, any bytes */
+	struct dns_tlsa tlsa;
+	/* MX, PTR, CNAME: host, lower case, "" for the root; TXT: its strings put together; TLSA: the data. The latter two
+	 * any bytes. */
+	struct str text;
 };
 
 enum dns_status {
@@ -57,6 +75,7 @@ enum dns_status {
 struct dns_answer {
 	enum dns_status status;
 	uint32_t ttl_s;	 /* of the whole answer: the least of all records used */
+	bool is_secure;	 /* the server says that DNSSEC secures all of it, that there is nothing too (the AD bit) */
 	struct str name; /* the question's, or what its CNAMEs lead to; lower case */
 	const struct dns_record *records;
 	size_t n;

@@ -7,6 +7,7 @@
 
 #define ID 0x1234
 #define GOOD 0x8180
+#define AUTHENTIC 0x20
 
 static struct packet packet;
 static struct arena arena;
@@ -91,7 +92,7 @@ the_longest_name_makes_a_query_and_a_longer_one_none(void **state)
 	for (size_t i = 0; i < sizeof name; i++)
 		name[i] = i % 63 == 62 ? '.' : 'x';
 	assert_true(dns_question_set(&question, (struct str){name, DNS_NAME_MAX}, DNS_MX));
-	assert_int_equal(dns_query_build(query, &question, ID, true), 12 + 255 + 4 + 11);
+	assert_int_equal(dns_query_build(query, &question, ID, DNS_QUERY_EDNS), 12 + 255 + 4 + 11);
 	assert_false(dns_question_set(&question, (struct str){name, DNS_NAME_MAX + 1}, DNS_MX));
 }
 
@@ -104,10 +105,60 @@ a_query_asks_one_question_with_recursion_and_edns(void **state)
 
 	(void)state;
 	assert_true(dns_question_set(&question, STR("dua.test"), DNS_MX));
-	assert_int_equal(dns_query_build(query, &question, ID, true), sizeof expected);
+	assert_int_equal(dns_query_build(query, &question, ID, DNS_QUERY_EDNS), sizeof expected);
 	assert_memory_equal(query, expected, sizeof expected);
-	assert_int_equal(dns_query_build(query, &question, ID, false), sizeof expected - 11);
+	assert_int_equal(dns_query_build(query, &question, ID, 0), sizeof expected - 11);
 	assert_int_equal(query[11], 0);
+	(void)dns_query_build(query, &question, ID, DNS_QUERY_AD);
+	assert_int_equal(query[3], 0x20);
+}
+
+static void
+tlsa_records_come_with_their_three_numbers(void **state)
+{
+	size_t at;
+
+	(void)state;
+	begin("_25._tcp.mx1.dua.test", DNS_TLSA, GOOD | AUTHENTIC);
+	at = packet_record(&packet, 1, "_25._tcp.mx1.dua.test", DNS_TLSA, 300);
+	packet_bytes(&packet, "\3\1\1\0digest", 10);
+	packet_record_end(&packet, at);
+	at = packet_record(&packet, 1, "_25._tcp.mx1.dua.test", DNS_TLSA, 300);
+	packet_bytes(&packet, "\3\1\1", 3); /* without data: not one for us */
+	packet_record_end(&packet, at);
+	assert_int_equal(parse(), DNS_REPLY_ANSWER);
+	assert_true(answer.is_secure);
+	assert_int_equal(answer.n, 1);
+	assert_int_equal(answer.records[0].tlsa.usage, 3);
+	assert_int_equal(answer.records[0].tlsa.selector, 1);
+	assert_int_equal(answer.records[0].tlsa.matching, 1);
+	assert_str(answer.records[0].text, STR("\0digest"));
+}
+
+static void
+what_there_is_not_is_secure_too_when_the_server_says_so(void **state)
+{
+	static const unsigned flags[] = {GOOD, GOOD | AUTHENTIC, GOOD | AUTHENTIC | 3};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(flags); i++) {
+		begin("_25._tcp.mx1.dua.test", DNS_TLSA, flags[i]);
+		assert_int_equal(parse(), DNS_REPLY_ANSWER);
+		assert_int_equal(answer.is_secure, i > 0);
+		assert_int_equal(answer.status, i < 2 ? DNS_NODATA : DNS_NXDOMAIN);
+	}
+}
+
+static void
+an_alias_can_be_asked_for_itself(void **state)
+{
+	(void)state;
+	begin("mx.dua.test", DNS_CNAME, GOOD);
+	packet_cname(&packet, "mx.dua.test", 60, "MX.penyedia.test");
+	assert_int_equal(parse(), DNS_REPLY_ANSWER);
+	assert_int_equal(answer.n, 1);
+	assert_str(answer.records[0].text, STR("mx.penyedia.test"));
+	assert_str(answer.name, STR("mx.dua.test"));
 }
 
 static void
@@ -392,6 +443,9 @@ main(void)
 	    cmocka_unit_test(only_names_that_dns_can_have_are_asked_for),
 	    cmocka_unit_test(the_longest_name_makes_a_query_and_a_longer_one_none),
 	    cmocka_unit_test(a_query_asks_one_question_with_recursion_and_edns),
+	    cmocka_unit_test(tlsa_records_come_with_their_three_numbers),
+	    cmocka_unit_test(what_there_is_not_is_secure_too_when_the_server_says_so),
+	    cmocka_unit_test(an_alias_can_be_asked_for_itself),
 	    cmocka_unit_test_setup_teardown(exchangers_come_with_preference_in_lower_case, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_null_mx_is_an_empty_host, setup, teardown),
 	    cmocka_unit_test_setup_teardown(hosts_that_are_no_host_names_are_left_out, setup, teardown),

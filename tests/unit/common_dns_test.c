@@ -11,6 +11,7 @@
 #include "tests/unit/dns_packet.h"
 
 #define GOOD 0x8180
+#define AUTHENTIC 0x20
 
 /* What a server does with a query. */
 enum behaviour {
@@ -23,6 +24,7 @@ enum behaviour {
 	FORGED,      /* wrong id, wrong name, then the right one */
 	ALIAS,       /* www.test is an alias of dua.test, of which it says nothing unless asked */
 	ALIAS_CIRCLE,
+	INSECURE_ALIAS, /* as ALIAS, but only what it leads to is secured by DNSSEC */
 };
 
 struct server {
@@ -40,6 +42,7 @@ struct asked {
 	enum dns_status status;
 	size_t n;
 	uint32_t ttl_s;
+	bool is_secure;
 	char reason[100];
 };
 
@@ -63,10 +66,11 @@ answer_build(struct server *server, bool udp)
 		packet_begin(&out, id, GOOD | (server->behaviour == SERVFAIL ? 2 : 1), name, type);
 		return;
 	}
-	packet_begin(&out, id, GOOD, name, type);
+	/* Who asks whether it is secure is told. */
+	packet_begin(&out, id, GOOD | (is_www && server->behaviour == INSECURE_ALIAS ? 0 : in.p[3] & AUTHENTIC), name, type);
 	if (server->behaviour == ALIAS_CIRCLE)
 		packet_cname(&out, name, 60, is_www ? "dua.test" : "www.test");
-	else if (server->behaviour == ALIAS && is_www)
+	else if ((server->behaviour == ALIAS || server->behaviour == INSECURE_ALIAS) && is_www)
 		packet_cname(&out, "www.test", 7, "dua.test");
 	else
 		packet_mx(&out, name, 60, 10, "mx1.dua.test");
@@ -204,6 +208,7 @@ answered(struct dns_query *query, const struct dns_answer *answer)
 	asked->status = answer->status;
 	asked->n = answer->n;
 	asked->ttl_s = answer->ttl_s;
+	asked->is_secure = answer->is_secure;
 	(void)snprintf(asked->reason, sizeof asked->reason, "%.*s", STR_FMT(answer->reason));
 }
 
@@ -241,6 +246,48 @@ an_answer_comes_once_and_is_kept(void **state)
 	assert_int_equal(servers[0].queries, 1);
 	assert_int_equal(servers[1].queries, 0);
 	finish(dns);
+}
+
+static void
+servers_are_believed_of_dnssec_only_where_they_are_trusted(void **state)
+{
+	static const struct {
+		enum behaviour behaviour;
+		bool trusts, is_secure;
+	} rows[] = {{ALIAS, false, false}, {ALIAS, true, true}, {INSECURE_ALIAS, true, false}};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct dns *dns = resolver(rows[i].behaviour, ANSWER);
+		struct asked a, again, target;
+
+		if (rows[i].trusts)
+			dns_trust(dns);
+		ask(dns, &a, "www.test");
+		wait_for(&a);
+		ask(dns, &again, "www.test"); /* out of the cache */
+		wait_for(&again);
+		ask(dns, &target, "dua.test");
+		wait_for(&target);
+		assert_int_equal(a.is_secure, rows[i].is_secure);
+		assert_int_equal(again.is_secure, rows[i].is_secure);
+		assert_int_equal(target.is_secure, rows[i].trusts);
+		finish(dns);
+	}
+}
+
+static void
+servers_on_this_host_are_near(void **state)
+{
+	struct endpoint all[3];
+
+	(void)state;
+	assert_true(endpoint_parse_address(STR("127.0.0.53"), 53, &all[0]));
+	assert_true(endpoint_parse_address(STR("::1"), 53, &all[1]));
+	assert_true(endpoint_parse_address(STR("192.0.2.1"), 53, &all[2]));
+	assert_true(dns_is_near(all, 2));
+	assert_false(dns_is_near(all, 3));
+	assert_false(dns_is_near(all, 0));
 }
 
 static void
@@ -294,7 +341,7 @@ a_silent_server_is_passed_over_and_then_not_the_first_choice(void **state)
 }
 
 static void
-when_all_servers_fail_that_is_told_at_once(void **state)
+when_all_allfail_that_is_told_at_once(void **state)
 {
 	struct dns *dns = resolver(SERVFAIL, SERVFAIL);
 	struct asked a;
@@ -467,10 +514,12 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(an_answer_comes_once_and_is_kept),
+	    cmocka_unit_test(servers_are_believed_of_dnssec_only_where_they_are_trusted),
+	    cmocka_unit_test(servers_on_this_host_are_near),
 	    cmocka_unit_test(equal_questions_at_one_time_are_asked_once),
 	    cmocka_unit_test(a_name_that_cannot_be_is_not_asked_for),
 	    cmocka_unit_test(a_silent_server_is_passed_over_and_then_not_the_first_choice),
-	    cmocka_unit_test(when_all_servers_fail_that_is_told_at_once),
+	    cmocka_unit_test(when_all_allfail_that_is_told_at_once),
 	    cmocka_unit_test(a_closed_port_counts_as_failure),
 	    cmocka_unit_test(what_does_not_fit_comes_over_tcp),
 	    cmocka_unit_test(a_server_without_working_tcp_is_passed_over),
