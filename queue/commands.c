@@ -7,8 +7,8 @@
 #include "queue/intake.h"
 #include "queue/notice.h"
 #include "queue/outcome.h"
-#include "queue/relay.h"
 #include "queue/report.h"
+#include "queue/reroute.h"
 #include "queue/route.h"
 #include "queue/wake.h"
 
@@ -172,16 +172,22 @@ static enum control_status
 reroute(struct queue *q, const struct queue_id *id, struct message *m, const struct control_request *request)
 {
 	enum control_status status;
+	struct err err;
 
-	if (m != NULL || relay_named(q->conf, request->text) == NULL)
+	if (m != NULL || !reroute_is_way(q->conf, request->text))
 		return CONTROL_NOT_SO;
 	if (!intake_has_room(q->intake))
 		return CONTROL_BUSY;
 	status = undefer(q, id, request->time);
 	if (status == CONTROL_NO_MESSAGE)
 		status = moved(q, id, SPOOL_HOLD, SPOOL_ACTIVE);
-	if (status == CONTROL_DONE)
-		intake_reroute(q->intake, id, request->text);
+	if (status != CONTROL_DONE)
+		return status;
+	if (!reroute_record(q, id, request->text, &err)) {
+		log_error("%s: %s", id->text, err.text);
+		status = CONTROL_FAILED;
+	}
+	intake_take(q->intake, id);
 	return status;
 }
 

@@ -21,7 +21,7 @@ enum control_verb {
 	CONTROL_DELETE,	 /* without notification */
 	CONTROL_WAKE,	 /* what waits for a site, now: .id is the target of queue/wake.h */
 	CONTROL_BOUNCE,	 /* returned to its sender with .text as the reason, without a further try */
-	CONTROL_REROUTE, /* tried now, and from now on by the [route NAME] that .text names */
+	CONTROL_REROUTE, /* tried now, and from now on by what .text says: queue/reroute.h */
 	CONTROL_STATE,	 /* what queued is doing: the reply's text is of queue/control_report.h, as are those of: */
 	CONTROL_SITES,	 /* the sites behind the one whose key is .id, as many as go into a packet */
 	CONTROL_WHY,	 /* what a message waits for; .text: domains, with blanks between, whose sites are of interest */

@@ -61,7 +61,7 @@ struct envelope {
 	uint64_t deferrals;
 	uint64_t due_ms; /* by the last deferral */
 	uint64_t warned_ms;
-	struct str reroute; /* the name of the route of the configuration that it takes by command; .p NULL: none */
+	struct str reroute; /* by command, of queue/reroute.h: the route that it takes, or the host; .p NULL: none */
 	uint64_t held_ms; /* 0: it never was on hold */
 	size_t children;  /* while reading: in the history, not confirmed yet */
 	/* The addresses, once an alias is expanded: a hash table of indices + 1, of a power of two of slots. */

@@ -162,8 +162,6 @@ loaded(struct message *m)
 	m->active_ms = queue_now_ms();
 	m->is_retry = m->envelope.deferrals > 0;
 	m->was_deferred = m->was_deferred || m->is_retry;
-	if (m->reroute != NULL)
-		m->envelope.reroute = str_from(m->reroute);
 	q->nrecipients += m->envelope.nrecipients;
 	q->nretries += m->was_deferred;
 	queue_log_active(m->id.text, &m->envelope);
@@ -216,7 +214,6 @@ load(struct intake *intake, struct message *m)
 /* What a command wants with the message that is taken. */
 struct order {
 	struct str bounce; /* for this reason; empty: it is tried */
-	struct str route;  /* empty: as its file says */
 	bool is_none;	   /* no command: it just came, or is due */
 	bool was_deferred;
 	bool is_left; /* a look into active/ found it */
@@ -233,8 +230,6 @@ begin(struct intake *intake, const struct queue_id *id, int fd, const struct ord
 
 	if (order->bounce.n > 0)
 		message_bounce(m, order->bounce);
-	if (order->route.n > 0)
-		m->reroute = str_dup(order->route);
 	m->is_ordered = !order->is_none;
 	m->was_deferred = order->was_deferred;
 	m->fd = fd;
@@ -278,12 +273,6 @@ void
 intake_bounce(struct intake *intake, const struct queue_id *id, struct str reason)
 {
 	take(intake, id, &(const struct order){.bounce = reason});
-}
-
-void
-intake_reroute(struct intake *intake, const struct queue_id *id, struct str route)
-{
-	take(intake, id, &(const struct order){.route = route});
 }
 
 /* ---- incoming/ ------------------------------------------------------------------------------------------------- */

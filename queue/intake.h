@@ -28,8 +28,6 @@ void intake_retry_all(struct intake *intake);
  * already when this returns.
  */
 void intake_take(struct intake *intake, const struct queue_id *id);
-/* The same, and it takes that route of the configuration. */
-void intake_reroute(struct intake *intake, const struct queue_id *id, struct str route);
 /* The same, of one that is not tried but returned to its sender, for this reason. */
 void intake_bounce(struct intake *intake, const struct queue_id *id, struct str reason);
 

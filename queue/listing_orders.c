@@ -11,7 +11,7 @@
 #include "common/base/loop.h"
 #include "queue/control_client.h"
 #include "queue/listing_view.h"
-#include "queue/relay.h"
+#include "queue/reroute.h"
 
 /* On a terminal the progress is shown of what takes longer than a moment. */
 #define PROGRESS_AFTER 500
@@ -268,9 +268,10 @@ listing_orders_bounce(const struct listing_options *options, char **ids)
 int
 listing_orders_reroute(const struct listing_options *options, char **ids)
 {
-	if (options->to == NULL || relay_named(options->conf, str_from(options->to)) == NULL) {
-		(void)fprintf(stderr, "merpati queue: where to? --to NAME, of a section [route NAME] of the configuration\n");
+	if (options->to == NULL || !reroute_is_way(options->conf, str_from(options->to))) {
+		(void)fprintf(stderr, "merpati queue: where to? --to NAME, of a section [route NAME] of the configuration, or a host: "
+		    "--to [mx1.example.org]:25\n");
 		return EX_USAGE;
 	}
-	return run(options, CONTROL_REROUTE, "to be tried by that route", ids);
+	return run(options, CONTROL_REROUTE, "to be tried that way", ids);
 }

@@ -324,6 +324,8 @@ wishes_text(struct buf *b, const struct envelope *e)
 {
 	if (e->hold.p != NULL)
 		text_line(b, "hold", e->hold);
+	if (e->reroute.n > 0)
+		text_line(b, "goes by", e->reroute);
 	if (e->release_ms > 0) {
 		buf_adds(b, "release    ");
 		listing_print_time(b, e->release_ms / 1000);
@@ -349,6 +351,8 @@ wishes_json(struct buf *b, const struct envelope *e)
 {
 	if (e->hold.p != NULL)
 		json_add_member(b, "hold_reason", e->hold);
+	if (e->reroute.n > 0)
+		json_add_member(b, "reroute", e->reroute);
 	if (e->release_ms > 0)
 		json_add_number(b, "release_time", e->release_ms / 1000);
 	if (e->by.mode != 0) {

@@ -38,7 +38,7 @@ static const struct {
     {"release", listing_orders_release, IDS_WHICH, "release " WHICH},
     {"delete", listing_orders_delete, IDS_WHICH, "delete " WHICH},
     {"bounce", listing_orders_bounce, IDS_WHICH, "bounce --reason TEXT " WHICH},
-    {"reroute", listing_orders_reroute, IDS_WHICH, "reroute --to ROUTE " WHICH},
+    {"reroute", listing_orders_reroute, IDS_WHICH, "reroute --to ROUTE|[HOST]:PORT " WHICH},
 };
 
 #define COMMANDS (sizeof commands / sizeof commands[0])

@@ -72,7 +72,6 @@ message_free(struct message *m)
 		(void)close(m->record_fd);
 	envelope_clear(&m->envelope);
 	free(m->bounce_reason);
-	free(m->reroute);
 	free(m);
 }
 

@@ -53,7 +53,6 @@ struct message {
 	uint64_t last_death;
 	enum message_wish wish;
 	char *bounce_reason; /* of BOUNCE; else NULL */
-	char *reroute;	     /* by command: a route that its file does not know yet; else NULL */
 	/* outcome.c: */
 	bool recording; /* until its file is durable */
 	bool noticing;	/* until a notification about it is durable */

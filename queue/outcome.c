@@ -322,8 +322,6 @@ put_off(struct message *m)
 		add_record(&more, QUEUE_DEFERRED, "%llu %llu %llu", (unsigned long long)now_ms,
 		    (unsigned long long)e->deferrals + 1, (unsigned long long)m->due_ms);
 	}
-	if (m->reroute != NULL)
-		add_record(&more, QUEUE_REROUTED, "%llu %s", (unsigned long long)now_ms, m->reroute);
 	if (m->warned_now)
 		add_record(&more, QUEUE_WARNED, "%llu", (unsigned long long)e->warned_ms);
 	m->ending = true;

@@ -8,6 +8,7 @@
 #include "queue/dispatch.h"
 #include "queue/outcome.h"
 #include "queue/relay.h"
+#include "queue/reroute.h"
 #include "queue/site.h"
 #include "queue/timing.h"
 
@@ -271,7 +272,7 @@ question_done(struct question *question)
 
 /* ---- other domains --------------------------------------------------------------------------------------------- */
 
-/* By command all of a message takes another one, as long as the configuration has it. */
+/* By command all of a message takes another one, as long as the configuration has it; or none, and goes to a host. */
 static const struct conf_route *
 route_of(const struct message *m, struct str domain)
 {
@@ -287,8 +288,13 @@ way_of(struct message *m, size_t index)
 {
 	const struct routes *routes = m->queue->routes;
 	struct str domain = domain_of(recipient_at(m, index)->address);
-	const struct conf_route *route = route_of(m, domain);
-	const char *relay = route != NULL ? routes->relays[route - m->queue->conf->routes] : NULL;
+	const struct conf_route *route;
+	const char *relay;
+
+	if (reroute_is_host(m->envelope.reroute))
+		return (struct way){m->envelope.reroute, STR("")};
+	route = route_of(m, domain);
+	relay = route != NULL ? routes->relays[route - m->queue->conf->routes] : NULL;
 
 	return (struct way){relay != NULL ? str_from(relay) : domain, route != NULL ? str_from(route->name) : STR("")};
 }

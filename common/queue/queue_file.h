@@ -58,7 +58,7 @@
 	X(QUEUE_WARNED, "warned", IN_HISTORY, "time at which the sender was told of the delay")              \
 	X(QUEUE_HELD, "held", IN_HISTORY, "time, then by whom: put into hold/")                              \
 	X(QUEUE_RELEASED, "released", IN_HISTORY, "time, then by whom: taken out of hold/") \
-	X(QUEUE_REROUTED, "rerouted", IN_HISTORY, "time, then the [route NAME] that it takes from then on")
+	X(QUEUE_REROUTED, "rerouted", IN_HISTORY, "time, then the [route NAME] that it takes from then on, or [HOST]:PORT")
 
 enum queue_key {
 #define X(constant, key, where, document) constant,

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import unittest
 
@@ -161,7 +162,7 @@ class Postmaster(Case):
             self.assertEqual(done.returncode, 64)
             self.assertIn("[route NAME]", done.stderr)
             self.assertEqual(self.queue_command("reroute", "--to", "cadangan.test", "--recipient", "a").stdout,
-                             "1 message to be tried by that route\n")
+                             "1 message to be tried that way\n")
             wait_for(lambda: [m.recipients for m in relay.messages] == [["a@" + DEAD]], "the message at the relay")
             wait_for(lambda: self.names() == [["b"]], "its end")
             # the file remembers it when the route does not help at once
@@ -173,6 +174,36 @@ class Postmaster(Case):
             self.queue_command("retry", "all")
             wait_for(lambda: len(relay.messages) == 2, "the other")
             self.assertEqual(relay.messages[1].recipients, ["b@" + DEAD])
+
+    def test_a_message_goes_to_a_host_and_a_crash_does_not_make_it_forget(self):
+        with SmtpServer(address="127.0.0.97") as relay:
+            self.put(self.baru, "a@" + DEAD)
+            self.put(self.baru, "b@" + DEAD)
+            wait_for(lambda: len(self.names("--state", "deferred")) == 2, "the deferral")
+            for nonsense in ("127.0.0.97:25", "[127.0.0.97", "[127.0.0.97]:0", "[a b]", "[]"):
+                self.assertEqual(self.queue_command("reroute", "--to", nonsense, "all", check=False).returncode, 64, nonsense)
+            there = "[127.0.0.97]:%d" % relay.port
+            self.queue_command("hold", "--recipient", "b")
+            # Nothing leaves before the crash, and nothing of what was begun is left after it.
+            pids = [pid for pid, words in self.server.processes().items() if "remote" in words]
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            self.assertEqual(self.queue_command("reroute", "--to", there, "all").stdout, "2 messages to be tried that way\n")
+            pids += [pid for pid, words in self.server.processes().items() if "queued" in words]
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: len(relay.messages) == 2, "both messages")
+            self.assertEqual(sorted(m.recipients[0] for m in relay.messages), ["a@" + DEAD, "b@" + DEAD])
+            wait_for(lambda: self.names() == [], "their end")
+            # What could not go at once still knows, and shows, where it is to go.
+            relay.replies["RCPT"] = "450 4.2.0 not yet"
+            self.put(self.baru, "c@" + DEAD)
+            wait_for(lambda: self.names("--reason", "refused") == [["c"]], "the deferral")
+            self.queue_command("reroute", "--to", there, "all")
+            wait_for(lambda: self.names("--reason", "not yet") == [["c"]], "the deferral there")
+            queue_id = self.server.queue()[0]["queue_id"]
+            self.assertEqual(json.loads(self.queue_command("show", "--json", queue_id).stdout)["reroute"], there)
+            self.assertRegex(self.queue_command("show", queue_id).stdout, r"(?m)^goes by +%s$" % re.escape(there))
 
     def test_many_at_once(self):
         self.server.sendmail("-f", "<>", "-t", input=b"Bcc: x@" + DEAD.encode() + b"\n\n")
