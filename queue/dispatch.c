@@ -19,7 +19,6 @@
 #define DEATHS_MAX 3
 #define PEERS_MAX 200
 #define CAPACITY_MAX 100000
-#define OPEN_MAX 300
 
 LIST_HEAD(running, delivery);
 
@@ -211,7 +210,7 @@ start(struct dispatch *dispatch, struct delivery *d, struct err *err)
 	if (fitting < d->nrecipients)
 		route_schedule(dispatch->queue->routes, delivery_split(d, fitting));
 	run(dispatch, w, d);
-	if (dispatch->queue->nopen > OPEN_MAX)
+	if (dispatch->queue->nopen > MESSAGE_OPEN_MAX)
 		message_close(m);
 	return STARTED;
 }

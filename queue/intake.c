@@ -36,8 +36,6 @@
 /* What is done in one turn of the loop. */
 #define TURN_MESSAGES 32
 #define TURN_BYTES (1024 * 1024)
-/* Messages that wait for their turn keep their files open up to this. */
-#define OPEN_MAX 300
 /* In memory at a time, over all messages. */
 #define RECIPIENTS_LIMIT 200000
 
@@ -165,7 +163,7 @@ loaded(struct message *m)
 	q->nrecipients += m->envelope.nrecipients;
 	q->nretries += m->was_deferred;
 	queue_log_active(m->id.text, &m->envelope);
-	if (q->nopen > OPEN_MAX)
+	if (q->nopen > MESSAGE_OPEN_MAX)
 		message_close(m);
 	if (is_not_for_now(m) || is_too_much(m))
 		outcome_untried(m);
@@ -386,12 +384,14 @@ intake_has_room(const struct intake *intake)
 	return has_room_for_retry(intake->queue);
 }
 
-static void
+/* How many lines there were. */
+static unsigned
 poked(struct intake *intake, struct str lines)
 {
 	struct str token;
+	unsigned n = 0;
 
-	while (str_token(&lines, '\n', &token)) {
+	for (; str_token(&lines, '\n', &token); n++) {
 		struct queue_id id;
 
 		if (str_starts(token, STR(POKE_WAKE))) {
@@ -405,6 +405,7 @@ poked(struct intake *intake, struct str lines)
 		else
 			intake->scan_incoming = true;
 	}
+	return n;
 }
 
 static void
@@ -414,12 +415,12 @@ poke_ready(struct loop_io *io, unsigned events)
 	char bytes[POKE_MAX_BYTES];
 
 	(void)events;
-	for (int i = 0; i < TURN_MESSAGES; i++) {
+	for (unsigned taken = 0; taken < TURN_MESSAGES;) {
 		ssize_t n = recv(io->fd, bytes, sizeof bytes, MSG_DONTWAIT);
 
 		if (n < 0)
 			return;
-		poked(intake, (struct str){bytes, (size_t)n});
+		taken += poked(intake, (struct str){bytes, (size_t)n}) + 1;
 	}
 }
 

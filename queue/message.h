@@ -14,6 +14,8 @@ struct queue;
 
 #define MESSAGE_ENVELOPE_MAX_BYTES (256UL * 1024 * 1024)
 #define MESSAGE_RECIPIENTS_MAX 1000000
+/* Messages that wait for their turn, or for what becomes of them, keep their files open up to this. */
+#define MESSAGE_OPEN_MAX 1000
 /* What the postmaster wants with a message as soon as nothing is under way. */
 enum message_wish {
 	MESSAGE_WISH_NONE,

@@ -32,7 +32,6 @@ destroy(struct remote_connection *c)
 	loop_timer_cancel(&c->expiry);
 	smtp_client_clear(&c->client);
 	c->context->connections--;
-	free(c->key);
 	free(c);
 }
 

@@ -21,6 +21,7 @@ struct remote_context {
 };
 
 struct remote_connection;
+struct remote_place;
 
 /* Who uses a connection. No callback comes from inside remote_connection_open; each may release the connection. */
 struct remote_owner {
@@ -84,9 +85,9 @@ struct remote_connection {
 	struct loop_timer later; /* more of the body, after others had their turn */
 
 	/* The pool's. */
-	TAILQ_ENTRY(remote_connection) idle;
+	TAILQ_ENTRY(remote_connection) idle, place_link;
 	struct loop_timer expiry;
-	char *key;
+	struct remote_place *place;
 };
 
 /* NULL and err: the connection cannot even be begun (no route, no such socket). */

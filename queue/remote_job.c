@@ -34,6 +34,7 @@ struct remote_job {
 
 	/* Where it has got to. */
 	struct loop_deferred begin; /* so that nothing is called from inside remote_job_start */
+	struct remote_seat seat;
 	struct remote_search search;
 	struct remote_connection *connection;
 
@@ -58,6 +59,7 @@ job_free(struct remote_job *job)
 	remote_search_stop(&job->search);
 	if (job->connection != NULL)
 		remote_connection_release(job->connection);
+	remote_pool_leave(&job->seat, NULL);
 	if (job->fd >= 0)
 		(void)close(job->fd);
 	arena_clear(&job->arena);
@@ -124,7 +126,7 @@ tell(struct remote_job *job, const struct smtp_recipient *recipient, const struc
 	    .tls = str_from(c != NULL ? c->tls : ""),
 	    .policy = str_from(policy_word(job)),
 	    .dsn = c != NULL && c->client.features.dsn && !c->client.lmtp,
-	    .setup_ms = job->reused ? 0 : (c != NULL ? job->begun_ms : now_ms) - job->started_ms,
+	    .setup_ms = (c != NULL ? job->begun_ms : now_ms) - job->started_ms,
 	    .transfer_ms = c != NULL ? now_ms - job->begun_ms : 0,
 	};
 
@@ -232,6 +234,7 @@ start_anew(struct remote_job *job)
 	remote_connection_release(job->connection);
 	job->connection = NULL;
 	job->reused = false;
+	remote_pool_leave(&job->seat, NULL);
 	loop_defer(job->jobs->context.loop, &job->begin, begin);
 }
 
@@ -279,7 +282,7 @@ ended(struct remote_owner *owner, struct remote_connection *connection)
 		tell(job, &job->recipients[i], &job->recipients[i].verdict);
 	job->health = health_of(connection);
 	job->connection = NULL;
-	remote_pool_put(&job->jobs->pool, connection, job->key, job->job.messages);
+	remote_pool_leave(&job->seat, connection);
 	job_done(job);
 }
 
@@ -310,9 +313,8 @@ must_keep_tls(const struct remote_job *job)
 }
 
 static void
-begin(struct loop_deferred *deferred)
+search(struct remote_job *job)
 {
-	struct remote_job *job = container_of(deferred, struct remote_job, begin);
 	struct remote_jobs *jobs = job->jobs;
 	struct remote_quest quest = {.context = &jobs->context, .dns = jobs->dns, .own = &jobs->own,
 	    .next_hop = &job->next_hop, .arena = &job->arena, .queue_id = job->job.queue_id,
@@ -320,17 +322,35 @@ begin(struct loop_deferred *deferred)
 
 	if (job->route != NULL)
 		quest.credentials = &jobs->credentials[job->route - jobs->context.conf->routes];
-
-	job->connection = remote_pool_take(&jobs->pool, job->key, &job->owner);
-	if (job->connection != NULL) {
-		job->reused = true;
-		transaction_begin(job);
-		return;
-	}
 	/* One goes for one that comes; it is still counted while it takes its leave. */
 	if (jobs->context.connections >= jobs->context.conf->queue.remote_connections)
 		(void)remote_pool_drop_one(&jobs->pool);
 	remote_search_start(&job->search, &quest);
+}
+
+static void
+seat_turn(struct remote_seat *seat, struct remote_connection *connection)
+{
+	struct remote_job *job = container_of(seat, struct remote_job, seat);
+
+	if (connection == NULL) {
+		search(job);
+		return;
+	}
+	job->connection = connection;
+	connection->owner = &job->owner;
+	job->reused = true;
+	transaction_begin(job);
+}
+
+/* Local deliveries are better for company: deliver makes durable together what comes together. */
+static void
+begin(struct loop_deferred *deferred)
+{
+	struct remote_job *job = container_of(deferred, struct remote_job, begin);
+
+	job->seat.messages_max = job->job.messages;
+	remote_pool_enter(&job->jobs->pool, job->key, &job->seat, job->job.transport == JOB_SMTP);
 }
 
 static struct str
@@ -416,6 +436,7 @@ remote_job_start(struct remote_jobs *jobs, struct msg *m)
 	if (job == NULL)
 		fatal("out of memory for a job");
 	job->owner = (struct remote_owner){.result = result, .ended = ended};
+	job->seat.turn = seat_turn;
 	job->search.found = found;
 	job->search.failed = failed;
 	job->jobs = jobs;

@@ -312,7 +312,7 @@ remote_worker_main(struct daemon_self *self)
 	worker.jobs.done = job_done;
 	worker.jobs.credentials = remote_logins_read(self->conf);
 	remote_own_find(&worker.jobs.own, self->conf);
-	remote_pool_init(&worker.jobs.pool);
+	remote_pool_init(&worker.jobs.pool, worker.loop);
 	daemon_confine(self, &spec);
 	self->drain = drain;
 	self->stop = stop;

@@ -38,20 +38,47 @@ intake_init(struct intake *intake, struct loop *loop, struct commit *commit, int
 		log_warning("cannot tell queued of new messages: socket: %s", strerror(errno));
 }
 
-/* A lost notice costs only time: queued looks by itself as well. */
-void
-intake_flush_notice(struct intake *intake)
+static void notice_gap_over(struct loop_timer *timer);
+
+/* As many lines as one notice holds. */
+static struct str
+notice_next(const struct intake *intake)
+{
+	struct str some = str_sub(buf_str(&intake->notice), 0, POKE_MAX_BYTES);
+
+	return str_sub(some, 0, str_find_last(some, '\n') + 1);
+}
+
+/* False: queued has as many as it can hold, for it has much to do. */
+static bool
+notice_send(const struct intake *intake, struct str notice)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 
-	if (intake->notice.n > 0 && intake->poke_fd >= 0 &&
-	    str_copy(to.sun_path, sizeof to.sun_path, str_from(intake->poke_path)) &&
-	    sendto(intake->poke_fd, intake->notice.p, intake->notice.n, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&to,
-	        sizeof to) < 0)
-		log_debug("queued was not told of new messages: %s", strerror(errno));
-	buf_reset(&intake->notice);
+	if (intake->poke_fd < 0 || !str_copy(to.sun_path, sizeof to.sun_path, str_from(intake->poke_path)) ||
+	    sendto(intake->poke_fd, notice.p, notice.n, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&to, sizeof to) >= 0)
+		return true;
+	if (errno == EAGAIN)
+		return false;
+	log_debug("queued was not told of new messages: %s", strerror(errno));
+	return true;
+}
+
+/* A lost notice costs only time, since queued looks by itself as well; but that is seconds. */
+void
+intake_flush_notice(struct intake *intake)
+{
 	loop_timer_cancel(&intake->notice_gap);
 	intake->noticed_ms = loop_now_ms(intake->loop);
+	while (intake->notice.n > 0) {
+		struct str notice = notice_next(intake);
+
+		if (!notice_send(intake, notice)) {
+			loop_timer_set(intake->loop, &intake->notice_gap, NOTICE_GAP_MS, notice_gap_over);
+			return;
+		}
+		buf_consume(&intake->notice, notice.n);
+	}
 }
 
 static void
@@ -78,7 +105,7 @@ static void
 notice_add(struct intake *intake, const struct queue_id *id)
 {
 	if (intake->notice.n + QUEUE_ID_LENGTH + 1 > INTAKE_NOTICE_MAX)
-		intake_flush_notice(intake);
+		return;
 	buf_add(&intake->notice, queue_id_str(id));
 	buf_addc(&intake->notice, '\n');
 	loop_defer(intake->loop, &intake->notice_due, notice_due);
@@ -87,10 +114,8 @@ notice_add(struct intake *intake, const struct queue_id *id)
 void
 intake_wake(struct intake *intake, struct str target)
 {
-	if (target.n > POKE_TARGET_MAX)
+	if (target.n > POKE_TARGET_MAX || intake->notice.n + sizeof POKE_WAKE + target.n > INTAKE_NOTICE_MAX)
 		return;
-	if (intake->notice.n + sizeof POKE_WAKE + target.n > INTAKE_NOTICE_MAX)
-		intake_flush_notice(intake);
 	buf_adds(&intake->notice, POKE_WAKE);
 	buf_add(&intake->notice, target);
 	buf_addc(&intake->notice, '\n');

@@ -11,7 +11,7 @@
 #include "common/queue/queue_file.h"
 #include "common/queue/queue_id.h"
 
-#define INTAKE_NOTICE_MAX 2040 /* bytes of one notice: 120 IDs; queued takes 4096 */
+#define INTAKE_NOTICE_MAX 32768 /* bytes of notices that queued has no room for at present: 1,900 IDs */
 
 #define INTAKE_RANDOM 64
 

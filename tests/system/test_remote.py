@@ -489,6 +489,34 @@ class Conversations(RemoteCase):
         self.assertTrue(server.sessions[0].ended.wait(5))
         self.assertEqual(server.sessions[0].commands[-1], "QUIT")
 
+    def test_a_connection_in_use_is_waited_for_rather_than_another_opened(self):
+        (server,) = self.servers("127.0.0.3")
+        remote = self.remote(server.port)
+        for attempt in range(20):  # on a machine that has much to do the wait may be too short
+            before, site = len(server.sessions), "site%d" % attempt
+            jobs = [remote.start("dua.test", ["a@dua.test"], site=site) for _ in range(2)]
+            for results, health, _ in remote.finish(*jobs).values():
+                self.assertEqual((results[0].status, health), ("delivered", "good"))
+            if len(server.sessions) == before + 1:
+                return
+        self.fail("each message had a connection of its own")
+
+    def test_who_would_wait_long_has_its_own(self):
+        (server,) = self.servers("127.0.0.3")
+        server.replies["."] = lambda _: suite.wait_for(lambda: len(server.sessions) > 1, "a second session") and "250 ok"
+        remote = self.remote(server.port, final_reply_timeout="1m")
+        jobs = [remote.start("dua.test", ["a@dua.test"]) for _ in range(2)]
+        for results, health, _ in remote.finish(*jobs).values():
+            self.assertEqual((results[0].status, health), ("delivered", "good"))
+
+    def test_who_waited_for_a_server_that_is_away_goes_to_look_for_itself(self):
+        (server,) = self.servers("127.0.0.3")
+        server.stop()
+        remote = self.remote(server.port)
+        jobs = [remote.start("dua.test", ["a@dua.test"]) for _ in range(3)]
+        for results, health, _ in remote.finish(*jobs).values():
+            self.assertEqual((results[0].status, results[0].code, health), ("deferred", "4.4.1", "dead"))
+
     def test_idle_connections_make_room_for_new_ones(self):
         (server,) = self.servers("127.0.0.3")
         remote = self.remote(server.port, connection_reuse="30s", remote_connections=3)
