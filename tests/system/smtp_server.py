@@ -10,12 +10,14 @@ A list is used up from its front, and its last item stays.
 """
 
 import base64
+import contextlib
 import os
 import socket
 import ssl
 import subprocess
 import tempfile
 import threading
+import time
 
 
 # Parameters of MAIL and RCPT, and the feature without which nobody may use them.
@@ -28,6 +30,7 @@ class Message:
         self.session, self.sender, self.recipients, self.content = session, sender, recipients, content
         self.mail, self.rcpts = session.mail, dict(session.rcpts)  # parameters, as they came
         self.by_chunks = session.by_chunks
+        self.begun = session.begun
 
 
 class Session:
@@ -151,6 +154,7 @@ class Session:
             return False
         self.say(reply)
         if verb == "MAIL" and reply.startswith("2"):
+            self.begun = time.time()  # of the transaction
             self.sender, self.recipients = argument[argument.index("<") + 1:argument.rindex(">")], []
             self.mail, self.rcpts = self.check(argument), {}
         elif verb == "RCPT" and reply.startswith("2"):
@@ -272,6 +276,13 @@ class SmtpServer:
         self.listener = None
         if not self.path:
             self.wanted_port = self.port
+
+    def drop(self):
+        """Every connection ends in the middle of whatever it is."""
+        for session in self.sessions:
+            if not session.ended.is_set():
+                with contextlib.suppress(OSError):
+                    session.connection.shutdown(socket.SHUT_RDWR)
 
     def __enter__(self):
         return self.start()
