@@ -90,13 +90,19 @@ read_active_again(struct intake *intake)
 		intake->active_again_ms = loop_now_ms(intake->queue->loop) + UNREADABLE_MS;
 }
 
+/* The sandbox lets no link, FIFO or device be made, and that is what a rename does: there is nothing in them to be kept. */
 static void
 move_to_corrupt(struct intake *intake, const struct queue_id *id, enum spool_place from, const char *why)
 {
-	struct err err;
+	const struct spool *spool = &intake->queue->spool;
+	struct err err, ignored;
 
-	if (spool_move(&intake->queue->spool, id, from, SPOOL_CORRUPT, &err)) {
+	if (spool_move(spool, id, from, SPOOL_CORRUPT, &err)) {
 		log_error("%s: damaged (%s): moved to corrupt", id->text, why);
+		return;
+	}
+	if (err.errnum == EACCES && spool_is_special(spool, id, from) && spool_remove(spool, id, from, &ignored)) {
+		log_error("%s: a link, a FIFO or a device in %s was removed", id->text, spool_place_name(from));
 		return;
 	}
 	log_error("%s: damaged (%s): %s", id->text, why, err.text);
@@ -358,9 +364,12 @@ take_incoming(struct intake *intake, const struct queue_id *id, bool noticed)
 		begin(intake, id, fd, &no_order);
 		return true;
 	}
-	log_error("%s: %s", id->text, err.text);
 	if (err.errnum == EEXIST)
 		move_to_corrupt(intake, id, SPOOL_INCOMING, "its name is taken");
+	else if (spool_is_special(spool, id, SPOOL_INCOMING))
+		move_to_corrupt(intake, id, SPOOL_INCOMING, "it is no file");
+	else
+		log_error("%s: %s", id->text, err.text);
 	(void)close(fd);
 	return !spool_is_at_fault(err.errnum);
 }
@@ -564,10 +573,13 @@ scan_due(struct intake *intake)
 	}
 	intake->looks_ahead = due->time_s > now_s;
 	intake->left_some = intake->cut_short = false;
-	if (!spool_scan_open(&intake->queue->spool, &intake->deferred, SPOOL_DEFERRED, &due->time, &err) &&
-	    err.errnum != ENOENT) {
-		log_error("%s", err.text);
-		due_again(intake, &due->time, LOOK_AGAIN_S);
+	if (!spool_scan_open(&intake->queue->spool, &intake->deferred, SPOOL_DEFERRED, &due->time, &err)) {
+		if (err.errnum == ENOTDIR) {
+			log_warning("deferred/%s is no directory: left alone", due->time.text);
+		} else if (err.errnum != ENOENT) {
+			log_error("%s", err.text);
+			due_again(intake, &due->time, LOOK_AGAIN_S);
+		}
 	}
 	due_remove(tree, due);
 	return true;

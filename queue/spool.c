@@ -157,6 +157,15 @@ spool_remove(const struct spool *spool, const struct queue_id *id, enum spool_pl
 }
 
 bool
+spool_is_special(const struct spool *spool, const struct queue_id *id, enum spool_place place)
+{
+	struct stat st;
+
+	return fstatat(spool->fds[place], id->text, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode) &&
+	    !S_ISDIR(st.st_mode);
+}
+
+bool
 spool_has_file(const struct spool *spool, const struct queue_id *id, enum spool_place place)
 {
 	return faccessat(spool->fds[place], id->text, F_OK, AT_SYMLINK_NOFOLLOW) == 0;

@@ -57,6 +57,8 @@ bool spool_defer(const struct spool *spool, const struct queue_id *id, const str
 bool spool_undefer(const struct spool *spool, const struct queue_id *id, const struct spool_time *time,
     struct err *err);
 bool spool_remove(const struct spool *spool, const struct queue_id *id, enum spool_place place, struct err *err);
+/* It is neither a file nor a directory. */
+bool spool_is_special(const struct spool *spool, const struct queue_id *id, enum spool_place place);
 bool spool_has_file(const struct spool *spool, const struct queue_id *id, enum spool_place place);
 /* Does this errno speak of the whole spool (it is full, read-only, broken) rather than of one file? */
 bool spool_is_at_fault(int errnum);

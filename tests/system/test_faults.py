@@ -1,5 +1,6 @@
 """A spool that is full, read-only, broken, damaged, copied, or littered, and a clock that leaps: what queued makes of it."""
 
+import contextlib
 import errno
 import glob
 import json
@@ -158,6 +159,156 @@ class Killed(FaultCase):
         q.wait_gone(found.group(1))
         self.assertIn(b"three", worker.content[found.group(1)])
         self.assertNotIn("killed", q.log())
+
+
+class Clock(FaultCase):
+    def test_a_clock_that_leaps_changes_no_waiting(self):
+        """A day forth, and back: nothing is given up or tried for it, and what waits a few seconds waits as long."""
+        queues = []
+        for leap in (DAY, -DAY):
+            q, accidents = self.faulty("retry = 6s 1h\nexpire = 3d\ndelay_warning = 2d\n")
+            worker = q.worker(lambda a: LATER)
+            names = [q.put("baru@satu.test", ["a%d@dua.test" % i]) for i in range(3)]
+            for name in names:
+                q.wait_where(name, "deferred")
+            accidents.leap(leap)
+            queues.append((leap, q, accidents, worker, names))
+        for leap, q, accidents, worker, names in queues:
+            q.wait_log("the clock was set %s by [0-9]+ s" % ("forward" if leap > 0 else "back"))
+            # The second try comes, and now they wait for an hour.
+            q.wait(lambda: q.log().count("status=deferred") == 6, "the second tries")
+            for name in names:
+                q.wait_where(name, "deferred")
+            accidents.leap(0)
+            q.wait_log("the clock was set %s by [0-9]+ s" % ("back" if leap > 0 else "forward"))
+            new = q.put("baru@satu.test", ["baru@tiga.test"])
+            q.wait_log(new + ": to=<baru@tiga.test>.*status=deferred")
+            self.assertEqual([q.where(name) for name in names], [["deferred"]] * 3)
+            self.assertEqual(len(worker.jobs), 7, worker.jobs)
+            self.assertNotIn("notification", q.log())
+            # They are found where they are, whatever time that is.
+            worker.answer = lambda a: SENT
+            q.command("retry", "all")
+            for name in names:
+                q.wait_gone(name)
+
+    def test_the_clock_leaps_while_queued_is_away(self):
+        for leap in (DAY, -DAY):
+            q, accidents = self.faulty("retry = 1h\n")
+            worker = q.worker(lambda a: LATER)
+            name = q.put("baru@satu.test", ["a@dua.test"])
+            q.wait_where(name, "deferred")
+            q.stop(kill=True)
+            worker.close()
+            accidents.leap(leap)
+            q.start()
+            q.worker()
+            q.wait_gone(name)
+
+
+class Debris(FaultCase):
+    """What does not belong there."""
+
+    def newer(self, *arguments, version=9):
+        whole = queue_file(*arguments)
+        head = b"merpati-queue %02d" % version + whole[16:71]
+        return head + b"%08x\n" % crc32c(head) + whole[80:]
+
+    def test_no_files_in_the_place_of_files(self):
+        q, _ = self.faulty()
+        q.stop()
+        bad = {}
+        for place in ("incoming", "active"):
+            for kind in ("fifo", "link", "socket", "directory", "full directory"):
+                name = new_id()
+                path = q.spool(place, name)
+                if kind == "fifo":
+                    os.mkfifo(path)
+                elif kind == "link":
+                    os.symlink("/etc/passwd", path)
+                elif kind == "socket":
+                    with socket.socket(socket.AF_UNIX) as s:
+                        s.bind(path)
+                else:
+                    os.mkdir(path)
+                if kind == "full directory":
+                    with open(os.path.join(path, "x"), "w"):
+                        pass
+                self.own(q, path)
+                with contextlib.suppress(NotImplementedError):
+                    os.utime(path, (1, 1), follow_symlinks=False)
+                bad[name] = kind
+        for name in (".", "README", "4jcNPN5V6vzZXDM", "4jcNPN5V6vzZXDMR.tmp", "4acNPN5V6vzZXDMR"):
+            if name != ".":
+                with open(q.spool("active", name), "w"), open(q.spool("incoming", name), "w"):
+                    pass
+        os.mkdir(q.spool("deferred", "20261131T000000Z"))
+        with open(q.spool("deferred", "20200101T000000Z"), "w"):
+            pass
+        good = self.place(q, "incoming", queue_file("baru@satu.test", ["a@dua.test"]))
+        q.start()
+        worker = q.worker(answers)
+        q.wait_gone(good)
+        for name, kind in bad.items():
+            if kind.endswith("directory"):
+                q.wait(lambda: os.path.lexists(q.spool("corrupt", name)), "a %s to be in corrupt" % kind)
+            else:
+                q.wait(lambda: not q.where(name) or q.where(name) == ["corrupt"], "a %s to be gone" % kind)
+        self.assertEqual([job[3] for job in worker.jobs], [["a@dua.test"]])
+        self.assertEqual(sorted(os.listdir(q.spool("active"))), sorted(os.listdir(q.spool("incoming"))))
+        self.assertEqual(len(os.listdir(q.spool("active"))), 4)
+
+    def test_a_newer_version_is_left_alone_and_told_of(self):
+        q, _ = self.faulty()
+        worker = q.worker(answers)
+        new = self.place(q, "incoming", self.newer("baru@satu.test", ["a@dua.test"]))
+        held = self.place(q, "hold", self.newer("baru@satu.test", ["b@dua.test"]))
+        q.poker.sendto(new.encode() + b"\n", q.run("poke"))
+        q.wait_log(new + r": written by a newer Merpati \(version 9 of the format; this program reads up to \d+\): left in active")
+        self.assertEqual(json.loads(q.command("show", "--json", new))["problem"], "newer")
+        self.assertIn("written by a newer Merpati, which alone can read it", q.command("show", new))
+        self.assertIn("(written by a newer Merpati)", q.command("list"))
+        self.assertIn("newer Merpati", q.command("why", new))
+        q.command("release", held)
+        q.wait_where(held, "active")
+        q.stop()
+        q.start()
+        q.wait(lambda: q.log().count(new + ": written by a newer Merpati") == 2, "the words of the next start")
+        self.assertEqual(q.where(new), ["active"])
+        q.command("hold", new)
+        self.assertEqual(q.where(new), ["hold"])
+        q.command("delete", held)
+        self.assertEqual(q.where(held), [])
+        self.assertEqual(worker.jobs, [])
+
+    @unittest.skipUnless(os.getuid() == 0, "files of somebody else need root")
+    def test_files_that_cannot_be_read_are_named_and_wait(self):
+        q, _ = self.faulty()
+        q.worker(answers)
+        strange = new_id()
+        for place, name in (("incoming", strange), ("incoming", new_id()), ("active", new_id())):
+            with open(q.spool(place, name), "wb") as f:
+                f.write(queue_file("baru@satu.test", ["a@dua.test"]))
+            os.chmod(f.name, 0)
+        good = q.put("baru@satu.test", ["b@dua.test"])
+        q.wait_gone(good)
+        q.poker.sendto(strange.encode() + b"\n", q.run("poke"))
+        q.wait_log("cannot open incoming/.*: Permission denied")
+        os.chown(q.spool("incoming", strange), NOBODY, NOBODY)
+        os.chmod(q.spool("incoming", strange), 0o600)
+        q.poker.sendto(strange.encode() + b"\n", q.run("poke"))
+        q.wait_gone(strange)
+        self.assertEqual(len(re.findall("cannot open incoming/.*: Permission denied", q.log())), 1)
+
+    def test_what_was_cut_to_nothing_is_kept_for_the_postmaster(self):
+        q, _ = self.faulty()
+        q.worker(answers)
+        name = q.put("baru@satu.test", ["nanti@dua.test"])
+        q.wait_where(name, "deferred")
+        path, = glob.glob(q.spool("deferred", "*", name))
+        os.truncate(path, 0)
+        q.command("retry", name)
+        q.wait_where(name, "corrupt")
 
 
 if __name__ == "__main__":

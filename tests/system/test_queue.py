@@ -293,6 +293,7 @@ class Queue:
         if self.process is None:
             return
         if kill:
+            self.process.send_signal(signal.SIGSTOP)  # or it makes new ones
             subprocess.run(["pkill", "-KILL", "-P", str(self.process.pid)], check=False)
             self.process.kill()
         else:
