@@ -316,7 +316,7 @@ static void
 search(struct remote_job *job)
 {
 	struct remote_jobs *jobs = job->jobs;
-	struct remote_quest quest = {.context = &jobs->context, .dns = jobs->dns, .own = &jobs->own,
+	struct remote_quest quest = {.context = &jobs->context, .sources = &jobs->sources, .own = &jobs->own,
 	    .next_hop = &job->next_hop, .arena = &job->arena, .queue_id = job->job.queue_id,
 	    .lmtp = job->job.transport == JOB_LMTP, .must_keep_tls = must_keep_tls(job), .route = job->route};
 

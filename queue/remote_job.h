@@ -14,7 +14,7 @@ struct remote_job;
 /* What jobs share, and whom they tell. */
 struct remote_jobs {
 	struct remote_context context;
-	struct dns *dns;
+	struct remote_sources sources;
 	struct remote_pool pool;
 	struct remote_own own;
 	struct sasl_credentials *credentials; /* of each [route] of the configuration */

@@ -1,6 +1,7 @@
 #include "queue/remote_route.h"
 
 #include <bsd/stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "queue/idn.h"
@@ -37,6 +38,15 @@ make_list(struct remote_route *route, const struct dns_answer *answer)
 		fail(route, JOB_DEFERRED, STR("4.3.0"), "out of room for the exchangers of", STR(""));
 }
 
+/* A policy that was lost must not be taken for none. */
+static void
+all_answered(struct remote_route *route)
+{
+	if (route->status == JOB_DELIVERED && route->sts_lost)
+		fail(route, JOB_DEFERRED, STR("4.3.0"), "out of room for the policy of", STR(""));
+	route->found(route);
+}
+
 static void
 answered(struct dns_query *query, const struct dns_answer *answer)
 {
@@ -59,7 +69,22 @@ answered(struct dns_query *query, const struct dns_answer *answer)
 		    arena_printf(route->arena, ": %.*s", STR_FMT(answer->reason)));
 		break;
 	}
-	route->found(route);
+	route->answered = true;
+	if (route->status != JOB_DELIVERED)
+		sts_client_cancel(&route->sts_query);
+	if (route->sts_query.client == NULL)
+		all_answered(route);
+}
+
+static void
+sts_answered(struct sts_query *query, struct str text)
+{
+	struct remote_route *route = container_of(query, struct remote_route, sts_query);
+
+	route->sts = arena_copy(route->arena, text);
+	route->sts_lost = text.n > 0 && route->sts.n == 0;
+	if (route->answered)
+		all_answered(route);
 }
 
 /* A list of one: the host, address or socket that the next hop names. */
@@ -81,10 +106,10 @@ single(struct remote_route *route, const struct next_hop *next_hop)
 }
 
 bool
-remote_route_start(struct remote_route *route, struct dns *dns, const struct next_hop *next_hop, struct str own,
+remote_route_start(struct remote_route *route, const struct remote_sources *sources, const struct next_hop *next_hop,
     struct arena *arena, void (*found)(struct remote_route *))
 {
-	*route = (struct remote_route){.found = found, .arena = arena, .domain = next_hop->name, .own = own};
+	*route = (struct remote_route){.found = found, .arena = arena, .domain = next_hop->name, .own = sources->own};
 	if (next_hop->kind != NEXT_HOP_DOMAIN) {
 		single(route, next_hop);
 		return true;
@@ -95,14 +120,62 @@ remote_route_start(struct remote_route *route, struct dns *dns, const struct nex
 		fail(route, JOB_FAILED, STR("5.1.2"), "not a domain name:", STR(""));
 		return true;
 	}
-	dns_ask(dns, &route->query, route->domain, DNS_MX, answered);
+	if (sources->sts != NULL)
+		sts_client_ask(sources->sts, &route->sts_query, route->domain, sts_answered);
+	dns_ask(sources->dns, &route->query, route->domain, DNS_MX, answered);
 	return false;
 }
 
 void
 remote_route_stop(struct remote_route *route)
 {
+	sts_client_cancel(&route->sts_query);
 	dns_cancel(&route->query);
+}
+
+/* --- what the domain demands --------------------------------------------------------------------------------------- */
+
+static enum tls_sts_mode
+mode_of(enum sts_mode mode)
+{
+	switch (mode) {
+	case STS_MODE_NONE:
+		break;
+	case STS_MODE_TESTING:
+		return TLS_STS_TESTING;
+	case STS_MODE_ENFORCE:
+		return TLS_STS_ENFORCE;
+	}
+	return TLS_STS_NONE;
+}
+
+struct tls_sts
+remote_route_sts(const struct remote_route *route, struct str host)
+{
+	struct sts_policy policy;
+	const char *why;
+
+	if (route->sts.n == 0 || !sts_policy_parse(route->sts, &policy, &why))
+		return (struct tls_sts){.mode = TLS_STS_NONE};
+	return (struct tls_sts){.mode = mode_of(policy.mode), .names_host = sts_policy_has_mx(&policy, host)};
+}
+
+/* The mode, and which of the site's exchangers the policy names: domains with the same may share connections. */
+struct str
+remote_route_security(const struct remote_route *route)
+{
+	char text[JOB_TEXT_MAX + 1];
+	struct sts_policy policy;
+	struct str site = route->list.site, host;
+	const char *why;
+	size_t n;
+
+	if (route->sts.n == 0 || !sts_policy_parse(route->sts, &policy, &why) || policy.mode == STS_MODE_NONE)
+		return STR("");
+	n = (size_t)snprintf(text, sizeof text, "sts-%s:", sts_mode_word(policy.mode));
+	while (n < JOB_TEXT_MAX && str_word(&site, &host))
+		text[n++] = sts_policy_has_mx(&policy, host) ? '1' : '0';
+	return arena_copy(route->arena, (struct str){text, n});
 }
 
 /* --- from a host to addresses -------------------------------------------------------------------------------------- */

@@ -7,6 +7,8 @@
 #include "common/dns/dns.h"
 #include "queue/mx.h"
 #include "queue/next_hop.h"
+#include "queue/sts_client.h"
+#include "queue/tls_policy.h"
 
 /* A look-up without a verdict of DNS (address literals, sockets) holds for so long. */
 #define REMOTE_ROUTE_TTL_S 3600
@@ -20,22 +22,37 @@ struct remote_route {
 	struct str reason;
 	struct mx_list list; /* of one host for all but domains */
 	bool implicit;	     /* the domain has no MX record: its own addresses count */
+	struct str sts;	     /* the domain's MTA-STS policy, as its text; empty: none is known */
 	uint32_t ttl_s;
 
 	struct dns_query query;
+	struct sts_query sts_query;
+	bool answered; /* DNS has: only MTA-STS is waited for */
+	bool sts_lost; /* there was no room for the policy */
 	struct arena *arena;
 	struct str domain;
 	struct str own;
 };
 
+/* Who is asked. */
+struct remote_sources {
+	struct dns *dns;
+	struct sts_client *sts; /* NULL: nobody asks for MTA-STS */
+	struct str own;		/* our host name */
+};
+
 /*
- * own: our host name. What the route holds lives in the arena. True: nothing had to be asked, and the route is known
- * already; `found` is not called.
+ * What the route holds lives in the arena. True: nothing had to be asked, and the route is known already; `found` is not
+ * called.
  */
-bool remote_route_start(struct remote_route *route, struct dns *dns, const struct next_hop *next_hop, struct str own,
+bool remote_route_start(struct remote_route *route, const struct remote_sources *sources, const struct next_hop *next_hop,
     struct arena *arena, void (*found)(struct remote_route *));
 /* The callback will not come. */
 void remote_route_stop(struct remote_route *route);
+/* What the domain's MTA-STS policy says of the host. */
+struct tls_sts remote_route_sts(const struct remote_route *route, struct str host);
+/* What the domain demands of connections to its site, for struct job_site. In the arena; empty: nothing. */
+struct str remote_route_security(const struct remote_route *route);
 
 struct remote_addresses {
 	void (*found)(struct remote_addresses *addresses); /* never from inside remote_addresses_start */

@@ -219,12 +219,18 @@ attempt_begin(struct remote_search *s, const struct remote_candidate *candidate,
 
 /* --- TLS ----------------------------------------------------------------------------------------------------------------- */
 
+static enum conf_route_tls
+configured_tls(const struct remote_search *s)
+{
+	return s->quest.route != NULL ? s->quest.route->tls : CONF_TLS_AUTO;
+}
+
 /* Decides for the host that is looked up now; false when it is not to be used. */
 static bool
 policy_decide(struct remote_search *s)
 {
 	struct tls_facts facts = {.requiretls = s->quest.must_keep_tls, .name_is_certain = true,
-	    .configured = s->quest.route != NULL ? s->quest.route->tls : CONF_TLS_AUTO};
+	    .configured = configured_tls(s), .sts = remote_route_sts(&s->route, s->route.list.hosts[s->host])};
 	char words[JOB_REPLY_MAX];
 
 	s->policy_now = tls_policy_decide(&facts);
@@ -273,7 +279,7 @@ look_up(struct remote_search *s)
 		return;
 	}
 	s->looking_up = true;
-	remote_addresses_start(&s->addresses, s->quest.dns, s->route.list.hosts[s->host], s->quest.next_hop->port,
+	remote_addresses_start(&s->addresses, s->quest.sources->dns, s->route.list.hosts[s->host], s->quest.next_hop->port,
 	    addresses_found);
 }
 
@@ -357,11 +363,13 @@ begin(struct loop_timer *timer)
 {
 	struct remote_search *s = container_of(timer, struct remote_search, timer);
 	struct remote_quest *quest = &s->quest;
+	struct remote_sources sources = *quest->sources;
 
+	if (!tls_policy_wants_sts(configured_tls(s), quest->must_keep_tls))
+		sources.sts = NULL;
 	if (s->failure != JOB_DELIVERED)
 		s->failed(s);
-	else if (remote_route_start(&s->route, quest->dns, quest->next_hop, str_from(quest->context->conf->hostname),
-		     quest->arena, route_found))
+	else if (remote_route_start(&s->route, &sources, quest->next_hop, quest->arena, route_found))
 		route_found(&s->route);
 }
 

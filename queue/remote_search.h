@@ -19,7 +19,7 @@
 /* What is looked for, and with what; borrowed until the search is over or stopped. */
 struct remote_quest {
 	struct remote_context *context;
-	struct dns *dns;
+	const struct remote_sources *sources;
 	const struct remote_own *own;
 	const struct next_hop *next_hop;
 	struct arena *arena;

@@ -11,6 +11,7 @@
 #include "common/daemon/sandbox.h"
 #include "common/tls/tls.h"
 #include "common/net/unix_socket.h"
+#include "queue/policy.h"
 #include "queue/remote_job.h"
 #include "queue/remote_login.h"
 
@@ -29,6 +30,7 @@ struct worker {
 	struct loop_timer reconnect;
 	struct loop_timer deadline; /* of a stop */
 	struct remote_jobs jobs;
+	struct sts_client sts; /* the process `policy`, where there is one */
 	LIST_HEAD(lookup_list, lookup) lookups;
 	size_t nlookups;
 	struct buf packet;
@@ -119,6 +121,7 @@ lookup_answer(struct lookup *lookup)
 
 	if (route->status == JOB_DELIVERED) {
 		site.key = route->list.site;
+		site.security = remote_route_security(route);
 	} else {
 		site.code = route->code;
 		site.reason = str_sub(route->reason, 0, JOB_REPLY_MAX);
@@ -171,8 +174,7 @@ resolve_received(struct worker *w, struct msg *m)
 		lookup->route = (struct remote_route){.status = JOB_FAILED, .code = STR("5.1.3"),
 		    .reason = STR("the domain is malformed"), .ttl_s = REMOTE_ROUTE_TTL_S};
 		loop_timer_set(w->loop, &lookup->known, 0, route_known);
-	} else if (remote_route_start(&lookup->route, w->jobs.dns, &lookup->next_hop, str_from(conf->hostname),
-		       &lookup->arena, route_found)) {
+	} else if (remote_route_start(&lookup->route, &w->jobs.sources, &lookup->next_hop, &lookup->arena, route_found)) {
 		loop_timer_set(w->loop, &lookup->known, 0, route_known);
 	}
 	return true;
@@ -307,7 +309,11 @@ remote_worker_main(struct daemon_self *self)
 	else if (!tls_client_trust(worker.jobs.context.tls, self->conf->queue.tls_authorities, &err))
 		log_warning("no server's name can be verified: %s", err.text);
 	resolver_find(self->conf, &servers);
-	worker.jobs.dns = resolver_new(worker.loop, &servers);
+	worker.jobs.sources = (struct remote_sources){.dns = resolver_new(worker.loop, &servers), .own = str_from(self->conf->hostname)};
+	if (policy_count(self->conf) > 0) {
+		sts_client_start(&worker.sts, worker.loop, self->peers[0]);
+		worker.jobs.sources.sts = self->conf->queue.mta_sts ? &worker.sts : NULL;
+	}
 	worker.jobs.result = job_result;
 	worker.jobs.done = job_done;
 	worker.jobs.credentials = remote_logins_read(self->conf);

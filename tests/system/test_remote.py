@@ -67,10 +67,14 @@ class Remote:
         os.chmod(self.directory, 0o755)
         self.run = os.path.join(self.directory, "run")
         os.mkdir(self.run)
+        for name in ("cache", "cache/mta-sts", "cache/tlsrpt"):
+            os.mkdir(os.path.join(self.directory, name), 0o755 if name == "cache" else 0o700)
+            if os.getuid() == 0 and suite.have_suite_users():
+                shutil.chown(os.path.join(self.directory, name), "_remote")
         self.conf = os.path.join(self.directory, "merpati.conf")
         values = {"hostname": "satu.test", "run_directory": self.run, "relay_port": relay_port, "log": "stderr",
                   "resolvers": "%s:%d" % (dns.address, dns.port), "connect_timeout": "2s", "reply_timeout": "2s",
-                  "final_reply_timeout": "2s"}
+                  "final_reply_timeout": "2s", "cache_directory": os.path.join(self.directory, "cache")}
         values.update(settings)
         sections = values.pop("sections", "")
         with open(self.conf, "w") as f:
