@@ -23,7 +23,7 @@ BUILD ?= build
 B := $(BUILD)/$(VARIANT)
 
 FOLDERS := smtpd queue deliver popd imapd auth
-PKGS := openssl libbsd libseccomp
+PKGS := openssl libbsd libseccomp zlib
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wcast-qual -Wstrict-prototypes -Wmissing-prototypes \
 	-Wformat=2 -Wimplicit-fallthrough -Wundef -Wpointer-arith -Wwrite-strings
