@@ -95,9 +95,16 @@ buf_add(struct buf *b, struct str s)
 }
 
 void
-buf_addc(struct buf *b, char c)
+buf_add_number(struct buf *b, size_t width, uint64_t value)
 {
-	buf_add(b, (struct str){&c, 1});
+	char digits[20], *p = digits + sizeof digits;
+
+	do
+		*--p = (char)('0' + value % 10);
+	while ((value /= 10) > 0);
+	for (size_t n = (size_t)(digits + sizeof digits - p); n < width; n++)
+		buf_addc(b, ' ');
+	buf_add(b, (struct str){p, (size_t)(digits + sizeof digits - p)});
 }
 
 void

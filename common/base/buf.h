@@ -29,9 +29,19 @@ bool buf_ok(const struct buf *b);
 struct str buf_str(const struct buf *b);
 
 void buf_add(struct buf *b, struct str s);
-void buf_addc(struct buf *b, char c);
 void buf_adds(struct buf *b, const char *cstring);
 void buf_addf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* In decimal, and blanks in front of it up to the width. */
+void buf_add_number(struct buf *b, size_t width, uint64_t value);
+
+static inline void
+buf_addc(struct buf *b, char c)
+{
+	if (b->n < b->cap && !b->failed)
+		b->p[b->n++] = c;
+	else
+		buf_add(b, (struct str){&c, 1});
+}
 
 /* Room for n bytes at the end, or NULL (and failed); then buf_commit says how many were written there. */
 char *buf_reserve(struct buf *b, size_t n);

@@ -138,13 +138,26 @@ utf8_sequence(struct str s)
 	return n;
 }
 
+static size_t
+printable(struct str s)
+{
+	size_t n = 0;
+
+	while (n < s.n && ascii_is_print(s.p[n]))
+		n++;
+	return n;
+}
+
 size_t
 log_escape(char *dst, size_t size, struct str s)
 {
 	size_t n = 0;
 
 	while (s.n > 0 && size - n > 5) {
-		size_t take = ascii_is_print(s.p[0]) ? 1 : utf8_sequence(s);
+		size_t take = printable(str_sub(s, 0, size - n - 5));
+
+		if (take == 0)
+			take = utf8_sequence(s);
 
 		if (take > 0) {
 			memcpy(dst + n, s.p, take);

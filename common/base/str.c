@@ -21,12 +21,6 @@ str_precision(struct str s)
 }
 
 bool
-str_equal(struct str a, struct str b)
-{
-	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
-}
-
-bool
 str_equal_nocase(struct str a, struct str b)
 {
 	if (a.n != b.n)
@@ -99,26 +93,6 @@ str_is_ascii(struct str s)
 	return true;
 }
 
-struct str
-str_sub(struct str s, size_t off, size_t n)
-{
-	s = str_skip(s, off);
-	if (n < s.n)
-		s.n = n;
-	return s;
-}
-
-struct str
-str_skip(struct str s, size_t n)
-{
-	if (n > s.n)
-		n = s.n;
-	if (s.p != NULL)
-		s.p += n;
-	s.n -= n;
-	return s;
-}
-
 static bool
 is_space(char c)
 {
@@ -186,10 +160,13 @@ str_to_u64(struct str s, uint64_t max, uint64_t *value)
 		if (!ascii_is_digit(s.p[i]))
 			return false;
 		digit = (uint64_t)(s.p[i] - '0');
-		if (digit > max || sum > (max - digit) / 10)
+		/* The first 19 digits are never more than 64 bits hold. */
+		if (i >= 19 && (digit > max || sum > (max - digit) / 10))
 			return false;
 		sum = sum * 10 + digit;
 	}
+	if (sum > max)
+		return false;
 	*value = sum;
 	return true;
 }

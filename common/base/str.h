@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct str {
 	const char *p;
@@ -24,7 +25,12 @@ struct str {
 struct str str_from(const char *cstring); /* NULL gives STR_NONE */
 int str_precision(struct str s);
 
-bool str_equal(struct str a, struct str b);
+static inline bool
+str_equal(struct str a, struct str b)
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
 /* ASCII only, as protocol verbs, domains and header names want it. */
 bool str_equal_nocase(struct str a, struct str b);
 /* Order as memcmp, then by length; <0, 0, >0. */
@@ -42,9 +48,27 @@ size_t str_search(struct str s, struct str needle);
 /* No byte above 127. */
 bool str_is_ascii(struct str s);
 
+static inline struct str
+str_skip(struct str s, size_t n)
+{
+	if (n > s.n)
+		n = s.n;
+	if (s.p != NULL)
+		s.p += n;
+	s.n -= n;
+	return s;
+}
+
 /* The part from off (cut at the end) of at most n bytes. */
-struct str str_sub(struct str s, size_t off, size_t n);
-struct str str_skip(struct str s, size_t n);
+static inline struct str
+str_sub(struct str s, size_t off, size_t n)
+{
+	s = str_skip(s, off);
+	if (n < s.n)
+		s.n = n;
+	return s;
+}
+
 /* Without leading and trailing spaces and tabs (and CR, LF). */
 struct str str_trim(struct str s);
 

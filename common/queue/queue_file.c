@@ -70,15 +70,19 @@ queue_put_crc(char p[8], uint32_t crc)
 bool
 queue_get_crc(struct str s, uint32_t *crc)
 {
+	/* One more than the value of the digit; 0: it is none. */
+	static const unsigned char digits[256] = {['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5, ['5'] = 6, ['6'] = 7,
+	    ['7'] = 8, ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16};
+	bool good = s.n == 8;
+
 	*crc = 0;
-	if (s.n != 8)
-		return false;
-	for (size_t i = 0; i < 8; i++) {
-		if (!ascii_is_digit(s.p[i]) && (s.p[i] < 'a' || s.p[i] > 'f'))
-			return false;
-		*crc = *crc << 4 | (uint32_t)ascii_hex_value(s.p[i]);
+	for (size_t i = 0; good && i < 8; i++) {
+		unsigned digit = digits[(unsigned char)s.p[i]];
+
+		good = digit > 0;
+		*crc = *crc << 4 | ((digit - 1) & 15);
 	}
-	return true;
+	return good;
 }
 
 /* ---- head ------------------------------------------------------------------------------------------------------ */
