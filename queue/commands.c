@@ -116,6 +116,17 @@ release(struct queue *q, const struct queue_id *id, struct message *m, const str
 	return status;
 }
 
+/* Where it was seen; false: there it is not any more. */
+static bool
+removed_deferred(struct queue *q, const struct queue_id *id, struct str seen)
+{
+	struct spool_time time;
+	struct err err;
+	uint64_t time_s;
+
+	return spool_time_parse(seen, &time, &time_s) && spool_remove_deferred(&q->spool, id, &time, &err);
+}
+
 static enum control_status
 delete (struct queue *q, const struct queue_id *id, struct message *m, const struct control_request *request)
 {
@@ -128,6 +139,8 @@ delete (struct queue *q, const struct queue_id *id, struct message *m, const str
 		outcome_progress(m);
 		return CONTROL_DONE;
 	}
+	if (removed_deferred(q, id, request->time))
+		return CONTROL_DONE;
 	if (undefer(q, id, request->time) == CONTROL_DONE)
 		return or_try(q, id, spool_remove(&q->spool, id, SPOOL_ACTIVE, &err) ? CONTROL_DONE : status_of(&err));
 	if (lies_in_active(q, id))

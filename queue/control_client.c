@@ -9,6 +9,8 @@
 /* A busy queued is asked so often, this long apart: a minute. */
 #define BUSY_TRIES 1200
 #define BUSY_PAUSE_US 50000
+/* Requests that wait for their answers: as many as queued reads in a turn. */
+#define UNDER_WAY 32
 
 bool
 control_client_open(struct control_client *client, const struct conf *conf, struct err *err)
@@ -27,18 +29,23 @@ control_client_close(struct control_client *client)
 }
 
 static bool
-ask_once(struct control_client *client, const struct control_request *request, struct control_reply *reply,
-    struct err *err)
+send_request(struct control_client *client, const struct control_request *request, uint32_t id, struct err *err)
+{
+	buf_reset(&client->packet);
+	control_request_encode(&client->packet, id, request);
+	if (!buf_ok(&client->packet))
+		return err_set(err, ERR_PERM, "the request is too long");
+	return msg_send(client->fd, &client->packet, -1, err);
+}
+
+static bool
+receive_reply(struct control_client *client, struct control_reply *reply, uint32_t id, struct err *err)
 {
 	struct msg m;
 
-	buf_reset(&client->packet);
-	control_request_encode(&client->packet, 1, request);
-	if (!buf_ok(&client->packet))
-		return err_set(err, ERR_PERM, "the request is too long");
-	if (!msg_send(client->fd, &client->packet, -1, err) || !msg_receive(client->fd, &client->packet, &m, err))
+	if (!msg_receive(client->fd, &client->packet, &m, err))
 		return err->class != ERR_NONE ? false : err_set(err, ERR_TEMP, "queued closed the connection");
-	if (m.type != CONTROL_REPLY || !control_reply_decode(&m, reply))
+	if (m.type != CONTROL_REPLY || m.id != id || !control_reply_decode(&m, reply))
 		return err_set(err, ERR_TEMP, "queued gave a senseless answer");
 	return true;
 }
@@ -48,11 +55,30 @@ control_client_ask(struct control_client *client, const struct control_request *
     struct err *err)
 {
 	for (int i = 0; i < BUSY_TRIES; i++) {
-		if (!ask_once(client, request, reply, err))
+		if (!send_request(client, request, 1, err) || !receive_reply(client, reply, 1, err))
 			return false;
 		if (reply->status != CONTROL_BUSY)
 			return true;
 		(void)usleep(BUSY_PAUSE_US);
+	}
+	return true;
+}
+
+bool
+control_client_ask_many(struct control_client *client, const struct control_request *requests, size_t n,
+    void (*replied)(struct control_client *client, size_t index, const struct control_reply *reply), struct err *err)
+{
+	size_t sent = 0;
+
+	for (size_t received = 0; received < n; received++) {
+		struct control_reply reply;
+
+		for (; sent < n && sent - received < UNDER_WAY; sent++)
+			if (!send_request(client, &requests[sent], (uint32_t)sent, err))
+				return false;
+		if (!receive_reply(client, &reply, (uint32_t)received, err))
+			return false;
+		replied(client, received, &reply);
 	}
 	return true;
 }

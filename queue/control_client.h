@@ -17,5 +17,11 @@ void control_client_close(struct control_client *client);
 /* One request and its answer, whose text is borrowed until the next. As long as queued is busy it is asked again. */
 bool control_client_ask(struct control_client *client, const struct control_request *request, struct control_reply *reply,
     struct err *err);
+/*
+ * Several requests, some of them under way at a time; each answer, also that queued is busy, is shown as it comes, in the
+ * order of the requests. False: not all were answered.
+ */
+bool control_client_ask_many(struct control_client *client, const struct control_request *requests, size_t n,
+    void (*replied)(struct control_client *client, size_t index, const struct control_reply *reply), struct err *err);
 
 #endif

@@ -6,8 +6,8 @@
 #include <time.h>
 
 #include "common/base/loop.h"
-#include "queue/listing.h"
 #include "queue/listing_sites.h"
+#include "queue/listing_source.h"
 
 /* What smtpd has handed over should be taken within seconds. */
 #define INCOMING_LATE_S 120
@@ -16,7 +16,6 @@
 #define ANSWER_S 5
 
 struct place {
-	struct listing listing;
 	uint64_t n;
 	uint64_t oldest_s; /* when it came; 0: there is none */
 };
@@ -31,34 +30,39 @@ count(struct place *place, const struct queue_id *id)
 		place->oldest_s = time_s;
 }
 
-/* Every name is looked at, and no file opened ... */
+/* Every name is looked at, and no file opened but in incoming/, where a message counts only when smtpd is done with it. */
 static bool
-see_name(struct listing *listing, const struct queue_id *id)
+look_at_all(struct place *place, struct listing *listing, enum spool_place which, struct err *err)
 {
-	count(container_of(listing, struct place, listing), id);
-	return false;
-}
+	struct listing_source source;
+	struct listing_names names;
+	struct listed m;
+	bool good;
 
-/* ... but in incoming/, where a message counts only when smtpd is done with it. */
-static bool
-see_message(struct listing *listing, const struct listed *message)
-{
-	count(container_of(listing, struct place, listing), &message->id);
-	return true;
+	listing_source_init(&source, &listing->spool, 1U << which);
+	listed_init(&m, listing);
+	while ((good = listing_source_next(&source, &names, err)) && names.n > 0) {
+		for (size_t i = 0; i < names.n; i++)
+			if (which != SPOOL_INCOMING || listing_read(listing, names.directory, &names.ids[i], &m))
+				count(place, &names.ids[i]);
+		listing_source_release(&names);
+	}
+	listed_clear(&m);
+	listing_source_clear(&source);
+	return good;
 }
 
 static bool
 look(struct place *place, const char *spool_directory, enum spool_place which, struct err *err)
 {
+	struct listing listing = {.visit = NULL};
 	bool good;
 
-	*place = (struct place){.listing = {.places = 1U << which, .visit = see_message}};
-	if (which != SPOOL_INCOMING)
-		place->listing.wants = see_name;
-	if (!listing_open(&place->listing, spool_directory, err))
+	*place = (struct place){.n = 0};
+	if (!listing_open(&listing, spool_directory, err))
 		return false;
-	good = listing_walk(&place->listing, err);
-	listing_close(&place->listing);
+	good = look_at_all(place, &listing, which, err);
+	listing_close(&listing);
 	return good;
 }
 

@@ -6,6 +6,8 @@
 
 #define REPLY_MAX 1024
 #define TEXT_MAX 400
+/* Of how many recipients the memory is kept for the next message. */
+#define RECIPIENTS_KEPT 64
 
 void
 envelope_init(struct envelope *e, size_t max_bytes, size_t max_recipients, const struct siphash_key *key)
@@ -30,6 +32,23 @@ envelope_keep(struct envelope *e, struct str *field, struct str value)
 {
 	*field = arena_copy(&e->arena, value);
 	return field->p != NULL;
+}
+
+void
+envelope_reset(struct envelope *e)
+{
+	struct envelope fresh = {.max_recipients = e->max_recipients, .key = e->key};
+
+	if (e->cap > RECIPIENTS_KEPT) {
+		free(e->recipients);
+	} else {
+		fresh.recipients = e->recipients;
+		fresh.cap = e->cap;
+	}
+	free(e->known);
+	arena_reset(&e->arena);
+	fresh.arena = e->arena;
+	*e = fresh;
 }
 
 /* ---- recipients ------------------------------------------------------------------------------------------------ */

@@ -73,6 +73,8 @@ struct envelope {
 /* key: of the table of addresses; borrowed for the envelope's life. */
 void envelope_init(struct envelope *e, size_t max_bytes, size_t max_recipients, const struct siphash_key *key);
 void envelope_clear(struct envelope *e);
+/* As after envelope_init, but for the memory, of which what most messages need is kept. */
+void envelope_reset(struct envelope *e);
 
 /* One record of the file, in order. False with *problem: damaged, or (NULL) a limit was met. */
 bool envelope_add(struct envelope *e, const struct queue_record *record, const char **problem);

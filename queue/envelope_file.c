@@ -5,6 +5,8 @@
 
 /* Bytes of a file that are read at a time: most messages are one such piece. */
 #define CHUNK (64 * 1024)
+/* Who skips the content begins with less: mostly it holds the envelope, or all of a small message. */
+#define FIRST_CHUNK 4096
 
 void
 envelope_source_init(struct envelope_source *source, int fd)
@@ -75,17 +77,18 @@ load_end(struct envelope *e, struct envelope_source *source, struct str rest, st
 enum envelope_load
 envelope_load(struct envelope *e, struct envelope_source *source, size_t budget_bytes, struct err *err)
 {
-	static char chunk[CHUNK];
+	static _Thread_local char chunk[CHUNK];
 	size_t done = 0;
 
 	while (done <= budget_bytes) {
+		size_t want = source->skips_content && source->reader.offset == 0 ? FIRST_CHUNK : sizeof chunk;
 		ssize_t n;
 		struct str input;
 		enum envelope_load result;
 
 		if (source->skips_content)
 			queue_reader_skip_content(&source->reader);
-		n = pread(source->fd, chunk, sizeof chunk, (off_t)source->reader.offset);
+		n = pread(source->fd, chunk, want, (off_t)source->reader.offset);
 		input = (struct str){chunk, n > 0 ? (size_t)n : 0};
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -98,7 +101,7 @@ envelope_load(struct envelope *e, struct envelope_source *source, size_t budget_
 		result = load_records(e, source, &input, err);
 		if (result != ENVELOPE_MORE)
 			return result;
-		if ((size_t)n < sizeof chunk)
+		if ((size_t)n < want)
 			return load_end(e, source, input, err);
 		done += (size_t)n;
 	}

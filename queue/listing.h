@@ -1,6 +1,5 @@
 /*
- * Looking at the queue from outside of queued: every message of the spool, or one. Only reads; what moves meanwhile may
- * be met twice or not at all.
+ * Looking at the queue from outside of queued: one message of the spool (all of them: queue/listing_walk.h). Only reads.
  */
 #ifndef QUEUE_LISTING_H
 #define QUEUE_LISTING_H
@@ -13,29 +12,41 @@ struct listed {
 	enum spool_place place;
 	struct spool_time time;	  /* deferred: the directory; else "" */
 	uint64_t due_s;		  /* deferred: when it is tried again; else 0 */
-	struct envelope envelope; /* empty unless loaded */
+	struct envelope envelope; /* what could be read of it */
 	enum envelope_load load;
+};
+
+/* Where a message was seen. */
+struct listing_directory {
+	enum spool_place place;
+	struct spool_time time;
+	uint64_t due_s;
+	int fd;
 };
 
 struct listing {
 	struct spool spool;
 	struct siphash_key key;
-	unsigned places; /* 1 << enum spool_place of those that are walked through; 0: all */
-	/* Is this one to be opened? May be NULL: all are. */
-	bool (*wants)(struct listing *listing, const struct queue_id *id);
-	/* Each message, and when it is opened its records before; false ends the walk. The latter may be NULL. */
-	bool (*visit)(struct listing *listing, const struct listed *message);
+	/* Of listing_find: the message, and while it is read its records. The latter may be NULL. */
+	void (*visit)(struct listing *listing, const struct listed *message);
 	void (*saw)(struct envelope_source *source, const struct queue_record *record);
 };
 
 bool listing_open(struct listing *listing, const char *spool_directory, struct err *err);
 void listing_close(struct listing *listing);
-/* All of them: active, incoming, deferred (by time), hold, corrupt. */
-bool listing_walk(struct listing *listing, struct err *err);
-/* The one that was listed there, or has moved meanwhile; false: there is none any more. */
-bool listing_again(struct listing *listing, const struct queue_id *id, enum spool_place place,
-    const struct spool_time *time);
-/* Just that one; false: there is none. */
+
+/* Before the first message is read into it, and behind the last. */
+void listed_init(struct listed *m, const struct listing *listing);
+void listed_clear(struct listed *m);
+/*
+ * Reads that file; the memory of the message before is used again. False: it is not there any more, or no message yet.
+ * Several threads may do so, each with a message of its own.
+ */
+bool listing_read(const struct listing *listing, const struct listing_directory *directory, const struct queue_id *id,
+    struct listed *m);
+/* The same, wherever it is by now. */
+bool listing_read_anywhere(const struct listing *listing, const struct queue_id *id, struct listed *m);
+/* The same, and shows it to the visitor. */
 bool listing_find(struct listing *listing, const struct queue_id *id);
 
 #endif

@@ -12,6 +12,7 @@
 #include "common/base/json.h"
 #include "common/base/loop.h"
 #include "queue/listing_sites.h"
+#include "queue/listing_time.h"
 #include "queue/listing_view.h"
 #include "queue/queue.h"
 
@@ -88,12 +89,12 @@ print_state(struct buf *b, const struct listed *m, struct str doing, uint64_t no
 		buf_addc(b, '\n');
 	} else if (m->place == SPOOL_DEFERRED && m->envelope.release_ms > now_ms) {
 		buf_adds(b, "is not to be sent before ");
-		listing_print_time(b, m->envelope.release_ms / 1000);
+		listing_time_add(b, m->envelope.release_ms / 1000);
 		buf_addc(b, '\n');
 	} else if (m->place == SPOOL_DEFERRED) {
 		listing_print_duration(duration, m->due_s * 1000 > now_ms ? m->due_s - now_ms / 1000 : 0);
 		buf_adds(b, "is tried again at ");
-		listing_print_time(b, m->due_s);
+		listing_time_add(b, m->due_s);
 		buf_addf(b, " (in %s), after %llu tr%s\n", duration, (unsigned long long)m->envelope.deferrals,
 		    m->envelope.deferrals == 1 ? "y" : "ies");
 	} else {
@@ -120,7 +121,7 @@ print_answers(struct buf *b, const struct listing_style *style, const struct env
 		buf_adds(b, " (");
 		listing_print_cell(b, style, LISTING_PLAIN, 0, r->relay);
 		buf_adds(b, ", ");
-		listing_print_time(b, r->tried_ms / 1000);
+		listing_time_add(b, r->tried_ms / 1000);
 		buf_adds(b, ")\n");
 	}
 }
@@ -172,7 +173,7 @@ print_why_json(struct buf *b, const struct listed *m, struct str doing, struct s
 	buf_adds(b, "]}\n");
 }
 
-static bool
+static void
 visit_why(struct listing *listing, const struct listed *m)
 {
 	struct asked *asked = container_of(listing, struct asked, listing);
@@ -186,7 +187,6 @@ visit_why(struct listing *listing, const struct listed *m)
 	else
 		print_why(&asked->out, &asked->options->style, m, why.doing, reply.text);
 	listing_view_put(&asked->out);
-	return true;
 }
 
 int
@@ -294,7 +294,7 @@ add_state(struct live *live, struct err *err)
 	text = reply.text;
 	if (!control_state_take(&text, &state))
 		return err_set(err, ERR_TEMP, "queued gave a senseless answer");
-	listing_print_time(&live->out, queue_now_ms() / 1000);
+	listing_time_add(&live->out, queue_now_ms() / 1000);
 	buf_addf(&live->out, "  at work on %llu messages (%llu of them again), %llu recipients; %llu deliveries under way\n\n",
 	    (unsigned long long)state.messages, (unsigned long long)state.retries, (unsigned long long)state.recipients,
 	    (unsigned long long)state.deliveries);

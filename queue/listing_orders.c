@@ -1,93 +1,52 @@
 #include "queue/listing_orders.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "common/base/json.h"
 #include "common/base/loop.h"
 #include "queue/control_client.h"
+#include "queue/listing_progress.h"
 #include "queue/listing_view.h"
+#include "queue/listing_walk.h"
+#include "queue/queue.h"
 #include "queue/reroute.h"
 
-/* On a terminal the progress is shown of what takes longer than a moment. */
-#define PROGRESS_AFTER 500
-#define PROGRESS_EVERY 100
-
-/* ---- for which messages ------------------------------------------------------------------------------------------ */
-
-/* What a filter means when the command is given; about 40 bytes a message. */
-struct target {
-	struct queue_id id;
-	struct spool_time time;
-};
-
-struct targets {
-	struct listing listing;
-	const struct listing_options *options;
-	uint64_t now_s;
-	struct target *list;
-	size_t n, cap;
-	bool no_memory;
-};
-
-static bool
-visit(struct listing *listing, const struct listed *message)
-{
-	struct targets *targets = container_of(listing, struct targets, listing);
-
-	if (!listing_filter_matches(&targets->options->filter, message, targets->now_s))
-		return true;
-	if (targets->n == targets->cap) {
-		size_t cap = targets->cap * 2 + 256;
-		struct target *list = reallocarray(targets->list, cap, sizeof *list);
-
-		targets->no_memory = list == NULL;
-		if (list == NULL)
-			return false;
-		targets->list = list;
-		targets->cap = cap;
-	}
-	targets->list[targets->n++] = (struct target){.id = message->id, .time = message->time};
-	return targets->n != targets->options->limit;
-}
-
-static bool
-wants(struct listing *listing, const struct queue_id *id)
-{
-	struct targets *targets = container_of(listing, struct targets, listing);
-
-	return listing_filter_may_match(&targets->options->filter, id, targets->now_s);
-}
-
-static bool
-find_targets(struct targets *targets, const struct listing_options *options, struct err *err)
-{
-	bool good;
-
-	*targets = (struct targets){.options = options, .now_s = (uint64_t)time(NULL),
-	    .listing = {.visit = visit, .wants = wants, .places = options->filter.places}};
-	if (!listing_open(&targets->listing, options->conf->spool_directory, err))
-		return false;
-	good = listing_walk(&targets->listing, err);
-	listing_close(&targets->listing);
-	return good && (!targets->no_memory || err_set(err, ERR_TEMP, "out of memory"));
-}
+/* As a shell says it of who was ended by SIGINT. */
+#define EXIT_INTERRUPTED 130
 
 /* ---- one after the other ------------------------------------------------------------------------------------------ */
 
 struct order {
+	struct listing_walk walk; /* for those that a filter means */
 	const struct listing_options *options;
 	enum control_verb verb;
 	const char *done; /* as in "3 messages deleted" */
 	struct str text;
 	struct control_client client;
-	size_t succeeded, failed;
+	uint64_t begun_ms;
+	uint64_t looked_at, succeeded, failed, given;
 	bool is_counted; /* the result is told as a number */
+	struct listing_progress progress;
+	bool good;
+	struct err err; /* why queued cannot be asked */
+	/* Of a handful: those for which there was no room yet. */
+	size_t busy[LISTING_HANDFUL], nbusy;
+	const struct control_request *requests;
 };
+
+/* ^C: what was asked for is answered, and no more is. */
+static volatile sig_atomic_t interrupted;
+
+static void
+interrupt(int number)
+{
+	(void)number;
+	interrupted = 1;
+}
 
 static void
 tell(struct order *order, struct str id, const struct control_reply *reply)
@@ -96,10 +55,13 @@ tell(struct order *order, struct str id, const struct control_reply *reply)
 	struct buf b;
 
 	if (order->options->style.format != LISTING_JSON) {
-		if (reply->status != CONTROL_DONE)
-			(void)fprintf(stderr, "merpati queue: %.*s: %.*s\n", STR_FMT(id), STR_FMT(reply->text));
+		if (reply->status == CONTROL_DONE)
+			return;
+		listing_progress_hide(&order->progress);
+		(void)fprintf(stderr, "merpati queue: %.*s: %.*s\n", STR_FMT(id), STR_FMT(reply->text));
 		return;
 	}
+	listing_progress_hide(&order->progress);
 	buf_init(&b, 4096);
 	buf_addc(&b, '{');
 	json_add_member(&b, "queue_id", id);
@@ -109,61 +71,157 @@ tell(struct order *order, struct str id, const struct control_reply *reply)
 	buf_clear(&b);
 }
 
-/* False: queued cannot be asked. */
-static bool
-give(struct order *order, struct str id, struct str time, struct err *err)
+static void
+answered(struct order *order, struct str id, const struct control_reply *reply)
 {
-	struct control_request request = {.verb = order->verb, .id = id, .time = time, .text = order->text};
-	struct control_reply reply;
-
-	/* Only for a retry does queued know `all`: its deferred directories become due. */
-	if (order->verb == CONTROL_RETRY && str_equal(id, STR("all")))
-		request.id = STR("");
-	if (!control_client_ask(&order->client, &request, &reply, err))
-		return false;
 	/* What a filter meant may have left by itself meanwhile. */
-	if (order->is_counted && reply.status == CONTROL_NO_MESSAGE)
-		return true;
-	if (reply.status == CONTROL_DONE)
+	if (order->is_counted && reply->status == CONTROL_NO_MESSAGE)
+		return;
+	if (reply->status == CONTROL_DONE)
 		order->succeeded++;
 	else
 		order->failed++;
-	tell(order, id, &reply);
-	return true;
+	tell(order, id, reply);
 }
 
+/* ---- by ID --------------------------------------------------------------------------------------------------------- */
+
 static bool
-give_ids(struct order *order, char **ids, struct err *err)
+give(struct order *order, const struct control_request *request, struct str id)
 {
-	for (; *ids != NULL; ids++)
-		if (!give(order, str_from(*ids), STR(""), err))
-			return false;
-	return true;
+	struct control_reply reply;
+
+	order->good = control_client_ask(&order->client, request, &reply, &order->err);
+	if (order->good)
+		answered(order, id, &reply);
+	return order->good;
 }
 
 static void
-show_progress(size_t done, size_t all)
+give_ids(struct order *order, char **ids)
 {
-	if (all < PROGRESS_AFTER || isatty(STDERR_FILENO) == 0)
+	for (; *ids != NULL; ids++) {
+		struct str id = str_from(*ids);
+		struct control_request request = {.verb = order->verb, .id = id, .text = order->text};
+
+		/* Only for a retry does queued know `all`: its deferred directories become due. */
+		if (order->verb == CONTROL_RETRY && str_equal(id, STR("all")))
+			request.id = STR("");
+		if (!give(order, &request, id))
+			return;
+	}
+}
+
+/* ---- by filter ----------------------------------------------------------------------------------------------------- */
+
+struct target {
+	struct queue_id id;
+	struct spool_time time;
+};
+
+static bool
+wants(struct listing_walk *walk, const struct queue_id *id)
+{
+	const struct order *order = container_of(walk, struct order, walk);
+
+	return listing_filter_may_match(&order->options->filter, id, order->begun_ms / 1000);
+}
+
+/*
+ * A filter means what it matches when the command is given. The walk may come across a message that has been tried since,
+ * perhaps because of the command, or that came since, perhaps because of it: those are left alone.
+ */
+static bool
+is_later(const struct order *order, const struct listed *m)
+{
+	uint64_t arrival_ms = queue_id_time_us(&m->id) / 1000;
+
+	if (arrival_ms >= order->begun_ms && arrival_ms <= queue_now_ms())
+		return true;
+	for (size_t i = 0; i < m->envelope.nrecipients; i++)
+		if (m->envelope.recipients[i].tried_ms >= order->begun_ms && m->envelope.recipients[i].tried_ms <= queue_now_ms())
+			return true;
+	return false;
+}
+
+static void
+visit(struct listing_walk *walk, struct listing_batch *batch, const struct listed *m)
+{
+	const struct order *order = container_of(walk, struct order, walk);
+	const struct target target = {.id = m->id, .time = m->time};
+
+	if (!listing_filter_matches(&order->options->filter, m, order->begun_ms / 1000) || is_later(order, m))
 		return;
-	if (done == all)
-		(void)fprintf(stderr, "\r\033[K");
-	else if (done % PROGRESS_EVERY == 0)
-		(void)fprintf(stderr, "\r%zu of %zu", done, all);
+	buf_add(&batch->out, (struct str){(const char *)&target, sizeof target});
+	listing_batch_add(batch, m);
+}
+
+static void
+replied(struct control_client *client, size_t index, const struct control_reply *reply)
+{
+	struct order *order = container_of(client, struct order, client);
+
+	if (reply->status == CONTROL_BUSY)
+		order->busy[order->nbusy++] = index;
+	else
+		answered(order, order->requests[index].id, reply);
+}
+
+static void
+give_targets(struct order *order, const struct target *targets, size_t n)
+{
+	struct control_request requests[LISTING_HANDFUL];
+
+	for (size_t i = 0; i < n; i++)
+		requests[i] = (struct control_request){.verb = order->verb, .id = queue_id_str(&targets[i].id),
+		    .time = str_from(targets[i].time.text), .text = order->text};
+	order->requests = requests;
+	order->nbusy = 0;
+	order->good = control_client_ask_many(&order->client, requests, n, replied, &order->err);
+	for (size_t i = 0; order->good && i < order->nbusy && interrupted == 0; i++)
+		(void)give(order, &requests[order->busy[i]], requests[order->busy[i]].id);
+	order->given += n;
 }
 
 static bool
-give_targets(struct order *order, struct err *err)
+take(struct listing_walk *walk, struct listing_batch *batch)
 {
-	struct targets targets;
-	bool good = find_targets(&targets, order->options, err);
+	struct order *order = container_of(walk, struct order, walk);
+	uint64_t limit = order->options->limit > 0 ? order->options->limit : UINT64_MAX;
+	struct target targets[LISTING_HANDFUL];
+	size_t n = batch->n < limit - order->given ? batch->n : (size_t)(limit - order->given);
 
-	for (size_t i = 0; good && i < targets.n; i++) {
-		good = give(order, queue_id_str(&targets.list[i].id), str_from(targets.list[i].time.text), err);
-		show_progress(i + 1, targets.n);
+	if (n > 0 && interrupted == 0) {
+		memcpy(targets, batch->out.p, n * sizeof targets[0]);
+		give_targets(order, targets, n);
 	}
-	free(targets.list);
-	return good;
+	order->looked_at += batch->looked_at;
+	if (listing_progress_is_due(&order->progress))
+		listing_progress_show(&order->progress, "%llu messages looked at, %llu %s", (unsigned long long)order->looked_at,
+		    (unsigned long long)order->succeeded, order->done);
+	return order->good && order->given < limit && interrupted == 0;
+}
+
+static void
+give_filtered(struct order *order)
+{
+	struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESTART | (int)SA_RESETHAND}, before;
+
+	order->walk = (struct listing_walk){.wants = wants, .visit = visit, .take = take,
+	    .places = order->options->filter.places};
+	/* Else it would come across those that it has put there. */
+	if (order->verb == CONTROL_HOLD && order->walk.places == 0)
+		order->walk.places = ((1U << SPOOL_PLACES) - 1) & ~(1U << SPOOL_HOLD);
+	order->good = listing_open(&order->walk.listing, order->options->conf->spool_directory, &order->err);
+	if (!order->good)
+		return;
+	listing_progress_init(&order->progress);
+	(void)sigaction(SIGINT, &action, &before);
+	if (!listing_walk(&order->walk, &order->err))
+		order->good = false;
+	(void)sigaction(SIGINT, &before, NULL);
+	listing_progress_hide(&order->progress);
+	listing_close(&order->walk.listing);
 }
 
 /* ---- the commands -------------------------------------------------------------------------------------------------- */
@@ -174,18 +232,32 @@ is_all(char **ids)
 	return ids[0] != NULL && strcmp(ids[0], "all") == 0 && ids[1] == NULL;
 }
 
+/* How many it was for is told also when it was not for all. */
+static void
+tell_number(const struct order *order)
+{
+	if (order->options->style.format == LISTING_JSON)
+		return;
+	(void)printf("%llu message%s %s%s\n", (unsigned long long)order->succeeded, order->succeeded == 1 ? "" : "s", order->done,
+	    interrupted != 0 ? "; interrupted, the others are as they were" : "");
+}
+
 static int
 carry_out(struct order *order, char **ids)
 {
-	struct err err;
-	bool good = control_client_open(&order->client, order->options->conf, &err) &&
-	    (order->is_counted ? give_targets(order, &err) : give_ids(order, ids, &err));
-
+	order->begun_ms = queue_now_ms();
+	order->good = control_client_open(&order->client, order->options->conf, &order->err);
+	if (order->good && order->is_counted)
+		give_filtered(order);
+	else if (order->good)
+		give_ids(order, ids);
 	control_client_close(&order->client);
-	if (order->is_counted && order->options->style.format != LISTING_JSON)
-		(void)printf("%zu message%s %s\n", order->succeeded, order->succeeded == 1 ? "" : "s", order->done);
-	if (!good)
-		return listing_view_fail(&err);
+	if (order->is_counted)
+		tell_number(order);
+	if (!order->good)
+		return listing_view_fail(&order->err);
+	if (interrupted != 0)
+		return EXIT_INTERRUPTED;
 	return order->failed > 0 ? EX_DATAERR : EX_OK;
 }
 

@@ -1,10 +1,10 @@
 #include "queue/listing_print.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #include "common/base/json.h"
 #include "common/base/log.h"
+#include "queue/listing_time.h"
 
 /* ---- small parts ----------------------------------------------------------------------------------------------- */
 
@@ -14,38 +14,7 @@ add_escaped(struct buf *b, struct str s)
 {
 	char text[4096];
 
-	(void)log_escape(text, sizeof text, s);
-	buf_adds(b, text);
-}
-
-static bool
-local_time(uint64_t time_s, struct tm *tm)
-{
-	time_t t = (time_t)time_s;
-
-	return localtime_r(&t, tm) != NULL;
-}
-
-void
-listing_print_time(struct buf *b, uint64_t time_s)
-{
-	char text[64] = "-";
-	struct tm tm;
-
-	if (local_time(time_s, &tm))
-		(void)strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm);
-	buf_adds(b, text);
-}
-
-static void
-add_mailq_time(struct buf *b, uint64_t time_s)
-{
-	char text[64] = "-";
-	struct tm tm;
-
-	if (local_time(time_s, &tm))
-		(void)strftime(text, sizeof text, "%a %b %e %H:%M:%S", &tm);
-	buf_adds(b, text);
+	buf_add(b, (struct str){text, log_escape(text, sizeof text, s)});
 }
 
 static const char *
@@ -78,8 +47,8 @@ listing_print_cell(struct buf *b, const struct listing_style *style, enum listin
 	begin = b->n - begin;
 	if (painted)
 		buf_adds(b, "\033[0m");
-	if (begin < (size_t)width)
-		buf_addf(b, "%*s", width - (int)begin, "");
+	while (begin++ < (size_t)width)
+		buf_addc(b, ' ');
 }
 
 static void
@@ -164,8 +133,10 @@ print_text(struct buf *b, const struct listing_style *style, const struct listed
 
 	listing_print_cell(b, style, LISTING_BOLD, 18, queue_id_str(&m->id));
 	listing_print_cell(b, style, colour_of(m->place), 8, str_from(spool_place_name(m->place)));
-	buf_addf(b, "  %10llu  ", (unsigned long long)e->head.message_size);
-	listing_print_time(b, queue_id_time_us(&m->id) / 1000000);
+	buf_adds(b, "  ");
+	buf_add_number(b, 10, e->head.message_size);
+	buf_adds(b, "  ");
+	listing_time_add(b, queue_id_time_us(&m->id) / 1000000);
 	if (m->load == ENVELOPE_NEWER) {
 		buf_adds(b, "  (written by a newer Merpati)\n");
 		return;
@@ -175,7 +146,7 @@ print_text(struct buf *b, const struct listing_style *style, const struct listed
 	buf_adds(b, ">\n");
 	if (m->due_s > 0) {
 		buf_adds(b, "    next try ");
-		listing_print_time(b, m->due_s);
+		listing_time_add(b, m->due_s);
 		buf_addc(b, '\n');
 	}
 	for (size_t i = 0; i < e->nrecipients; i++) {
@@ -209,8 +180,11 @@ print_mailq(struct buf *b, const struct listed *m)
 	char mark = m->place == SPOOL_ACTIVE ? '*' : m->place == SPOOL_HOLD ? '!' : ' ';
 	struct str reason = STR("");
 
-	buf_addf(b, "%s%c %8llu ", m->id.text, mark, (unsigned long long)e->head.message_size);
-	add_mailq_time(b, queue_id_time_us(&m->id) / 1000000);
+	buf_adds(b, m->id.text);
+	buf_addc(b, mark);
+	buf_add_number(b, 9, e->head.message_size);
+	buf_addc(b, ' ');
+	listing_time_add_classic(b, queue_id_time_us(&m->id) / 1000000);
 	buf_addc(b, ' ');
 	add_escaped(b, e->sender.n > 0 ? e->sender : STR("MAILER-DAEMON"));
 	buf_addc(b, '\n');
@@ -328,12 +302,12 @@ wishes_text(struct buf *b, const struct envelope *e)
 		text_line(b, "goes by", e->reroute);
 	if (e->release_ms > 0) {
 		buf_adds(b, "release    ");
-		listing_print_time(b, e->release_ms / 1000);
+		listing_time_add(b, e->release_ms / 1000);
 		buf_addc(b, '\n');
 	}
 	if (e->by.mode != 0) {
 		buf_adds(b, "deliver by ");
-		listing_print_time(b, e->by.time_ms / 1000);
+		listing_time_add(b, e->by.time_ms / 1000);
 		buf_adds(b, e->by.mode == 'R' ? ", else return\n" : ", else tell\n");
 	}
 	if (e->has_priority)
@@ -385,11 +359,11 @@ whole_text(struct buf *b, const struct listed *m, const struct buf *history)
 		return;
 	}
 	buf_adds(b, "arrived    ");
-	listing_print_time(b, e->time_ms / 1000);
+	listing_time_add(b, e->time_ms / 1000);
 	buf_addc(b, '\n');
 	if (m->due_s > 0) {
 		buf_adds(b, "next try   ");
-		listing_print_time(b, m->due_s);
+		listing_time_add(b, m->due_s);
 		buf_addc(b, '\n');
 	}
 	buf_addf(b, "size       %llu\n", (unsigned long long)e->head.message_size);
@@ -519,7 +493,7 @@ static void
 attempt_text(struct buf *b, const struct queue_attempt *a)
 {
 	buf_adds(b, "attempt    ");
-	listing_print_time(b, a->time_ms / 1000);
+	listing_time_add(b, a->time_ms / 1000);
 	buf_addc(b, ' ');
 	buf_addf(b, "recipient %llu %s ", (unsigned long long)a->recipient,
 	    a->outcome == QUEUE_WAITING ? "deferred" : state_word(a->outcome));

@@ -37,7 +37,6 @@ void listing_print_cell(struct buf *b, const struct listing_style *style, enum l
 void listing_print_duration(char text[16], uint64_t seconds);
 /* The same of bytes: 999, 12K, 3M. */
 void listing_print_bytes(char text[16], uint64_t bytes);
-void listing_print_time(struct buf *b, uint64_t time_s);
 
 /* What stands above and below the list. */
 void listing_print_head(struct buf *b, const struct listing_style *style);

@@ -1,11 +1,14 @@
 /*
- * A list in order: what is remembered of each message is its place and the key it is sorted by (about 80 bytes), and it is
- * opened again when its turn comes. Without an order nothing is remembered.
+ * A list in order. What is remembered of each message is its place and the key it is sorted by (some 90 bytes), and it is
+ * opened again when its turn comes; at most LISTING_SORT_MAX of them are remembered at a time, those that come first. The
+ * queue is gone through once for each so many messages that are listed.
  */
 #ifndef QUEUE_LISTING_SORT_H
 #define QUEUE_LISTING_SORT_H
 
-#include "queue/listing.h"
+#include "queue/listing_walk.h"
+
+#define LISTING_SORT_MAX 300000
 
 enum listing_key {
 	LISTING_KEY_NONE, /* as the directories have it */
@@ -19,24 +22,31 @@ enum listing_key {
 };
 
 struct listing_entry {
-	struct queue_id id;
-	enum spool_place place;
-	struct spool_time time;
+	struct listing_seen seen;
 	uint64_t number; /* of AGE, SIZE, NEXT: the smaller is first */
 	char *text;	 /* of the others */
 };
 
+/* The first `most` behind the last one of the last time. */
 struct listing_sort {
 	enum listing_key key;
 	bool reverse;
-	struct listing_entry *entries;
+	size_t most;
+	struct listing_entry *entries; /* when there are `most` of them a heap, the last of them at its root */
 	size_t n, cap;
+	bool has_last;
+	struct listing_entry last;
 };
 
 bool listing_key_parse(struct str word, enum listing_key *key);
-/* False: memory is out. */
-bool listing_sort_add(struct listing_sort *sort, const struct listed *message);
+/* In any thread: what is to be added of this message. */
+struct listing_entry listing_sort_entry(enum listing_key key, const struct listed *message);
+/* Takes the entry over. False: memory is out. */
+bool listing_sort_add(struct listing_sort *sort, struct listing_entry *entry);
+/* Into the order. */
 void listing_sort_do(struct listing_sort *sort);
+/* Forgets them, and begins behind the last one. False: there are no more. */
+bool listing_sort_again(struct listing_sort *sort);
 void listing_sort_clear(struct listing_sort *sort);
 
 #endif

@@ -1,5 +1,6 @@
 #include "queue/listing_stats.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,9 @@
 #include "common/base/json.h"
 #include "common/base/loop.h"
 #include "common/base/tree.h"
+#include "queue/listing_progress.h"
 #include "queue/listing_view.h"
+#include "queue/listing_walk.h"
 
 #define OUTPUT_MAX_BYTES (64UL * 1024 * 1024)
 #define DOMAINS_SHOWN 20
@@ -34,8 +37,11 @@ struct place {
 };
 
 struct stats {
-	struct listing listing;
+	struct listing_walk walk;
+	pthread_mutex_t lock; /* of all counters */
 	const struct listing_options *options;
+	struct listing_progress progress;
+	uint64_t looked_at;
 	uint64_t now_s;
 	struct place places[SPOOL_PLACES];
 	struct domain_tree domains;
@@ -93,16 +99,13 @@ count_recipient(struct domain *domain, size_t age)
 	domain->by_age[age]++;
 }
 
-static bool
-visit(struct listing *listing, const struct listed *m)
+static void
+count(struct stats *stats, const struct listed *m)
 {
-	struct stats *stats = container_of(listing, struct stats, listing);
 	uint64_t arrival_s = queue_id_time_us(&m->id) / 1000000;
 	struct place *place = &stats->places[m->place];
 	size_t age = 0;
 
-	if (!listing_filter_matches(&stats->options->filter, m, stats->now_s))
-		return true;
 	while (stats->now_s > arrival_s && stats->now_s - arrival_s >= ages_s[age])
 		age++;
 	place->messages++;
@@ -118,6 +121,30 @@ visit(struct listing *listing, const struct listed *m)
 		count_recipient(domain_find(stats, r->address), age);
 		count_recipient(&stats->all, age);
 	}
+}
+
+/* Opening and reading are what takes time; those the threads do side by side. */
+static void
+visit(struct listing_walk *walk, struct listing_batch *batch, const struct listed *m)
+{
+	struct stats *stats = container_of(walk, struct stats, walk);
+
+	(void)batch;
+	if (!listing_filter_matches(&stats->options->filter, m, stats->now_s))
+		return;
+	(void)pthread_mutex_lock(&stats->lock);
+	count(stats, m);
+	(void)pthread_mutex_unlock(&stats->lock);
+}
+
+static bool
+take(struct listing_walk *walk, struct listing_batch *batch)
+{
+	struct stats *stats = container_of(walk, struct stats, walk);
+
+	stats->looked_at += batch->looked_at;
+	if (listing_progress_is_due(&stats->progress))
+		listing_progress_show(&stats->progress, "%llu messages looked at", (unsigned long long)stats->looked_at);
 	return true;
 }
 
@@ -274,7 +301,8 @@ clear(struct stats *stats)
 		free(domain->name);
 		free(domain);
 	}
-	listing_close(&stats->listing);
+	(void)pthread_mutex_destroy(&stats->lock);
+	listing_close(&stats->walk.listing);
 }
 
 int
@@ -282,15 +310,19 @@ listing_stats(const struct listing_options *options, char **ids)
 {
 	static char all[] = "all", others[] = "others";
 	struct stats stats = {.options = options, .now_s = (uint64_t)time(NULL),
-	    .listing = {.visit = visit, .places = options->filter.places}, .all = {.name = all}, .others = {.name = others}};
+	    .walk = {.visit = visit, .take = take, .places = options->filter.places},
+	    .all = {.name = all}, .others = {.name = others}};
 	struct err err;
 	int status = EX_OK;
 
 	(void)ids;
-	if (!listing_open(&stats.listing, options->conf->spool_directory, &err))
+	if (!listing_open(&stats.walk.listing, options->conf->spool_directory, &err))
 		return listing_view_fail(&err);
-	if (!listing_walk(&stats.listing, &err))
+	(void)pthread_mutex_init(&stats.lock, NULL);
+	listing_progress_init(&stats.progress);
+	if (!listing_walk(&stats.walk, &err))
 		status = listing_view_fail(&err);
+	listing_progress_hide(&stats.progress);
 	print(&stats);
 	clear(&stats);
 	return status;

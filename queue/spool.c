@@ -124,6 +124,12 @@ spool_open_deferred(const struct spool *spool, const struct queue_id *id, const 
 	return fd;
 }
 
+int
+spool_open_time(const struct spool *spool, const struct spool_time *time)
+{
+	return openat(spool->fds[SPOOL_DEFERRED], time->text, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
 bool
 spool_defer(const struct spool *spool, const struct queue_id *id, const struct spool_time *time, struct err *err)
 {
@@ -175,6 +181,16 @@ bool
 spool_is_at_fault(int errnum)
 {
 	return errnum == ENOSPC || errnum == EDQUOT || errnum == EROFS || errnum == EIO;
+}
+
+bool
+spool_remove_deferred(const struct spool *spool, const struct queue_id *id, const struct spool_time *time, struct err *err)
+{
+	struct deferred_path path = deferred_path(time, id);
+
+	if (unlinkat(spool->fds[SPOOL_DEFERRED], path.text, 0) == 0)
+		return true;
+	return err_sys(err, "cannot remove deferred/%s", path.text);
 }
 
 bool

@@ -44,6 +44,8 @@ int spool_open_file(const struct spool *spool, enum spool_place place, const str
 /* The same for reading one of deferred/. */
 int spool_open_deferred(const struct spool *spool, const struct queue_id *id, const struct spool_time *time,
     struct err *err);
+/* One of its directories, to open files in; -1: it is not there any more. */
+int spool_open_time(const struct spool *spool, const struct spool_time *time);
 /* A new file in active/, for a notification; EEXIST when the ID is taken. */
 int spool_create_file(const struct spool *spool, const struct queue_id *id, struct err *err);
 
@@ -62,6 +64,8 @@ bool spool_is_special(const struct spool *spool, const struct queue_id *id, enum
 bool spool_has_file(const struct spool *spool, const struct queue_id *id, enum spool_place place);
 /* Does this errno speak of the whole spool (it is full, read-only, broken) rather than of one file? */
 bool spool_is_at_fault(int errnum);
+bool spool_remove_deferred(const struct spool *spool, const struct queue_id *id, const struct spool_time *time,
+    struct err *err);
 /* Finds a message in the directories of deferred/. False: it is in none. */
 bool spool_find_deferred(const struct spool *spool, const struct queue_id *id, struct spool_time *time);
 
