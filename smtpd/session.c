@@ -500,7 +500,8 @@ facts_set(struct session *s, int fd, const struct sockaddr *peer, const struct s
 
 	if (s->rules->is_local) {
 		s->is_near = s->in_networks = s->is_exempt = true;
-		(void)str_copy(s->name, sizeof s->name, STR("localhost[submit]"));
+		/* Log tools take nothing but an address there. */
+		(void)str_copy(s->name, sizeof s->name, STR("localhost[127.0.0.1]"));
 		return;
 	}
 	session_client(s, peer);

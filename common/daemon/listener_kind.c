@@ -10,7 +10,7 @@ static const struct listener_kind_facts facts[LISTENER_KINDS] = {
     [LISTENER_MX] = {.name = "mx", .program = "smtpd", .port = 25},
     [LISTENER_SUBMISSION] = {.name = "submission", .program = "smtpd", .service = "submission", .port = 587},
     [LISTENER_SUBMISSIONS] = {.name = "submissions", .program = "smtpd", .service = "smtps", .port = 465, .tls_at_once = true},
-    [LISTENER_LOCAL] = {.name = "local", .program = "smtpd", .service = "submit", .socket = "submit",
+    [LISTENER_LOCAL] = {.name = "local", .program = "smtpd", .socket = "submit",
 	.socket_type = SOCK_STREAM, .mode = 0666},
     [LISTENER_POP3] = {.name = "pop3", .program = "popd", .port = 110},
     [LISTENER_POP3S] = {.name = "pop3s", .program = "popd", .port = 995, .tls_at_once = true},
