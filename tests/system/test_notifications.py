@@ -3,6 +3,7 @@ the real ones; remote, authd and smtpd are played as in test_queue.py. At the en
 
 import email
 import email.policy
+import email.utils
 import re
 import time
 import unittest
@@ -13,16 +14,51 @@ from test_queue import DEFERRED, DELIVERED, FAILED, QueueCase
 SURAT = "用户@dua.test"
 
 
+def defects_of(message):
+    """What python's email package has to say against a message, its parts, and their header fields."""
+    found = []
+    for part in message.walk():
+        found += list(part.defects)
+        for name, value in part.items():
+            found += [(name, str(value), d) for d in getattr(value, "defects", ())]
+    return found
+
+
 class Notification:
+    """One that any reader can make sense of: this is checked of each that the tests here see."""
+
+    TYPES = {"message/delivery-status": ("rfc822",), "message/global-delivery-status": ("rfc822", "utf-8")}
+
     def __init__(self, content):
         self.content = content
         self.message = email.message_from_bytes(content, policy=email.policy.default)
         assert self.message.get_content_type() == "multipart/report", self.message.get_content_type()
         assert self.message.get_param("report-type") == "delivery-status"
-        assert not self.message.defects, self.message.defects
+        assert not defects_of(self.message), defects_of(self.message)
         self.text, self.status, self.returned = self.message.iter_parts()
         self.fields = self.parse(self.status)
         self.per_message, self.recipients = self.fields[0], self.fields[1:]
+        self.check_header()
+        self.check_fields()
+
+    def check_header(self):
+        m = self.message
+        assert m["Auto-Submitted"] == "auto-replied" and m["MIME-Version"] == "1.0", m.items()
+        assert m["Date"].datetime is not None and m["From"].addresses[0].addr_spec and m["To"].addresses and m["Subject"]
+        assert re.fullmatch(r"<[^<>@\s]+@[^<>@\s]+>", m["Message-ID"]), m["Message-ID"]
+        assert self.text.get_content_type() == "text/plain" and self.text.get_content().strip()
+
+    def check_fields(self):
+        assert re.match(r"dns; \S+$", self.per_message["Reporting-MTA"]), self.per_message.items()
+        assert email.utils.parsedate_to_datetime(self.per_message["Arrival-Date"])
+        assert self.recipients
+        for r in self.recipients:
+            kind, _, address = r["Final-Recipient"].partition("; ")
+            assert kind in self.TYPES[self.status.get_content_type()] and "@" in address, r.items()
+            assert r["Action"] in ("failed", "delayed", "delivered", "relayed", "expanded"), r.items()
+            assert re.fullmatch(r"[245]\.\d{1,3}\.\d{1,3}", r["Status"]), r.items()
+            assert r["Diagnostic-Code"] is None or re.match(r"(smtp|x-[\w-]+); \S", r["Diagnostic-Code"]), r.items()
+            assert r["Remote-MTA"] is None or r["Remote-MTA"].startswith("dns; "), r.items()
 
     @staticmethod
     def parse(status):
@@ -200,6 +236,21 @@ class Contents(NotificationCase):
         n = self.refused(settings="retry = 1h\nnotice_language = id\n")
         self.assertEqual(n.message["Subject"], "Surat Anda tidak dapat disampaikan")
         self.assertIn("tidak\nakan dicoba lagi", n.text.get_content().replace("\r", ""))
+
+    def test_every_kind_can_be_read_in_both_languages(self):
+        """Notification itself checks each of them."""
+        replies = {"gagal@dua.test": REFUSED, "nanti@dua.test": LATER, SURAT: (FAILED, "5.1.1", "550 5.1.1 没有这个人")}
+        for language in ("en", "id"):
+            with self.subTest(language=language):
+                told = self.told(["gagal@dua.test", "nanti@dua.test", "y@dua.test", "x@satu.test", "semua@satu.test", SURAT],
+                                 replies.get, notify="SUCCESS,FAILURE,DELAY", aliases={"semua@satu.test": "a@satu.test,b@dua.test"},
+                                 settings="retry = 1h\ndelay_warning = 1s\nnotice_language = %s\n" % language,
+                                 extra=[("smtputf8", b""), ("body", b"8BITMIME")], content="Subject: 你好\r\n\r\n你好\r\n".encode(),
+                                 time_ms=int(time.time() * 1000) - 5000)
+                actions = [action for _, n in told for action in n.actions().values()]
+                self.assertLessEqual({"failed", "delayed", "delivered", "relayed", "expanded"}, set(actions), actions)
+                self.assertIn("message/global-delivery-status", [n.status.get_content_type() for _, n in told])
+                self.assertTrue(any("没有这个人" in n.content.decode() for _, n in told))
 
 
 if __name__ == "__main__":
