@@ -13,6 +13,7 @@
 #include "queue/control.h"
 #include "queue/outcome.h"
 #include "queue/route.h"
+#include "queue/site_keeper.h"
 #include "queue/timing.h"
 
 /* A message with which so many workers died is not tried again at once. */
@@ -413,6 +414,7 @@ received_done(struct worker *w, struct msg *msg)
 	route_defer(d, STR("4.3.0"), STR("the delivery process gave no result"));
 	outcome_progress(m);
 	given_up(q);
+	site_keeper_look(q->site_keeper);
 	return true;
 }
 

@@ -27,6 +27,7 @@ struct intake;
 struct notices;
 struct outcome;
 struct routes;
+struct site_keeper;
 struct wake;
 
 RB_HEAD(message_tree, message);
@@ -52,6 +53,7 @@ struct queue {
 	struct outcome *outcome;
 	struct notices *notices;
 	struct wake *wake;
+	struct site_keeper *site_keeper;
 };
 
 /* Milliseconds since 1970, by the clock of the wall. */

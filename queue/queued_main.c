@@ -14,6 +14,7 @@
 #include "queue/outcome.h"
 #include "queue/queue.h"
 #include "queue/route.h"
+#include "queue/site_keeper.h"
 #include "queue/wake.h"
 
 #define COMMIT_THREADS 2
@@ -52,6 +53,7 @@ drain_expired(struct loop_timer *timer)
 		return;
 	}
 	outcome_record_all(q->outcome);
+	site_keeper_write(q->site_keeper);
 	loop_stop(q->loop);
 }
 
@@ -80,6 +82,8 @@ confine(struct daemon_self *self, const struct spool *spool)
 	for (size_t i = 0; i < SPOOL_PLACES; i++)
 		spec.paths[i] = (struct sandbox_path){
 		    .fd = spool->fds[i], .access = SANDBOX_READ | SANDBOX_WRITE | SANDBOX_REMOVE};
+	/* For `sites`. */
+	spec.paths[SPOOL_PLACES + 1] = (struct sandbox_path){.fd = spool->root, .access = SANDBOX_READ | SANDBOX_WRITE | SANDBOX_REMOVE};
 	spec.paths[SPOOL_PLACES] =
 	    (struct sandbox_path){.fd = -1, .path = self->conf->run_directory, .access = SANDBOX_READ | SANDBOX_WRITE};
 	daemon_confine(self, &spec);
@@ -93,6 +97,7 @@ parts_make(struct queue *q, const struct daemon_self *self, uid_t remote_uid)
 
 	schedule_init(&q->schedule, &limits);
 	shares_init(&q->shares);
+	q->site_keeper = site_keeper_new(q);
 	q->commit = commit_new(q->loop, COMMIT_THREADS);
 	q->outcome = outcome_new(q);
 	q->routes = routes_new(q);

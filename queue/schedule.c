@@ -480,11 +480,14 @@ schedule_done(struct schedule *s, struct schedule_job *job, enum schedule_ending
 	switch (ending) {
 	case SCHEDULE_GOOD:
 		site_lasts(site, now_ms > job->started_ms ? now_ms - job->started_ms : 0);
+		s->changes += site->health.deaths > 0;
 		site_health_good(&site->health, &site->limits, site->waiting > 0 && !site->is_paced);
 		break;
 	case SCHEDULE_TROUBLE:
-		if (site_health_trouble(&site->health, &site->limits, now_ms))
-			site_empty(s, site);
+		if (!site_health_trouble(&site->health, &site->limits, now_ms))
+			break;
+		s->changes++;
+		site_empty(s, site);
 		break;
 	case SCHEDULE_UNTOLD:
 		break;
@@ -502,6 +505,19 @@ schedule_given_up(struct schedule *s)
 	if (job != NULL)
 		TAILQ_REMOVE(&s->given_up, job, link);
 	return job;
+}
+
+struct schedule_site *
+schedule_site_next(struct schedule *s, struct schedule_site *site)
+{
+	return site != NULL ? RB_NEXT(schedule_site_tree, &s->sites, site) : RB_MIN(schedule_site_tree, &s->sites);
+}
+
+void
+schedule_site_bury(struct schedule_site *site, uint64_t dead_until_ms, unsigned deaths)
+{
+	site->health.dead_until_ms = dead_until_ms;
+	site->health.deaths = deaths;
 }
 
 void

@@ -118,6 +118,7 @@ struct schedule {
 	unsigned next_class;
 	unsigned running;
 	unsigned idle_sites;
+	uint64_t changes; /* counts deaths and returns, for who remembers them */
 };
 
 void schedule_init(struct schedule *s, const struct schedule_limits *limits);
@@ -140,6 +141,10 @@ enum schedule_waits {
 };
 
 enum schedule_waits schedule_site_waits_for(const struct schedule *s, const struct schedule_site *site);
+/* The one behind that one, NULL being before the first; NULL at the end. */
+struct schedule_site *schedule_site_next(struct schedule *s, struct schedule_site *site);
+/* It is known from before to be dead until then, with so many deaths in a row. */
+void schedule_site_bury(struct schedule_site *site, uint64_t dead_until_ms, unsigned deaths);
 /* What the last trouble was; copied. */
 void schedule_site_blame(struct schedule_site *site, struct str words);
 /* Somebody said that all works again (retry by hand): dead sites are probed by the next job. */

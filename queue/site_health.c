@@ -3,6 +3,8 @@
 /* How many windowfuls a ceiling is kept before it is tried again: first, and at most. */
 #define CAUTION_MIN 4
 #define CAUTION_MAX 64
+/* No list of times is longer. */
+#define DEATHS_MAX 1000
 
 void
 site_health_init(struct site_health *h, const struct site_limits *limits)
@@ -73,7 +75,7 @@ die(struct site_health *h, const struct site_limits *limits, uint64_t now_ms)
 	uint64_t ms = limits->dead_s[h->deaths < limits->ndead ? h->deaths : limits->ndead - 1] * 1000;
 
 	h->dead_until_ms = now_ms + (ms < limits->dead_max_ms ? ms : limits->dead_max_ms);
-	if (h->deaths < limits->ndead)
+	if (h->deaths < DEATHS_MAX)
 		h->deaths++;
 	h->probing = false;
 }

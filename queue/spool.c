@@ -28,6 +28,7 @@ spool_open(struct spool *spool, const char *path, struct err *err)
 	bool good = true;
 	int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
+	spool->root = root;
 	for (int i = 0; i < SPOOL_PLACES; i++)
 		spool->fds[i] = -1;
 	if (root < 0)
@@ -36,7 +37,6 @@ spool_open(struct spool *spool, const char *path, struct err *err)
 		spool->fds[i] = openat(root, names[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		good = spool->fds[i] >= 0 || err_sys(err, "cannot open %s/%s", path, names[i]);
 	}
-	(void)close(root);
 	if (!good)
 		spool_close(spool);
 	return good;
@@ -50,6 +50,9 @@ spool_close(struct spool *spool)
 			(void)close(spool->fds[i]);
 		spool->fds[i] = -1;
 	}
+	if (spool->root >= 0)
+		(void)close(spool->root);
+	spool->root = -1;
 }
 
 /* ---- one file -------------------------------------------------------------------------------------------------- */

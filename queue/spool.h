@@ -22,6 +22,7 @@ enum spool_place {
 };
 
 struct spool {
+	int root; /* of all; only for reaching what is in it */
 	int fds[SPOOL_PLACES];
 };
 

@@ -2,10 +2,12 @@
 dead nor a slow one is in the way of the others. Played as in test_queue.py."""
 
 import json
+import os
 import threading
+import time
 import unittest
 
-from test_queue import DEAD, DEFERRED, DELIVERED, GOOD, QueueCase, Worker
+from test_queue import DEAD, DEFERRED, DELIVERED, QueueCase, Worker
 
 
 class Holding(Worker):
@@ -88,6 +90,69 @@ class Sections(SiteCase):
         q.wait_gone(name)
         q.wait_where(other, "deferred")
         self.assertEqual(len(to_domain(worker.jobs, "biasa.test")), 1)
+
+
+class Memory(SiteCase):
+    """A dead site's mail waits untried, also when queued was killed meanwhile."""
+
+    SETTINGS = "retry = 1h\nsite_dead = 10m\nsite_dead_after = 2\n"
+
+    def bury(self, q, domain="mati.test"):
+        worker = q.worker(lambda a: (DEFERRED, "4.4.1", "no route to host"), health=DEAD)
+        for i in range(3):
+            q.wait_where(q.put("a%d@satu.test" % i, ["x@" + domain]), "deferred")
+        self.assertEqual(len(worker.jobs), 2)
+        q.wait_log("deferred .delivery temporarily suspended: no route to host")
+        path = q.spool("sites")
+        q.wait(lambda: os.path.exists(path), "the file of dead sites")
+        return path
+
+    def untried(self, q):
+        worker = q.worker()
+        name = q.put("baru@satu.test", ["x@mati.test"])
+        q.wait_log(name + ": to=<x@mati.test>.*delivery temporarily suspended: no route to host")
+        self.assertEqual(worker.jobs, [])
+        site = self.sites(q)["mx.mati.test"]
+        self.assertGreater(site["dead_until"], time.time() + 60)
+        self.assertLess(site["dead_until"], time.time() + 601)
+        return worker
+
+    def test_a_killed_queued_still_knows_who_is_dead(self):
+        q = self.queue(self.SETTINGS)
+        self.bury(q)
+        q.stop(kill=True)
+        q.start()
+        q.wait_log("1 sites are remembered as dead")
+        worker = self.untried(q)
+        # By command it is probed; that it lives is remembered as well.
+        q.command("retry", "all")
+        q.wait(lambda: not q.command("list", "--json"), "all to be delivered")
+        self.assertEqual(len(worker.jobs), 4)
+        q.wait(lambda: b"mati" not in self.memory(q), "the site to be forgotten")
+
+    def memory(self, q):
+        with open(q.spool("sites"), "rb") as f:
+            return f.read()
+
+    def test_a_damaged_file_is_ignored(self):
+        q = self.queue(self.SETTINGS)
+        path = self.bury(q)
+        q.stop()
+        with open(path, "r+b") as f:
+            f.seek(30)
+            f.write(b"\0")
+        q.start()
+        q.wait_log("sites: damaged")
+        worker = q.worker()
+        q.wait_gone(q.put("baru@satu.test", ["x@mati.test"]))
+        self.assertEqual(len(worker.jobs), 1)
+        q.stop()
+        os.unlink(path)
+        os.symlink("/etc/passwd", path)
+        q.start()
+        q.wait_log("cannot open sites")
+        q.worker()
+        q.wait_gone(q.put("baru@satu.test", ["x@mati.test"]))
 
 
 if __name__ == "__main__":
