@@ -17,7 +17,13 @@
 #define CHUNK_BYTES 32768
 /* What dot-stuffing and the repair of bare line ends can make of so many bytes at most. */
 #define CHUNK_ROOM(n) (2 * (n) + DOT_WRITE_ROOM_MIN)
+/* What goes through a conversion is read in smaller ones, since it grows, and then may grow again. */
+#define CONVERT_BYTES 2048
+#define CONVERTED_MAX (CONVERT_BYTES * DOWNCONVERT_GROWTH + DOWNCONVERT_SLACK)
 #define OUT_MAX (SMTP_CLIENT_OUTPUT_MAX + CHUNK_ROOM(CHUNK_BYTES) + SMTP_CLIENT_CHUNK_EXTRA_MAX)
+
+_Static_assert(CONVERTED_MAX <= CHUNK_BYTES, "a converted piece is no larger than another");
+
 /* Chunks of one message that are sent before other connections have their turn. */
 #define CHUNKS_A_TURN 16
 
@@ -61,34 +67,6 @@ remote_connection_is_usable(const struct remote_connection *c)
 
 /* --- the body ------------------------------------------------------------------------------------------------------ */
 
-static bool
-body_is_read(struct remote_transaction *t)
-{
-	while (t->piece < t->npieces && t->at == t->pieces[t->piece].length) {
-		t->piece++;
-		t->at = 0;
-	}
-	return t->piece == t->npieces;
-}
-
-/* The next bytes of the message, before its end; 0 when the file does not have what it should. */
-static size_t
-body_read(struct remote_transaction *t, char *bytes, size_t n)
-{
-	const struct queue_piece *piece = &t->pieces[t->piece];
-	ssize_t got;
-
-	if (n > piece->length - t->at)
-		n = (size_t)(piece->length - t->at);
-	do
-		got = pread(t->fd, bytes, n, (off_t)(piece->offset + t->at));
-	while (got < 0 && errno == EINTR);
-	if (got <= 0)
-		return 0;
-	t->at += (uint64_t)got;
-	return (size_t)got;
-}
-
 /* A message that cannot be read to its end must not be ended: the connection is given up. */
 static void
 body_unreadable(struct remote_connection *c)
@@ -104,29 +82,62 @@ body_later(struct loop_timer *timer)
 	body_send(container_of(timer, struct remote_connection, later));
 }
 
+/* The last bytes of a conversion may come after the last bytes of the message. */
+static void
+body_converted(struct remote_connection *c, struct str bytes)
+{
+	static char room[CONVERTED_MAX];
+	struct downconvert *conversion = c->transaction->conversion;
+	struct buf out = {.p = room, .cap = sizeof room, .max = sizeof room};
+	struct str rest;
+
+	if (bytes.n > 0)
+		downconvert_write(conversion, bytes, &out);
+	if (remote_content_is_read(&c->transaction->content))
+		downconvert_end(conversion, &out);
+	rest = buf_str(&out);
+	while (rest.n > 0)
+		rest = str_skip(rest, smtp_client_body(&c->client, rest, CHUNK_ROOM(rest.n)));
+}
+
+/* The next bytes of the message. False when the file does not have what it should. */
+static bool
+body_chunk(struct remote_connection *c)
+{
+	static char chunk[CHUNK_BYTES]; /* of all connections: it is used up before the next one comes */
+	bool converts = c->transaction->conversion != NULL;
+	size_t n = 0;
+
+	if (!c->transaction->unreadable)
+		n = remote_content_read(&c->transaction->content, chunk, converts ? CONVERT_BYTES : sizeof chunk);
+	if (n == 0)
+		return false;
+	if (converts)
+		body_converted(c, (struct str){chunk, n});
+	else
+		(void)smtp_client_body(&c->client, (struct str){chunk, n}, CHUNK_ROOM(n));
+	return true;
+}
+
 static void
 body_send(struct remote_connection *c)
 {
-	static char chunk[CHUNK_BYTES]; /* of all connections: it is used up before the next one comes */
+	struct remote_content *content = &c->transaction->content;
 
 	stream_set_deadline(&c->stream, c->context->conf->queue.reply_timeout_ms);
-	for (unsigned i = 0; i < CHUNKS_A_TURN && !body_is_read(c->transaction); i++) {
-		size_t n;
-
+	for (unsigned i = 0; i < CHUNKS_A_TURN && !remote_content_is_read(content); i++) {
 		/* Commands whose replies are not waited for leave together with the first of it. */
 		if (i > 0 || !c->client.one_flight_now) {
 			stream_flush(&c->stream);
 			if (stream_pending(&c->stream) > 0)
 				return; /* `drained` goes on */
 		}
-		n = body_read(c->transaction, chunk, sizeof chunk);
-		if (n == 0) {
+		if (!body_chunk(c)) {
 			body_unreadable(c);
 			return;
 		}
-		(void)smtp_client_body(&c->client, (struct str){chunk, n}, CHUNK_ROOM(n));
 	}
-	if (body_is_read(c->transaction)) {
+	if (remote_content_is_read(content)) {
 		smtp_client_body_end(&c->client);
 		stream_flush(&c->stream);
 		proceed(c);
@@ -255,8 +266,9 @@ proceed(struct remote_connection *c)
 void
 remote_connection_send(struct remote_connection *c, struct remote_transaction *transaction)
 {
-	transaction->piece = 0;
-	transaction->at = 0;
+	remote_content_rewind(&transaction->content);
+	if (transaction->conversion != NULL)
+		downconvert_begin(transaction->conversion);
 	c->transaction = transaction;
 	c->transactions++;
 	smtp_client_begin(&c->client, &transaction->mail);

@@ -8,7 +8,9 @@
 #include "common/conf/conf.h"
 #include "common/dns/dns_message.h"
 #include "common/net/stream.h"
+#include "queue/downconvert.h"
 #include "queue/job.h"
+#include "queue/remote_content.h"
 #include "queue/smtp_client.h"
 #include "queue/tls_policy.h"
 
@@ -52,14 +54,17 @@ struct remote_target {
 	bool must_keep_tls; /* a server that cannot promise REQUIRETLS is as good as none */
 };
 
-/* A message, from the pieces of a file. The caller's until `ended`. */
+/* A message. The caller's until `ended`. */
 struct remote_transaction {
 	struct smtp_mail mail;
-	int fd;
-	const struct queue_piece *pieces;
-	size_t npieces;
-	size_t piece; /* the next to be sent, and from where in it */
-	uint64_t at;
+	struct remote_content content;
+	bool unreadable; /* as is known already: its body must not begin */
+	struct downconvert *conversion; /* what it goes through; NULL: nothing */
+	/* queue/remote_convert.c's: what came of looking at it for a target. */
+	struct downconvert *survey;
+	enum downconvert_target target;
+	enum downconvert_need need;
+	const char *why_not;
 };
 
 struct remote_connection {

@@ -4,7 +4,7 @@
 #ifndef QUEUE_REMOTE_HEADER_H
 #define QUEUE_REMOTE_HEADER_H
 
-#include "common/queue/queue_file.h"
+#include "queue/remote_content.h"
 
 enum remote_header {
 	REMOTE_HEADER_UNKNOWN, /* or it cannot be read, or does not end within what is looked at */
@@ -14,6 +14,6 @@ enum remote_header {
 
 /* Reads at most REMOTE_HEADER_MAX_BYTES. */
 #define REMOTE_HEADER_MAX_BYTES (1024 * 1024)
-enum remote_header remote_header_look(int fd, const struct queue_piece *pieces, size_t npieces);
+enum remote_header remote_header_look(const struct remote_content *content);
 
 #endif

@@ -10,6 +10,7 @@
 #include "common/smtp/orcpt.h"
 #include "queue/idn.h"
 #include "queue/relay.h"
+#include "queue/remote_convert.h"
 #include "queue/remote_header.h"
 #include "queue/remote_login.h"
 
@@ -60,6 +61,7 @@ job_free(struct remote_job *job)
 	if (job->connection != NULL)
 		remote_connection_release(job->connection);
 	remote_pool_leave(&job->seat, NULL);
+	remote_convert_end(&job->transaction);
 	if (job->fd >= 0)
 		(void)close(job->fd);
 	arena_clear(&job->arena);
@@ -171,7 +173,7 @@ utf8_avoid(struct remote_job *job)
 	struct smtp_mail *mail = &job->transaction.mail;
 
 	if ((mail->flags & SMTP_MAIL_UTF8) && job->header == REMOTE_HEADER_UNKNOWN)
-		job->header = remote_header_look(job->fd, job->job.pieces, job->job.npieces);
+		job->header = remote_header_look(&job->transaction.content);
 	if (job->header == REMOTE_HEADER_ASCII)
 		mail->flags &= ~(unsigned)SMTP_MAIL_UTF8;
 	for (size_t i = 0; i < mail->nrecipients; i++) {
@@ -185,18 +187,29 @@ utf8_avoid(struct remote_job *job)
 	}
 }
 
+static unsigned
+mail_flags(uint64_t flags)
+{
+	return (flags & JOB_8BIT ? SMTP_MAIL_8BIT : 0) | (flags & JOB_BINARY ? SMTP_MAIL_BINARY : 0) |
+	    (flags & JOB_SMTPUTF8 ? SMTP_MAIL_UTF8 : 0) | (flags & JOB_REQUIRETLS ? SMTP_MAIL_REQUIRETLS : 0) |
+	    (flags & JOB_PRIORITY ? SMTP_MAIL_PRIORITY : 0);
+}
+
 static void
 transaction_begin(struct remote_job *job)
 {
+	const struct smtp_features *features = &job->connection->client.features;
 	struct smtp_mail *mail = &job->transaction.mail;
 	uint64_t now_ms = loop_now_ms(job->jobs->context.loop);
 
 	for (size_t i = 0; i < mail->nrecipients; i++)
 		job->recipients[i].verdict = (struct smtp_verdict){.outcome = SMTP_PENDING};
-	if (job->job.flags & JOB_SMTPUTF8)
-		mail->flags |= SMTP_MAIL_UTF8;
-	if (!job->connection->client.features.smtputf8)
+	mail->flags = mail_flags(job->job.flags);
+	mail->size = job->job.size;
+	if (!features->smtputf8)
 		utf8_avoid(job);
+	if (job->jobs->context.conf->queue.downconvert)
+		remote_convert(&job->transaction, features);
 	mail->by_s = by_seconds(job->job.by_left_ms - (int64_t)(now_ms - job->started_ms));
 	job->begun_ms = now_ms;
 	remote_connection_send(job->connection, &job->transaction);
@@ -378,13 +391,6 @@ recipients_make(struct remote_job *job)
 	buf_clear(&b);
 }
 
-static unsigned
-mail_flags(uint64_t flags)
-{
-	return (flags & JOB_8BIT ? SMTP_MAIL_8BIT : 0) | (flags & JOB_BINARY ? SMTP_MAIL_BINARY : 0) |
-	    (flags & JOB_REQUIRETLS ? SMTP_MAIL_REQUIRETLS : 0) | (flags & JOB_PRIORITY ? SMTP_MAIL_PRIORITY : 0);
-}
-
 static bool
 mail_make(struct remote_job *job)
 {
@@ -396,14 +402,13 @@ mail_make(struct remote_job *job)
 		return false;
 	memset(job->recipients, 0, job->job.nrecipients * sizeof *job->recipients);
 	recipients_make(job);
-	*mail = (struct smtp_mail){.sender = job->job.sender, .size = job->job.size, .arena = &job->arena,
-	    .flags = mail_flags(flags), .priority = job->job.priority, .ret = job->job.ret, .envid = job->job.envid,
+	*mail = (struct smtp_mail){.sender = job->job.sender, .arena = &job->arena,
+	    .priority = job->job.priority, .ret = job->job.ret, .envid = job->job.envid,
 	    .recipients = job->recipients, .nrecipients = job->job.nrecipients};
 	mail->by_mode = flags & JOB_BY_RETURN ? 'R' : flags & JOB_BY_NOTIFY ? 'N' : 0;
 	mail->by_trace = (flags & JOB_BY_TRACE) != 0;
-	job->transaction.fd = job->fd;
-	job->transaction.pieces = job->job.pieces;
-	job->transaction.npieces = job->job.npieces;
+	job->transaction.content = (struct remote_content){
+	    .fd = job->fd, .pieces = job->job.pieces, .npieces = job->job.npieces};
 	return true;
 }
 

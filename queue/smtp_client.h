@@ -87,6 +87,7 @@ struct smtp_mail {
 	int64_t by_s;
 	/* RFC 3461 4.3, 4.4, for a server that offers DSN; .p NULL: not sent. The ENVID is not in xtext yet. */
 	struct str ret, envid;
+	struct str unconvertible; /* why it could not be made into what the server takes; .p NULL: nobody tried */
 	struct smtp_recipient *recipients; /* all PENDING */
 	size_t nrecipients;
 	struct arena *arena; /* for the words of replies; should it be full, they are shortened to the code */

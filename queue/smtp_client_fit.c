@@ -32,6 +32,27 @@ fail(struct smtp_verdict *verdict, struct str code, struct str words)
 	return true;
 }
 
+/* RFC 6152 3, RFC 3030 3: it must be converted, and it was not. */
+static bool
+content_is_unfit(const struct smtp_client *c, const struct smtp_mail *mail, struct smtp_verdict *verdict)
+{
+	const struct smtp_features *f = &c->features;
+	bool binary = (mail->flags & SMTP_MAIL_BINARY) != 0 && !(f->binary && f->chunking);
+	struct str words;
+
+	if (!binary && (!(mail->flags & SMTP_MAIL_8BIT) || (mail->flags & SMTP_MAIL_BINARY) || f->eightbit))
+		return false;
+	if (mail->unconvertible.p != NULL) {
+		words = arena_printf(mail->arena, "the message would have to be converted for the server (%s), and cannot be: %.*s",
+		    binary ? "BINARYMIME" : "8BITMIME", STR_FMT(mail->unconvertible));
+		return fail(verdict, STR("5.6.3"), words.p != NULL ? words : mail->unconvertible);
+	}
+	if (binary)
+		return fail(verdict, STR("5.6.1"), STR("the message is BINARYMIME, which the server does not offer"));
+	return fail(verdict, STR("5.6.3"),
+	    STR("the message has 8-bit characters, and the server does not take them (8BITMIME)"));
+}
+
 static bool
 content_is_impossible(const struct smtp_client *c, const struct smtp_mail *mail, struct smtp_verdict *verdict)
 {
@@ -39,13 +60,9 @@ content_is_impossible(const struct smtp_client *c, const struct smtp_mail *mail,
 
 	if (f->size && f->size_max > 0 && mail->size > f->size_max)
 		return fail(verdict, STR("5.3.4"), STR("the message is larger than the server takes"));
-	if ((mail->flags & SMTP_MAIL_BINARY) && !(f->binary && f->chunking))
-		return fail(verdict, STR("5.6.1"),
-		    STR("the message is BINARYMIME, which the server does not offer, and conversion is not supported"));
-	if ((mail->flags & SMTP_MAIL_8BIT) && !(mail->flags & SMTP_MAIL_BINARY) && !f->eightbit)
-		return fail(verdict, STR("5.6.3"),
-		    STR("the message has 8-bit characters, and the server does not take them (8BITMIME)"));
-	return false;
+	if (((mail->flags & SMTP_MAIL_UTF8) || !str_is_ascii(mail->sender)) && !f->smtputf8)
+		return fail(verdict, STR("5.6.7"), STR("the message needs SMTPUTF8, which the server does not offer"));
+	return content_is_unfit(c, mail, verdict);
 }
 
 /* What the sender asked for must be kept, or the message does not go (RFC 8689 4.2.1, RFC 2852 4.1.4). */
@@ -74,11 +91,7 @@ smtp_client_is_impossible(const struct smtp_client *c, const struct smtp_mail *m
 {
 	if (!is_safe(mail->sender))
 		return fail(verdict, STR("5.1.7"), STR("the sender's address is malformed"));
-	if (content_is_impossible(c, mail, verdict) || handling_is_impossible(c, mail, verdict))
-		return true;
-	if (((mail->flags & SMTP_MAIL_UTF8) || !str_is_ascii(mail->sender)) && !c->features.smtputf8)
-		return fail(verdict, STR("5.6.7"), STR("the message needs SMTPUTF8, which the server does not offer"));
-	return false;
+	return content_is_impossible(c, mail, verdict) || handling_is_impossible(c, mail, verdict);
 }
 
 bool

@@ -2,6 +2,7 @@
 test plays. What the next host can take arrives as it was sent; what it cannot comes back with the reason."""
 
 import base64
+import email
 import glob
 import os
 import time
@@ -173,9 +174,18 @@ class OldHost(RelayCase):
         wait_for(lambda: self.old.messages, "the message")
         self.assertEqual(self.old.messages[0].mail, "BODY=8BITMIME")
 
-    def test_binary_content_comes_back(self):
-        n = self.refused("5.6.1", self.baru, "lama@tua.test", BINARY, "BODY=BINARYMIME", chunks=True)
-        self.assertIn("conversion is not supported", n.text.get_content().replace("\n   ", ""))
+    def test_binary_content_is_made_into_what_it_takes(self):
+        self.submit(self.satu, self.baru, ["lama@tua.test"], BINARY, "BODY=BINARYMIME", chunks=True)
+        wait_for(lambda: self.old.messages, "the message")
+        message = email.message_from_bytes(self.old.messages[0].content)
+        self.assertEqual(message["Content-Transfer-Encoding"], "base64")
+        self.assertEqual(message.get_payload(decode=True), BINARY.partition(b"\r\n\r\n")[2])
+
+    def test_what_cannot_be_converted_comes_back(self):
+        content = (b"MIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n\0\r\n--b\r\n\r\nx\r\n"
+                   b"--b--\r\n")
+        n = self.refused("5.6.3", self.baru, "lama@tua.test", content, "BODY=BINARYMIME", chunks=True)
+        self.assertIn("signed or encrypted", n.text.get_content().replace("\n   ", ""))
 
     def test_what_must_keep_tls_comes_back(self):
         self.refused("5.7.30", self.baru, "lama@tua.test", b"Subject: x\r\n\r\nx\r\n", "REQUIRETLS")

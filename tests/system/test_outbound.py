@@ -1,12 +1,15 @@
 """What remote makes of the wishes that come with a message: SMTPUTF8, BINARYMIME, DSN, LIMITS, REQUIRETLS, DELIVERBY and
 MT-PRIORITY, to servers that offer them and to servers that do not."""
 
+import email
+import email.policy
 import os
 import shutil
 import ssl
 import subprocess
 import tempfile
 import unittest
+from email.message import EmailMessage
 
 import suite
 from smtp_server import SmtpServer
@@ -111,19 +114,19 @@ class Binary(OutboundCase):
         self.assertEqual((result.status, server.messages[0].content), ("delivered", b"6789012"))
         self.assertIn("BDAT 7 LAST", server.commands())
 
-    def test_it_is_not_sent_to_who_cannot_take_it(self):
+    def test_where_nothing_is_converted_it_is_not_sent_to_who_cannot_take_it(self):
         for features in (("PIPELINING", "8BITMIME"), ("8BITMIME", "CHUNKING"), ("8BITMIME", "BINARYMIME")):
             server = self.server(*features)
             with self.subTest(features=features):
-                result = self.one(self.remote(server.port), ["a@surat.test"], content=BINARY_CONTENT,
+                result = self.one(self.remote(server.port, downconvert="no"), ["a@surat.test"], content=BINARY_CONTENT,
                                   flags=EIGHTBIT | BINARY)
                 self.assertEqual((result.status, result.code), ("failed", "5.6.1"))
                 self.assertEqual(server.messages, [])
             server.stop()
 
-    def test_8_bits_do_not_go_where_they_are_not_taken(self):
+    def test_nor_are_8_bits(self):
         server = self.server("PIPELINING")
-        result = self.one(self.remote(server.port), ["a@surat.test"], content=b"\r\n\xe9\r\n", flags=EIGHTBIT)
+        result = self.one(self.remote(server.port, downconvert="no"), ["a@surat.test"], content=b"\r\n\xe9\r\n", flags=EIGHTBIT)
         self.assertEqual((result.status, result.code), ("failed", "5.6.3"))
 
     def test_without_pipelining_chunks_save_the_wait(self):
@@ -140,6 +143,89 @@ class Binary(OutboundCase):
         server.replies["."] = "552 5.2.2 full"
         result = self.one(self.remote(server.port), ["a@surat.test"], content=BINARY_CONTENT, flags=BINARY)
         self.assertEqual((result.status, result.reply), ("failed", "552 5.2.2 full"))
+
+
+def mime_message():
+    """Of many kinds of parts, in wire form."""
+    message = EmailMessage(policy=email.policy.SMTP.clone(cte_type="8bit"))
+    message["Subject"] = "Halo"
+    message["From"] = "s@satu.test"
+    message.set_content("Teks \u00e9 dan \u7528\u6237, spasi di akhir \n--bukan batas\n.\nFrom here\n" + "panjang " * 9, cte="8bit")
+    message.add_alternative("<p>h\u00e9</p>\n", subtype="html", cte="8bit")
+    inner = EmailMessage(policy=message.policy)
+    inner["Subject"] = "Di dalam"
+    inner.set_content("M\u00e9d\n", charset="iso-8859-1", cte="8bit")
+    message.add_attachment(inner, cte="8bit")
+    message.add_attachment(bytes(range(256)) * 20, "image", "png", filename="a.png")
+    message.add_attachment("ascii\n", filename="b.txt")
+    return message.as_bytes()
+
+
+def parts_of(content):
+    """What a reader makes of each part."""
+    message = email.message_from_bytes(content, policy=email.policy.default)
+    return [(part.get_content_type(), part.get_filename(), part.get_payload(decode=True), part.get_content()
+             if part.get_content_maintype() == "text" else None) for part in message.walk() if not part.is_multipart()]
+
+
+class Conversion(OutboundCase):
+    """RFC 6152 3: what the next host does not take becomes what it takes."""
+
+    def sent(self, content, flags, *features, code=None, **settings):
+        server = self.server("PIPELINING", "SIZE", *features)
+        result = self.one(self.remote(server.port, **settings), ["a@surat.test"], content=content, flags=flags)
+        server.stop()
+        self.assertEqual((result.status, result.code), ("failed", code) if code else ("delivered", "2.0.0"), result.reply)
+        self.reply = result.reply
+        return server.messages[0] if server.messages else None
+
+    def test_every_part_says_the_same_as_before(self):
+        content = mime_message()
+        self.assertTrue(any(c > 127 for c in content))
+        found = self.sent(content, EIGHTBIT)
+        self.assertEqual(found.mail, "")
+        self.assertTrue(all(c < 128 for c in found.content))
+        self.assertTrue(all(len(line) <= 998 for line in found.content.split(b"\r\n")))
+        self.assertEqual(parts_of(found.content), parts_of(content))
+        self.assertIn(b"\r\nContent-Transfer-Encoding: quoted-printable\r\n", found.content)
+
+    def test_a_large_one(self):
+        body = ("baris \u00e9 " * 8 + "\r\n").encode() * 20000
+        found = self.sent(b"Subject: besar\r\n\r\n" + body, EIGHTBIT)
+        message = email.message_from_bytes(found.content)
+        self.assertEqual(message.get_payload(decode=True), body)
+        self.assertEqual((message["MIME-Version"], message["Content-Transfer-Encoding"], message["Content-Type"]),
+                         ("1.0", "quoted-printable", "text/plain; charset=unknown-8bit"))
+
+    def test_binary_content_for_a_host_with_8_bits(self):
+        found = self.sent(BINARY_CONTENT, EIGHTBIT | BINARY, "8BITMIME")
+        self.assertEqual(found.mail, "BODY=8BITMIME")
+        message = email.message_from_bytes(found.content)
+        self.assertEqual(message["Content-Transfer-Encoding"], "base64")
+        self.assertEqual(message.get_payload(decode=True), BINARY_CONTENT.partition(b"\r\n\r\n")[2])
+
+    def test_what_only_might_have_had_them_goes_as_it_is(self):
+        content = b"Content-Transfer-Encoding: 8bit\r\n\r\nhalo\r\n"
+        for flags, features in ((EIGHTBIT, ()), (EIGHTBIT | BINARY, ()), (EIGHTBIT | BINARY, ("8BITMIME",))):
+            found = self.sent(content, flags, *features)
+            self.assertEqual((found.content, "SIZE=%d" % len(content) in found.mail), (content, True))
+
+    def test_what_cannot_be_converted_comes_back_with_the_reason(self):
+        signed = b"Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n\xe9\r\n--b\r\n\r\nsignature\r\n--b--\r\n"
+        self.sent(signed, EIGHTBIT, code="5.6.3")
+        self.assertIn("signed", self.reply)
+        self.sent(b"Subject: \xe9\r\n\r\nx\r\n", EIGHTBIT, code="5.6.3")
+        self.assertIn("header", self.reply)
+        self.sent(UTF8_HEADER, EIGHTBIT | SMTPUTF8, code="5.6.7")
+
+    def test_each_host_gets_what_it_takes(self):
+        """The next transaction of the job may be with another one; here it is with the same, in another session."""
+        server = self.server("PIPELINING", "LIMITS RCPTMAX=1 MAILMAX=1")
+        results, _, _ = self.remote(server.port).send("surat.test", ["a@surat.test", "b@surat.test"],
+                                                      content=b"Subject: x\r\n\r\n\xe9\r\n", flags=EIGHTBIT)
+        self.assertEqual([r.status for r in results], ["delivered"] * 2)
+        self.assertEqual(len({m.content for m in server.messages}), 1)
+        self.assertTrue(server.messages[1].content.endswith(b"\r\n\r\n=E9\r\n"))
 
 
 class OneFlight(OutboundCase):
@@ -375,7 +461,7 @@ class Routes(TlsCase):
         self.assertNotIn("rahasia", self.log)
         server.replies["AUTH"] = "535 5.7.8 wrong"
         result, _ = self.send(server, section)
-        self.assertEqual((result.status, result.code, result.reply), ("deferred", "4.7.8", "535 5.7.8 wrong"))
+        self.assertEqual((result.status, result.code, result.reply), ("deferred", "4.7.8", "535 5.7.8 wrong (to PLAIN of baru)"))
 
     def test_the_password_is_for_the_right_server_only(self):
         server = self.server("PIPELINING", "AUTH PLAIN", tls=self.context("evil.test"))
