@@ -61,6 +61,7 @@ void
 doctor_dns_init(struct doctor_dns *dns, struct doctor_net *net, const struct endpoint *servers, size_t n)
 {
 	*dns = (struct doctor_dns){.net = net, .dns = dns_new(net->loop, servers, n)};
+	dns_trust(dns->dns);
 	RB_INIT(&dns->answers);
 }
 

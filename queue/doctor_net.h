@@ -33,7 +33,7 @@ struct doctor_dns {
 	size_t n;
 };
 
-/* net outlives it. */
+/* net outlives it. Of each answer it is known whether the servers say that DNSSEC secures it. */
 void doctor_dns_init(struct doctor_dns *dns, struct doctor_net *net, const struct endpoint *servers, size_t n);
 void doctor_dns_clear(struct doctor_dns *dns);
 /* Once for each question, however often it is asked. */

@@ -23,6 +23,7 @@
 #include "queue/doctor_print.h"
 #include "queue/doctor_queue.h"
 #include "queue/doctor_resolver.h"
+#include "queue/doctor_sts.h"
 #include "queue/doctor_system.h"
 
 #define TIME_S 20
@@ -102,14 +103,18 @@ lock_in(void)
 }
 
 static void
-ask_dns(struct doctor *d, struct doctor_net *net, struct doctor_dns *dns, struct doctor_resolvers *resolvers)
+ask_dns(const struct doctor *d, struct doctor_net *net, struct doctor_dns *dns, const struct doctor_addresses *own,
+    struct doctor_sts *sts)
 {
-	doctor_resolvers_ask(d, resolvers);
-	for (unsigned step = 0; step < DOCTOR_HOST_STEPS || step < DOCTOR_DOMAIN_STEPS; step++) {
+	for (unsigned step = 0; step < DOCTOR_HOST_STEPS || step <= DOCTOR_DOMAIN_STEPS; step++) {
 		if (step < DOCTOR_HOST_STEPS)
 			doctor_host_ask(d, dns, step);
 		if (step < DOCTOR_DOMAIN_STEPS)
 			doctor_domains_ask(d, dns, step);
+		if (step == DOCTOR_DOMAIN_STEPS) {
+			doctor_exchangers_ask(d, dns, own);
+			doctor_sts_ask(sts, d, dns);
+		}
 		doctor_net_wait(net);
 	}
 }
@@ -121,17 +126,22 @@ the_world(struct doctor *d, const struct doctor_certificates *certificates, uint
 	struct doctor_addresses own;
 	struct doctor_net net;
 	struct doctor_dns dns;
+	struct doctor_sts sts;
 
 	doctor_net_init(&net, time_s * 1000);
 	doctor_addresses_own(&own, d->conf);
 	doctor_resolvers_init(&resolvers, d->conf, &net);
-	doctor_dns_init(&dns, &net, resolvers.servers, resolvers.n);
+	doctor_dns_init(&dns, &net, resolvers.servers.list, resolvers.servers.n);
+	doctor_sts_init(&sts, d, &net, &dns);
 	lock_in();
-	ask_dns(d, &net, &dns, &resolvers);
+	doctor_resolvers_ask(d, &resolvers);
+	ask_dns(d, &net, &dns, &own, &sts);
 	doctor_resolvers_report(d, &resolvers);
 	doctor_host_report(d, &dns, &own);
 	doctor_domains_report(d, &dns, &own);
-	doctor_exchangers_report(d, &dns, &own, certificates);
+	doctor_sts_report(&sts, d, &dns);
+	doctor_exchangers_report(d, &dns, &own, certificates, doctor_resolvers_validate(d, &resolvers));
+	doctor_sts_clear(&sts);
 	doctor_dns_clear(&dns);
 	doctor_resolvers_clear(&resolvers);
 	doctor_net_clear(&net);

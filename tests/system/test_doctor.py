@@ -2,13 +2,17 @@
 disks) is looked at only where the test has made it so."""
 
 import contextlib
+import hashlib
+import http.server
 import json
 import os
 import pty
 import re
 import signal
+import ssl
 import subprocess
 import tempfile
+import threading
 import unittest
 
 from suite import Case, Dns, Instance, have_suite_users, needs_root, wait_for
@@ -22,6 +26,7 @@ GOOD = {
     "mta-sts.satu.test": {"A": ["127.0.0.2"]},
     "_smtp._tls.satu.test": {"TXT": ["v=TLSRPTv1; rua=mailto:x@satu.test"]},
 }
+POLICY = "version: STSv1\r\nmode: enforce\r\nmx: satu.test\r\nmax_age: 86400\r\n"
 NETWORK = ("resolvers", "host", "domains", "exchangers")
 
 
@@ -37,13 +42,55 @@ def troubles(found, *areas):
     return sorted((f["level"], f["name"], f["subject"]) for f in found if f["area"] in areas and f["level"] != "ok")
 
 
+class PolicyHost:
+    """mta-sts.satu.test: serves `text`, or the status instead; its certificate is its own authority."""
+
+    def __init__(self):
+        self.text, self.status, self.type = POLICY, 200, "text/plain"
+        self.directory = tempfile.TemporaryDirectory(prefix="m", dir="/tmp")
+        os.chmod(self.directory.name, 0o755)
+        self.certificate = os.path.join(self.directory.name, "cert.pem")
+        key = os.path.join(self.directory.name, "key.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
+                        "-out", self.certificate, "-days", "30", "-subj", "/CN=x", "-addext",
+                        "subjectAltName=DNS:mta-sts.satu.test"], check=True, stderr=subprocess.DEVNULL)
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(handler):
+                body = self.text.encode()
+                handler.send_response(self.status if handler.path == "/.well-known/mta-sts.txt" else 404)
+                handler.send_header("Content-Type", self.type)
+                handler.send_header("Content-Length", str(len(body)))
+                handler.end_headers()
+                handler.wfile.write(body)
+
+            def log_message(handler, *unused):
+                pass
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.2", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, key)
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.port = self.server.server_address[1]
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *unused):
+        self.server.shutdown()
+        self.server.server_close()
+        self.directory.cleanup()
+
+
 class World(Case):
     """What DNS says of this host and its domains."""
 
     @classmethod
     def setUpClass(cls):
         cls.dns = cls.enter(Dns())
-        cls.server = cls.enter(Instance("satu.test", "127.0.0.2", cls.dns, kinds=("mx",)))
+        cls.host = cls.enter(PolicyHost())
+        cls.server = cls.enter(Instance("satu.test", "127.0.0.2", cls.dns, kinds=("mx",), settings={
+            "mta_sts_port": cls.host.port, "tls_authorities": cls.host.certificate}))
 
     @classmethod
     def enter(cls, manager):
@@ -60,8 +107,12 @@ class World(Case):
 
     def check(self, changes, *expected, words=()):
         self.zone(**changes)
-        found = [t for t in troubles(doctor(self.server, *words), *NETWORK) if t[1] not in ("tlsa-missing", "resolver-unsigned")]
+        beside = ("tlsa-missing", "resolver-not-validating", "sts-policy-mx", "sts-unfetched")  # of which other tests are
+        found = [t for t in troubles(doctor(self.server, *words), *NETWORK) if t[1] not in beside]
         self.assertEqual(found, sorted(expected), changes)
+
+    def names(self, *words):
+        return {f["name"]: f for f in doctor(self.server, *words) if f["area"] in NETWORK}
 
     def test_a_host_with_all_its_records_has_no_troubles(self):
         self.check({})
@@ -139,6 +190,71 @@ class World(Case):
         record = re.fullmatch(r'Publish: (\S+)\. TXT "(.*)"', remedy)
         self.zone(**{record.group(1): {"TXT": [record.group(2)]}})
         self.assertEqual([f["level"] for f in doctor(self.server) if f["name"].startswith("dmarc")], ["ok"])
+
+    def test_the_policy_of_mta_sts_is_fetched(self):
+        def one(text=POLICY, status=200, kind="text/plain"):
+            self.host.text, self.host.status, self.host.type = text, status, kind
+            return {(f["level"], name) for name, f in self.names().items() if name.startswith("sts")}
+        self.addCleanup(one)
+        self.zone()
+        self.assertEqual(one(), {("ok", "sts"), ("ok", "sts-policy")})
+        self.assertEqual(one(status=404), {("ok", "sts"), ("error", "sts-unfetched")})
+        self.assertEqual(one(kind="text/html"), {("ok", "sts"), ("error", "sts-unfetched")})
+        self.assertEqual(one(text="nonsense"), {("ok", "sts"), ("error", "sts-policy-bad")})
+        self.assertEqual(one(text=POLICY.replace("satu", "dua")), {("ok", "sts"), ("error", "sts-policy-mx")})
+        self.assertEqual(one(text=POLICY.replace("satu", "dua").replace("enforce", "testing")),
+                         {("ok", "sts"), ("warning", "sts-policy-mx")})
+        self.assertEqual(one(text=POLICY.replace("mx: satu.test", "mx: *.test")), {("ok", "sts"), ("ok", "sts-policy")})
+
+    def digest(self, what, algorithm):
+        """Of the instance's certificate, or of its public key; None: the bytes themselves."""
+        der = subprocess.run(["openssl", "x509", "-in", self.server.certificate, "-outform", "DER"], check=True,
+                             stdout=subprocess.PIPE).stdout
+        if what == "key":
+            pem = subprocess.run(["openssl", "x509", "-in", self.server.certificate, "-pubkey", "-noout"], check=True,
+                                 stdout=subprocess.PIPE).stdout
+            der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "DER"], input=pem, check=True,
+                                 stdout=subprocess.PIPE).stdout
+        return hashlib.new(algorithm, der).hexdigest() if algorithm else der.hex()
+
+    def tlsa(self, *records, **behaviour):
+        self.zone(**{"_25._tcp.satu.test": dict(behaviour, TLSA=list(records)) if records or behaviour else None,
+                     "satu.test": dict(GOOD["satu.test"], SECURE=[""])})
+        return self.names()
+
+    def test_dane_tells_what_to_publish_and_whether_it_is_right(self):
+        found = self.tlsa()
+        self.assertEqual(found["resolver"]["level"], "ok")
+        self.assertEqual(found["tlsa-missing"]["level"], "note")
+        self.assertEqual(found["tlsa-missing"]["remedy"],
+                         "Publish: _25._tcp.satu.test. TLSA 3 1 1 " + self.digest("key", "sha256"))
+        for record in ("3 1 1 " + self.digest("key", "sha256"), "3 1 2 " + self.digest("key", "sha512"),
+                       "3 0 1 " + self.digest("all", "sha256"), "3 1 0 " + self.digest("key", None)):
+            self.assertEqual(self.tlsa("3 1 1 " + "00" * 32, record)["tlsa"]["level"], "ok", record)
+        for record in ("3 1 1 " + "00" * 32, "1 1 1 " + self.digest("key", "sha256"), "3 0 1 " + self.digest("key", "sha256"),
+                       "2 1 1 " + self.digest("key", "sha256"), "3 1 3 " + self.digest("key", "sha256")):
+            found = self.tlsa(record)["tlsa-mismatch"]
+            self.assertEqual(found["level"], "error", record)
+            self.assertIn("TLSA 3 1 1 " + self.digest("key", "sha256"), found["remedy"])
+        self.assertEqual(self.tlsa("3 1 1 " + self.digest("key", "sha256"), INSECURE=[""])["tlsa-insecure"]["level"], "warning")
+        self.assertEqual(self.tlsa(SERVFAIL=[""])["tlsa-unknown"]["level"], "warning")
+        self.zone(**{"_25._tcp.satu.test": {"TLSA": ["3 1 1 " + self.digest("key", "sha256")]}})
+        self.assertEqual(self.names()["tlsa-insecure"]["level"], "note")
+
+    def test_a_resolver_must_validate_and_be_believed_for_dane(self):
+        def with_setting(line):
+            with tempfile.NamedTemporaryFile("w", dir=self.server.directory, suffix=".conf") as other:
+                with open(self.server.conf) as f:
+                    other.write(line + "\n" + f.read())
+                other.flush()
+                os.chmod(other.name, 0o644)
+                return {name: f["level"] for name, f in self.names("-c", other.name).items() if name.startswith("resolver")}
+        self.zone()
+        self.assertEqual(with_setting(""), {"resolver-not-validating": "note"})
+        self.assertEqual(with_setting("dns_trust_ad = yes"), {"resolver-not-validating": "warning"})
+        self.zone(**{"satu.test": dict(GOOD["satu.test"], SECURE=[""])})
+        self.assertEqual(with_setting(""), {"resolver": "ok"})
+        self.assertEqual(with_setting("dns_trust_ad = no"), {"resolver-not-believed": "note"})
 
     def test_its_time_is_bounded(self):
         self.check(dict({name: {"DROP": [""]} for name in GOOD}), ("error", "resolver-silent", self.resolver_name()),
