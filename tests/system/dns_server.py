@@ -9,7 +9,7 @@ As a module:
 As a command: dns_server.py [--listen ADDRESS:PORT] ZONEFILE     (port 0: the kernel picks; it is printed)
 
 A zone file has a line a record, "NAME [TTL] KIND VALUE", with ; or # before a comment. Kinds are A AAAA MX CNAME TXT PTR
-NS SRV, and these, which tell the server how to behave for that name and every kind:
+NS SRV TLSA, and these, which tell the server how to behave for that name and every kind:
 
     NXDOMAIN        the name does not exist (also what is said of names that the zone lacks)
     SERVFAIL        the server fails
@@ -19,6 +19,8 @@ NS SRV, and these, which tell the server how to behave for that name and every k
     TRUNCATE        over UDP only an empty answer with the TC bit
     MISMATCH        over UDP first a forged answer with another id, then the right one
     GARBAGE         over UDP random bytes behind a right header
+    SECURE          DNSSEC secures what is said of the name, and of those below it: whoever asks by AD or DO is told by AD
+    INSECURE        not of this name, in spite of one above it
 """
 
 import argparse
@@ -30,9 +32,10 @@ import sys
 import threading
 import time
 
-KINDS = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33, "ANY": 255}
+KINDS = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33, "TLSA": 52, "ANY": 255}
 NAMES = {number: name for name, number in KINDS.items()}
-BEHAVIOURS = ("NXDOMAIN", "SERVFAIL", "REFUSED", "DROP", "DELAY", "TRUNCATE", "MISMATCH", "GARBAGE")
+BEHAVIOURS = ("NXDOMAIN", "SERVFAIL", "REFUSED", "DROP", "DELAY", "TRUNCATE", "MISMATCH", "GARBAGE", "SECURE",
+              "INSECURE")
 RCODES = {"SERVFAIL": 2, "NXDOMAIN": 3, "REFUSED": 5}
 OPT = 41
 UDP_LIMIT = 512
@@ -63,6 +66,9 @@ def value_bytes(kind, value):
     if kind == "SRV":
         priority, weight, port, host = value.split()
         return struct.pack("!HHH", int(priority), int(weight), int(port)) + name_bytes(host)
+    if kind == "TLSA":
+        usage, selector, matching, association = value.split()
+        return bytes([int(usage), int(selector), int(matching)]) + bytes.fromhex(association)
     if kind == "TXT":
         raw = value.encode()
         parts = [raw[i:i + 255] for i in range(0, len(raw), 255)] or [b""]
@@ -83,13 +89,15 @@ class Question:
         self.type, = struct.unpack("!H", packet[at + 1:at + 3])
         self.kind = NAMES.get(self.type, str(self.type))
         self.section = packet[12:at + 5]
+        self.wants_ad = bool(flags & 0x20)
         self.limit = self.edns_limit(packet, at + 5)
 
     def edns_limit(self, packet, at):
         additional, = struct.unpack("!H", packet[10:12])
         if additional and len(packet) >= at + 11 and packet[at] == 0:
-            kind, size = struct.unpack("!HH", packet[at + 1:at + 5])
+            kind, size, _, flags = struct.unpack("!HHHH", packet[at + 1:at + 9])
             if kind == OPT:
+                self.wants_ad = self.wants_ad or bool(flags & 0x8000)
                 return max(size, UDP_LIMIT)
         return UDP_LIMIT
 
@@ -187,12 +195,23 @@ class Server:
             name = key(target)
         return 0, answers
 
+    def is_secure(self, name):
+        if "INSECURE" in self.records.get(name, {}):
+            return False
+        while name:
+            if "SECURE" in self.records.get(name, {}):
+                return True
+            _, _, name = name.partition(".")
+        return False
+
     def answer(self, question, udp):
         with self.lock:
             behaviour = self.records.get(key(question.name), {})
             rcode, answers = self.records_for(question)
             truncate = udp and "TRUNCATE" in behaviour
-        flags = 0x8580 | rcode
+            chain = [key(question.name)] + [key(v) for _, _, k, v in answers if k == "CNAME"]
+            secure = question.wants_ad and all(map(self.is_secure, chain))
+        flags = 0x8580 | rcode | (0x20 if secure else 0)
         body = b"".join(name_bytes(owner) + struct.pack("!HHIH", KINDS[k], 1, ttl, len(value_bytes(k, v)))
                         + value_bytes(k, v) for owner, ttl, k, v in answers)
         authority = b"" if answers else self.soa()
