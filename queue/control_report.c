@@ -3,8 +3,9 @@
 #include <stdio.h>
 
 #include "common/base/netstring.h"
+#include "queue/site_record.h"
 
-#define FIELD_MAX (CONTROL_SITE_MAX_BYTES / 2 - 280)
+#define FIELD_MAX (CONTROL_SITE_MAX_BYTES / 2 - 380)
 #define LIMIT_MAX 200
 
 static void
@@ -63,6 +64,9 @@ control_site_add(struct buf *b, const struct control_site *site)
 	add_number(b, site->failing);
 	add_number(b, site->probing);
 	add_text(b, site->trouble);
+	add_number(b, site->good_ms);
+	add_number(b, site->failed_ms);
+	add_text(b, str_sub(site->policy, 0, SITE_POLICY_MAX));
 	add_text(b, str_sub(site->limit, 0, LIMIT_MAX));
 }
 
@@ -72,7 +76,8 @@ control_site_take(struct str *text, struct control_site *site)
 	uint64_t failing = 0, probing = 0;
 	bool good = take_text(text, &site->key) && take_number(text, &site->running) && take_number(text, &site->waiting) &&
 	    take_number(text, &site->window) && take_number(text, &site->dead_until_ms) && take_number(text, &failing) && take_number(text, &probing) &&
-	    take_text(text, &site->trouble) && take_text(text, &site->limit);
+	    take_text(text, &site->trouble) && take_number(text, &site->good_ms) && take_number(text, &site->failed_ms) &&
+	    take_text(text, &site->policy) && take_text(text, &site->limit);
 
 	site->failing = failing != 0;
 	site->probing = probing != 0;

@@ -7,7 +7,7 @@
 #include "common/base/buf.h"
 
 /* What one site may take, its texts being cut. */
-#define CONTROL_SITE_MAX_BYTES 2400
+#define CONTROL_SITE_MAX_BYTES 2600
 /* So many domains a CONTROL_WHY asks about at most. */
 #define CONTROL_WHY_DOMAINS_MAX 16
 
@@ -24,6 +24,8 @@ struct control_site {
 	bool failing;		   /* had trouble since it last worked */
 	bool probing;		   /* was dead, and is tried with one at a time */
 	struct str trouble;	   /* the last, in words */
+	uint64_t good_ms, failed_ms; /* of queue/site_record.h, as is */
+	struct str policy;
 	struct str limit;	   /* what the next that waits there waits for, in words; empty: nothing waits, or it is dead */
 };
 

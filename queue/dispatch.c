@@ -344,6 +344,7 @@ received_result(struct worker *w, struct msg *msg)
 	attempt = (struct queue_attempt){.time_ms = times.now_ms, .recipient = result.index,
 	    .outcome = outcome_of(result.status), .code = result.code, .relay = result.relay, .reply = result.reply,
 	    .security = result.policy.n > 0 ? str_from(security) : STR_NONE};
+	site_record_policy(&d->job.site->record, result.policy, result.tls);
 	message_attempt(d->message, result.index, &attempt, &times);
 	/* The next server has taken that over (RFC 3461 5.2.2). */
 	if (result.dsn && result.status == JOB_DELIVERED && !d->message->envelope.by.trace)
@@ -405,7 +406,10 @@ received_done(struct worker *w, struct msg *msg)
 		return false;
 	m = d->message;
 	ending = ending_of(done.health);
+	if (ending == SCHEDULE_GOOD)
+		d->job.site->record.good_ms = queue_now_ms();
 	if (ending == SCHEDULE_TROUBLE) {
+		d->job.site->record.failed_ms = queue_now_ms();
 		blame(d);
 		m->again_soon = m->again_soon || d->transport == JOB_LMTP;
 	}

@@ -1,13 +1,7 @@
 #include "queue/listing_live.h"
 
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sysexits.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "common/base/json.h"
 #include "common/base/loop.h"
@@ -17,8 +11,6 @@
 #include "queue/queue.h"
 
 #define OUTPUT_MAX_BYTES (256UL * 1024 * 1024)
-#define INTERVAL_S 2
-#define LINES_STANDARD 24
 
 /* ---- why ----------------------------------------------------------------------------------------------------------- */
 
@@ -216,127 +208,26 @@ listing_live_why(const struct listing_options *options, char **ids)
 	return status;
 }
 
-/* ---- sites, top ------------------------------------------------------------------------------------------------------ */
-
-struct live {
-	const struct listing_options *options;
-	struct control_client client;
-	struct listing_sites sites;
-	struct buf out;
-};
-
-static bool
-live_open(struct live *live, const struct listing_options *options, struct err *err)
-{
-	*live = (struct live){.options = options};
-	listing_sites_init(&live->sites);
-	buf_init(&live->out, OUTPUT_MAX_BYTES);
-	return control_client_open(&live->client, options->conf, err);
-}
-
-static void
-live_close(struct live *live)
-{
-	control_client_close(&live->client);
-	listing_sites_clear(&live->sites);
-	buf_clear(&live->out);
-}
-
-/* The busiest first, at most so many. */
-static bool
-add_sites(struct live *live, size_t most, struct err *err)
-{
-	const struct listing_style *style = &live->options->style;
-	uint64_t now_ms = queue_now_ms();
-
-	if (!listing_sites_fetch(&live->sites, &live->client, err))
-		return false;
-	listing_sites_sort(&live->sites);
-	listing_sites_print_head(&live->out, style);
-	for (size_t i = 0; i < live->sites.n && i < most; i++)
-		listing_site_print(&live->out, style, &live->sites.list[i], now_ms);
-	return true;
-}
+/* ---- sites ------------------------------------------------------------------------------------------------------------ */
 
 int
 listing_live_sites(const struct listing_options *options, char **ids)
 {
-	struct live live;
+	size_t most = options->limit > 0 ? options->limit : SIZE_MAX;
+	struct listing_sites sites;
+	struct control_client client;
+	struct buf out;
 	struct err err;
-	bool good = live_open(&live, options, &err) && add_sites(&live, options->limit > 0 ? options->limit : SIZE_MAX, &err);
+	bool good;
 
 	(void)ids;
-	listing_view_put(&live.out);
-	live_close(&live);
-	return good ? EX_OK : listing_view_fail(&err);
-}
-
-static size_t
-lines_of_terminal(void)
-{
-	struct winsize size;
-
-	if (isatty(STDOUT_FILENO) == 0)
-		return SIZE_MAX;
-	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : LINES_STANDARD;
-}
-
-static bool
-add_state(struct live *live, struct err *err)
-{
-	struct control_request request = {.verb = CONTROL_STATE};
-	struct control_reply reply;
-	struct control_state state;
-	struct str text;
-
-	if (!control_client_ask(&live->client, &request, &reply, err))
-		return false;
-	text = reply.text;
-	if (!control_state_take(&text, &state))
-		return err_set(err, ERR_TEMP, "queued gave a senseless answer");
-	listing_time_add(&live->out, queue_now_ms() / 1000);
-	buf_addf(&live->out, "  at work on %llu messages (%llu of them again), %llu recipients; %llu deliveries under way\n\n",
-	    (unsigned long long)state.messages, (unsigned long long)state.retries, (unsigned long long)state.recipients,
-	    (unsigned long long)state.deliveries);
-	return true;
-}
-
-static bool
-draw(struct live *live, struct err *err)
-{
-	size_t lines = lines_of_terminal();
-
-	if (lines != SIZE_MAX)
-		buf_adds(&live->out, "\033[H\033[2J");
-	if (!add_state(live, err) || !add_sites(live, lines > 5 && lines != SIZE_MAX ? lines - 5 : lines, err))
-		return false;
-	listing_view_put(&live->out);
-	return fflush(stdout) == 0 || err_sys(err, "cannot write");
-}
-
-/* True when somebody pressed a key, which ends it as ^C does. */
-static bool
-pause_or_key(uint64_t seconds)
-{
-	struct pollfd key = {.fd = isatty(STDIN_FILENO) != 0 ? STDIN_FILENO : -1, .events = POLLIN};
-
-	return poll(&key, 1, (int)(seconds * 1000)) != 0;
-}
-
-int
-listing_live_top(const struct listing_options *options, char **ids)
-{
-	uint64_t interval_s = options->interval_s > 0 ? options->interval_s : INTERVAL_S;
-	struct live live;
-	struct err err;
-	bool good = live_open(&live, options, &err);
-
-	(void)ids;
-	for (uint64_t i = 0; good && (options->count == 0 || i < options->count); i++) {
-		if (i > 0 && pause_or_key(interval_s))
-			break;
-		good = draw(&live, &err);
-	}
-	live_close(&live);
+	listing_sites_init(&sites);
+	buf_init(&out, OUTPUT_MAX_BYTES);
+	good = control_client_open(&client, options->conf, &err) &&
+	    listing_sites_add(&out, &options->style, &sites, &client, most, &err);
+	listing_view_put(&out);
+	buf_clear(&out);
+	control_client_close(&client);
+	listing_sites_clear(&sites);
 	return good ? EX_OK : listing_view_fail(&err);
 }

@@ -1,5 +1,5 @@
 /*
- * The commands of merpati-queue(8) that ask queued what it is doing: why, sites, top. They return the exit status.
+ * The commands of merpati-queue(8) that ask queued what it is doing: why, sites. They return the exit status.
  */
 #ifndef QUEUE_LISTING_LIVE_H
 #define QUEUE_LISTING_LIVE_H
@@ -10,6 +10,5 @@
 
 int listing_live_why(const struct listing_options *options, char **ids);
 int listing_live_sites(const struct listing_options *options, char **ids);
-int listing_live_top(const struct listing_options *options, char **ids);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/base/json.h"
+#include "queue/queue.h"
 
 #define ARENA_MAX_BYTES (1024UL * 1024 * 1024)
 
@@ -41,6 +42,7 @@ add(struct listing_sites *sites, const struct control_site *site)
 	kept->key = arena_copy(&sites->arena, site->key);
 	kept->trouble = arena_copy(&sites->arena, site->trouble);
 	kept->limit = arena_copy(&sites->arena, site->limit);
+	kept->policy = arena_copy(&sites->arena, site->policy);
 	return !sites->arena.failed;
 }
 
@@ -118,7 +120,7 @@ listing_sites_print_head(struct buf *b, const struct listing_style *style)
 {
 	if (style->format != LISTING_TEXT)
 		return;
-	listing_print_cell(b, style, LISTING_BOLD, 0, STR(" RUNNING  WINDOW  WAITING  HEALTH                SITE"));
+	listing_print_cell(b, style, LISTING_BOLD, 0, STR(" RUNNING  WINDOW  WAITING  HEALTH                SUCCESS  ERROR  POLICY          SITE"));
 	buf_addc(b, '\n');
 }
 
@@ -136,6 +138,12 @@ print_json(struct buf *b, const struct control_site *site)
 	buf_adds(b, site->failing ? "true" : "false");
 	json_add_key(b, "probing");
 	buf_adds(b, site->probing ? "true" : "false");
+	if (site->good_ms > 0)
+		json_add_number(b, "last_success", site->good_ms / 1000);
+	if (site->failed_ms > 0)
+		json_add_number(b, "last_error", site->failed_ms / 1000);
+	if (site->policy.n > 0)
+		json_add_member(b, "policy", site->policy);
 	if (site->trouble.n > 0)
 		json_add_member(b, "last_trouble", site->trouble);
 	if (site->limit.n > 0)
@@ -151,6 +159,17 @@ colour_of(const struct control_site *site, uint64_t now_ms)
 	return site->probing || site->failing ? LISTING_YELLOW : LISTING_GREEN;
 }
 
+/* How long ago. */
+static void
+print_ago(struct buf *b, uint64_t then_ms, uint64_t now_ms)
+{
+	char text[16] = "-";
+
+	if (then_ms > 0)
+		listing_print_duration(text, now_ms > then_ms ? (now_ms - then_ms) / 1000 : 0);
+	buf_addf(b, "%7s", text);
+}
+
 void
 listing_site_print(struct buf *b, const struct listing_style *style, const struct control_site *site, uint64_t now_ms)
 {
@@ -164,6 +183,10 @@ listing_site_print(struct buf *b, const struct listing_style *style, const struc
 	buf_addf(b, "%8llu %7llu %8llu  ", (unsigned long long)site->running, (unsigned long long)site->window,
 	    (unsigned long long)site->waiting);
 	listing_print_cell(b, style, colour_of(site, now_ms), 22, str_from(health));
+	print_ago(b, site->good_ms, now_ms);
+	print_ago(b, site->failed_ms, now_ms);
+	buf_adds(b, "  ");
+	listing_print_cell(b, style, LISTING_PLAIN, 16, site->policy.n > 0 ? site->policy : STR("-"));
 	listing_print_cell(b, style, LISTING_PLAIN, 0, site->key);
 	if (site->trouble.n > 0 && (site->dead_until_ms != 0 || site->probing || site->failing)) {
 		buf_adds(b, "  ");
@@ -174,4 +197,19 @@ listing_site_print(struct buf *b, const struct listing_style *style, const struc
 		listing_print_cell(b, style, LISTING_PLAIN, 0, site->limit);
 	}
 	buf_addc(b, '\n');
+}
+
+bool
+listing_sites_add(struct buf *b, const struct listing_style *style, struct listing_sites *sites,
+    struct control_client *client, size_t most, struct err *err)
+{
+	uint64_t now_ms = queue_now_ms();
+
+	if (!listing_sites_fetch(sites, client, err))
+		return false;
+	listing_sites_sort(sites);
+	listing_sites_print_head(b, style);
+	for (size_t i = 0; i < sites->n && i < most; i++)
+		listing_site_print(b, style, &sites->list[i], now_ms);
+	return true;
 }

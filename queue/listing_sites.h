@@ -22,6 +22,9 @@ void listing_sites_clear(struct listing_sites *sites);
 /* Forgets what was there. */
 bool listing_sites_fetch(struct listing_sites *sites, struct control_client *client, struct err *err);
 void listing_sites_sort(struct listing_sites *sites);
+/* All of it: fetched, sorted, and written with a head, at most so many. */
+bool listing_sites_add(struct buf *b, const struct listing_style *style, struct listing_sites *sites,
+    struct control_client *client, size_t most, struct err *err);
 
 /* "works", "has trouble", "to be tried with one", "left alone for 12m": now_ms by the clock of the wall. */
 void listing_site_health(char text[64], const struct control_site *site, uint64_t now_ms);

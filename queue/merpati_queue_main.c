@@ -10,6 +10,7 @@
 #include "queue/listing_live.h"
 #include "queue/listing_orders.h"
 #include "queue/listing_stats.h"
+#include "queue/listing_top.h"
 #include "queue/listing_view.h"
 
 #define CONDITIONS "[CONDITION ...]"
@@ -32,7 +33,7 @@ static const struct {
     {"why", listing_live_why, IDS_SOME, "why [--json] ID ..."},
     {"stats", listing_stats, IDS_NONE, "stats [--json] [--limit N] " CONDITIONS},
     {"sites", listing_live_sites, IDS_NONE, "sites [--json] [--limit N]"},
-    {"top", listing_live_top, IDS_NONE, "top [--interval SECONDS] [--count N]"},
+    {"top", listing_top, IDS_NONE, "top [--interval SECONDS] [--count N]"},
     {"retry", listing_orders_retry, IDS_WHICH, "retry " WHICH},
     {"hold", listing_orders_hold, IDS_WHICH, "hold " WHICH},
     {"release", listing_orders_release, IDS_WHICH, "release " WHICH},

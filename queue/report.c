@@ -55,6 +55,7 @@ add_site(const struct queue *q, const struct schedule_site *s, struct buf *text)
 	const struct control_site site = {.key = str_from(s->key), .running = s->running, .waiting = s->waiting,
 	    .window = (uint64_t)h->window, .failing = h->trouble > 0, .probing = h->probing,
 	    .dead_until_ms = h->dead_until_ms > 0 ? queue_wall_ms(q, h->dead_until_ms) : 0, .trouble = str_from(s->last_trouble),
+	    .good_ms = s->record.good_ms, .failed_ms = s->record.failed_ms, .policy = str_from(s->record.policy),
 	    .limit = limit_of(q, s, limit, sizeof limit)};
 
 	control_site_add(text, &site);

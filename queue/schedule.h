@@ -28,6 +28,7 @@
 #include "common/base/tree.h"
 #include "queue/pace.h"
 #include "queue/site_health.h"
+#include "queue/site_record.h"
 
 enum schedule_class {
 	SCHEDULE_NEW,
@@ -86,6 +87,7 @@ struct schedule_site {
 	struct pace again;	/* of those that were refused */
 	bool is_paced;		/* in `paced`: until next_start_us nothing may start */
 	RB_ENTRY(schedule_site) by_start;
+	struct site_record record; /* the caller's */
 	char *last_trouble; /* in words, for those that are told to wait; may be NULL */
 	struct schedule_flow_tree flows;
 	uint64_t next_order;

@@ -6,6 +6,7 @@ import pty
 import re
 import signal
 import subprocess
+import time
 import unittest
 
 from smtp_server import SmtpServer
@@ -144,10 +145,40 @@ class Postmaster(Case):
         self.assertNotIn(DEADER, text)
         sites = [json.loads(line) for line in self.queue_command("sites", "--json").stdout.splitlines()]
         self.assertEqual(sorted(s["site"] for s in sites), [DEAD, DEADER])
+        self.assertTrue(all(abs(s["last_error"] - time.time()) < 600 and "last_success" not in s for s in sites), sites)
         self.assertEqual(len(self.queue_command("sites", "--limit", "1").stdout.splitlines()), 2)
         text = self.queue_command("top", "--interval", "1", "--count", "2").stdout
         self.assertEqual(len(re.findall(r"(?m)at work on 0 messages \(0 of them again\), 0 recipients; 0 deliveries", text)), 2)
         self.assertEqual(text.count(DEADER), 2 * 2)
+
+    def test_sites_remember_how_it_went_and_which_policy_held(self):
+        with SmtpServer(address="127.0.0.97") as there:
+            self.put(self.baru, "a@" + DEAD)
+            wait_for(lambda: self.names("--reason", "refused") == [["a"]], "the deferral")
+            self.queue_command("reroute", "--to", "[127.0.0.97]:%d" % there.port, "all")
+            wait_for(lambda: self.names() == [], "its end")
+            sites = {s["site"]: s for s in map(json.loads, self.queue_command("sites", "--json").stdout.splitlines())}
+            good, bad = sites["[127.0.0.97]"], sites[DEAD]
+            self.assertEqual((good["failing"], bad["failing"], "last_error" in good, "last_success" in bad), (False, True, False, False))
+            self.assertLess(abs(good["last_success"] - time.time()), 600)
+            self.assertRegex(good["policy"], r"^may( TLSv1\.\d)?$")
+            text = self.queue_command("sites").stdout
+            self.assertRegex(text, r"(?m)^ +0 +\d+ +0  works +\d+s +-  may.* \[127\.0\.0\.97\]$")
+            self.assertRegex(text, r"(?m)^ +0 +\d+ +0  has trouble +- +\d+s .* \[127\.0\.0\.98\]  connect to .* refused$")
+
+    def test_top_draws_over_what_is_there(self):
+        ours, theirs = pty.openpty()
+        env = dict(os.environ, MERPATI_CONF=self.server.conf, TERM="xterm")
+        subprocess.run([self.server.program("merpati"), "queue", "top", "--interval", "1", "--count", "2"], env=env, stdin=theirs,
+                       stdout=theirs, check=True, timeout=60)
+        os.close(theirs)
+        shown = os.read(ours, 65536).decode()
+        os.close(ours)
+        self.assertTrue(shown.startswith("\033[?1049h\033[?25l\033[H") and shown.endswith("\033[?25h\033[?1049l"), shown)
+        self.assertNotIn("\033[2J", shown)
+        self.assertEqual(shown.count("\033[H"), 2)
+        for line in shown.split("\033[H")[1].split("\033[J")[0].split("\r\n"):
+            self.assertTrue(line.endswith("\033[K"), line)
 
     def test_a_message_takes_another_route(self):
         with SmtpServer(address="127.0.0.97") as relay:

@@ -7,7 +7,8 @@ what_is_written_is_read_and_what_is_cut_is_not(void **state)
 {
 	const struct control_state queue = {1, 2, 3, UINT64_MAX};
 	const struct control_why why = {STR("waits for its turn")};
-	const struct control_site site = {STR("mx1.dua.test mx2.dua.test"), 1, 2, 20, 1795889669064, false, true, STR("421 5:x, later"), STR("its turn")};
+	const struct control_site site = {STR("mx1.dua.test mx2.dua.test"), 1, 2, 20, 1795889669064, false, true, STR("421 5:x, later"),
+	    1795889669065, 1795889669066, STR("dane TLSv1.3"), STR("its turn")};
 	struct control_state read_queue;
 	struct control_site read_site;
 	struct control_why read_why;
@@ -30,6 +31,9 @@ what_is_written_is_read_and_what_is_cut_is_not(void **state)
 	assert_true(read_site.probing && !read_site.failing);
 	assert_str(read_site.trouble, site.trouble);
 	assert_str(read_site.limit, site.limit);
+	assert_int_equal(read_site.good_ms, site.good_ms);
+	assert_int_equal(read_site.failed_ms, site.failed_ms);
+	assert_str(read_site.policy, site.policy);
 	assert_int_equal(text.n, 0);
 	assert_false(control_site_take(&text, &read_site));
 	buf_reset(&b);
@@ -46,7 +50,8 @@ a_site_is_bounded(void **state)
 {
 	char text[5000];
 	const struct control_site site = {.key = {text, sizeof text}, .trouble = {text, sizeof text}, .limit = {text, sizeof text}, .running = UINT64_MAX,
-	    .waiting = UINT64_MAX, .window = UINT64_MAX, .dead_until_ms = UINT64_MAX};
+	    .waiting = UINT64_MAX, .window = UINT64_MAX, .dead_until_ms = UINT64_MAX,
+	    .good_ms = UINT64_MAX, .failed_ms = UINT64_MAX, .policy = {text, sizeof text}};
 	struct buf b;
 
 	(void)state;
