@@ -5,6 +5,7 @@ import errno
 import glob
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -15,8 +16,8 @@ import time
 import unittest
 
 from accidents import FULL, Accidents
-from suite import wait_for
-from test_queue import (DEFERRED, DELIVERED, FAILED, NOBODY, QueueCase, crc32c, new_id, queue_file, read, record)
+from suite import ROOT
+from test_queue import (DEFERRED, DELIVERED, FAILED, NOBODY, QueueCase, crc32c, new_id, queue_file, read)
 
 SENT = (DELIVERED, "2.0.0", "250 ok")
 LATER = (DEFERRED, "4.2.0", "450 4.2.0 later")
@@ -166,7 +167,7 @@ class Clock(FaultCase):
         """A day forth, and back: nothing is given up or tried for it, and what waits a few seconds waits as long."""
         queues = []
         for leap in (DAY, -DAY):
-            q, accidents = self.faulty("retry = 6s 1h\nexpire = 3d\ndelay_warning = 2d\n")
+            q, accidents = self.faulty("retry = 4s 1h\nexpire = 3d\ndelay_warning = 2d\n")
             worker = q.worker(lambda a: LATER)
             names = [q.put("baru@satu.test", ["a%d@dua.test" % i]) for i in range(3)]
             for name in names:
@@ -193,6 +194,7 @@ class Clock(FaultCase):
                 q.wait_gone(name)
 
     def test_the_clock_leaps_while_queued_is_away(self):
+        queues = []
         for leap in (DAY, -DAY):
             q, accidents = self.faulty("retry = 1h\n")
             worker = q.worker(lambda a: LATER)
@@ -203,6 +205,8 @@ class Clock(FaultCase):
             accidents.leap(leap)
             q.start()
             q.worker()
+            queues.append((q, name))
+        for q, name in queues:
             q.wait_gone(name)
 
 
@@ -309,6 +313,124 @@ class Debris(FaultCase):
         os.truncate(path, 0)
         q.command("retry", name)
         q.wait_where(name, "corrupt")
+
+
+class Damage(FaultCase):
+    def kinds(self):
+        """Files, who is still to get what they hold, from which sender, and what that is: fresh, changed by a filter, with
+        history."""
+        content, added = b"Subject: Halo\r\n\r\nw recipient 1:x, 00000000\r\nHalo!\r\n", b"DKIM-Signature: v=1;\r\n"
+        stored = [read(os.path.join(ROOT, "tests", "unit", "queue-files", "version-%d" % version)) for version in (1, 3)]
+        arguments = ("baru@satu.test", ["lama@dua.test", "tua@dua.test"], content + added)
+        at = int(queue_file(*arguments)[17:27])
+        closing = [("sender", b"lain@satu.test"), ("removed", b"0"), ("recipient", b"arsip@tiga.test", b"w "),
+                   ("pieces", b"%d %d %d %d" % (at + len(content), len(added), at, len(content)))]
+        return [(stored[0], {"lama@dua.test": "baru@satu.test", "tua@dua.test": "baru@satu.test"}, content),
+                (queue_file(*arguments, closing=closing),
+                 {"arsip@tiga.test": "lain@satu.test", "tua@dua.test": "lain@satu.test"}, added + content),
+                # The last has failed already, unless the record of it was cut off.
+                (stored[1], {"a@satu.test": "owner-semua@satu.test", "b@empat.test": "owner-semua@satu.test",
+                             "tak@dua.test": "baru@satu.test"}, content)]
+
+    def test_a_byte_changed_anywhere_costs_at_most_that_message(self):
+        q, _ = self.faulty()
+        q.stop()
+        chance, damaged = random.Random(4), {}
+        for text, senders, content in self.kinds():
+            damaged[self.place(q, "active", text)] = (senders, content, True)
+            for offset in range(chance.randrange(4), len(text), 4):
+                changed = bytearray(text)
+                if chance.random() < 0.8:
+                    changed[offset] ^= chance.choice((1, 2, 4, 8, 16, 32, 64, 128, 255))
+                else:
+                    del changed[offset:]
+                damaged[self.place(q, "active", bytes(changed))] = (senders, content, False)
+        q.start()
+        worker = q.worker(lambda a: SENT)
+        good = q.put("baru@satu.test", ["baik@dua.test"])
+        q.wait_gone(good)
+        # Notifications of what the history says has failed come and go meanwhile.
+        q.wait(lambda: not os.listdir(q.spool("active")), "all to be through")
+        corrupt = set(os.listdir(q.spool("corrupt")))
+        self.assertGreater(len(corrupt), len(damaged) / 2)
+        self.assertLessEqual(corrupt, damaged.keys())
+        for name, sender, _, recipients in worker.jobs:
+            if name in damaged:
+                senders, content, _ = damaged[name]
+                self.assertEqual({a: sender for a in recipients}, {a: senders.get(a) for a in recipients}, name)
+                self.assertEqual(worker.content[name], content, name)
+        done = {name for name, (_, _, whole) in damaged.items() if whole}
+        self.assertTrue(done.isdisjoint(corrupt))
+        self.assertLessEqual(done, {job[0] for job in worker.jobs})
+        for name in corrupt:
+            self.assertIn(name + ": damaged (", q.log())
+        self.assertEqual([q.command("list").count(" corrupt ")], [len(corrupt)])
+
+
+class Copy(FaultCase):
+    def test_a_copied_spool_goes_on_elsewhere(self):
+        q, _ = self.faulty()
+        begun = threading.Event()
+        for _ in range(2):  # one of them will wait
+            q.worker(lambda a: begun.wait(30) and SENT if a.startswith("sedang") else answers(a), capacity=1)
+        deferred = q.put("baru@satu.test", ["nanti@dua.test"])
+        held = q.put("baru@satu.test", ["nanti.juga@dua.test"])
+        bad = self.place(q, "incoming", queue_file("baru@satu.test", ["x@dua.test"])[:-1] + b"x")
+        q.poker.sendto(bad.encode() + b"\n", q.run("poke"))
+        for name in (deferred, held):
+            q.wait_where(name, "deferred")
+        q.command("hold", held)
+        q.wait_where(bad, "corrupt")
+        active = q.put("baru@satu.test", ["sudah@tiga.test", "sedang@dua.test"])
+        q.wait(lambda: b"\nd recipient 15:sudah@tiga.test," in read(q.spool("active", active)), "the record")
+        q.stop(kill=True)
+        begun.set()
+
+        other, _ = self.faulty(hostname="lain.test")
+        other.stop()
+        shutil.rmtree(other.spool())
+        subprocess.run(["cp", "-a", q.spool(), other.spool()], check=True)
+        other.start()
+        worker = other.worker(lambda a: SENT)
+        other.wait_gone(active)
+        self.assertEqual([other.where(name) for name in (deferred, held, bad)], [["deferred"], ["hold"], ["corrupt"]])
+        other.command("retry", "all")
+        other.command("release", held)
+        other.wait_gone(deferred)
+        other.wait_gone(held)
+        self.assertEqual(sorted(job[3][0] for job in worker.jobs), ["nanti.juga@dua.test", "nanti@dua.test", "sedang@dua.test"])
+        self.assertIn(bad, other.command("list"))
+
+
+@unittest.skipUnless(os.getuid() == 0, "mounting a file system needs root")
+class ReadOnly(FaultCase):
+    def remount(self, q, how):
+        """While somebody writes it cannot be made read-only."""
+        q.wait(lambda: subprocess.run(["mount", "-o", "remount," + how, q.spool()], stderr=subprocess.DEVNULL,
+                                      check=False).returncode == 0, "the spool to be " + how)
+
+    def test_a_spool_that_was_read_only_for_a_while_goes_on(self):
+        q, _ = self.faulty("retry = 3s\n", memory_spool="4m")
+        broken = threading.Event()
+        worker = q.worker(lambda a: (answers(a) if broken.wait(30) else LATER) if "sedang" in a else
+                          SENT if broken.is_set() else LATER)
+        deferred = q.put("baru@satu.test", ["dulu@dua.test"])
+        q.wait_where(deferred, "deferred")
+        jobs = len(worker.jobs)
+        active = [q.put("baru@satu.test", r) for r in (["sedang@dua.test"], ["tak.sedang@dua.test"], ["nanti.sedang@dua.test"])]
+        q.wait(lambda: len(worker.jobs) > jobs, "a job")
+        self.remount(q, "ro")
+        broken.set()
+        q.wait_log("cannot (move|remove|append|create|open).*Read-only file system")
+        q.wait_log("cannot move deferred/.* to active: Read-only file system")
+        self.remount(q, "rw")
+        new = q.put("baru@satu.test", ["baru@dua.test"])
+        for name in (new, deferred, active[0], active[1]):
+            q.wait_gone(name, 40)
+        told = self.recipients(q)
+        self.assertEqual([told[a] for a in ("sedang@dua.test", "tak.sedang@dua.test", "baru@dua.test")], [1, 1, 1])
+        self.assertEqual(len(re.findall(active[1] + ": sender non-delivery notification", q.log())), 1)
+        self.assertIn(q.where(active[2]), (["deferred"], ["active"], []))
 
 
 if __name__ == "__main__":
