@@ -371,7 +371,7 @@ class Copy(FaultCase):
     def test_a_copied_spool_goes_on_elsewhere(self):
         q, _ = self.faulty()
         begun = threading.Event()
-        for _ in range(2):  # one of them will wait
+        for _ in range(2):  # one of them will wait, and answer no questions then
             q.worker(lambda a: begun.wait(30) and SENT if a.startswith("sedang") else answers(a), capacity=1)
         deferred = q.put("baru@satu.test", ["nanti@dua.test"])
         held = q.put("baru@satu.test", ["nanti.juga@dua.test"])
@@ -381,7 +381,9 @@ class Copy(FaultCase):
             q.wait_where(name, "deferred")
         q.command("hold", held)
         q.wait_where(bad, "corrupt")
+        q.wait_gone(q.put("baru@satu.test", ["dulu@tiga.test"]))  # both sites are known now
         active = q.put("baru@satu.test", ["sudah@tiga.test", "sedang@dua.test"])
+        q.wait_where(active, "active")
         q.wait(lambda: b"\nd recipient 15:sudah@tiga.test," in read(q.spool("active", active)), "the record")
         q.stop(kill=True)
         begun.set()
