@@ -1,6 +1,8 @@
 /*
  * machine_limit files DIRECTORY COUNT BYTES THREADS   create, write and fsync COUNT files, each thread its own
  * machine_limit group DIRECTORY COUNT BYTES THREADS   the same with one syncfs for 50 files; they are left there
+ * machine_limit take DIRECTORY COUNT BYTES            of COUNT files that are there: open, rename into another directory, read,
+ *                                                     unlink, close; what a queue does with a message at least
  * machine_limit echo COUNT                            round trips of 64 bytes over a loopback connection
  * Prints "count seconds cpu_seconds": what this machine can do, beside which the suite's figures stand.
  */
@@ -15,6 +17,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -73,6 +76,61 @@ files_remove(const struct job *job)
 		(void)snprintf(path, sizeof path, "%s/limit-%lu-%lu", job->directory, (unsigned long)job->number,
 		    (unsigned long)i);
 		(void)unlink(path);
+	}
+}
+
+static int
+directory_make(const char *parent, const char *name)
+{
+	int at = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd;
+
+	if (at < 0 || (mkdirat(at, name, 0700) != 0 && errno != EEXIST))
+		die(parent);
+	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		die(name);
+	(void)close(at);
+	return fd;
+}
+
+static void
+name_make(char *name, size_t size, uint64_t i)
+{
+	(void)snprintf(name, size, "limit-%lu", (unsigned long)i);
+}
+
+static void
+files_make(int directory, uint64_t count, uint64_t bytes)
+{
+	char *content = calloc(1, bytes), name[64];
+
+	for (uint64_t i = 0; content != NULL && i < count; i++) {
+		int fd;
+
+		name_make(name, sizeof name, i);
+		fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (fd < 0 || write(fd, content, bytes) != (ssize_t)bytes || close(fd) != 0)
+			die(name);
+	}
+	if (syncfs(directory) != 0)
+		die("syncfs");
+	free(content);
+}
+
+static void
+files_take(int from, int to, uint64_t count)
+{
+	static char bytes[65536];
+	char name[64];
+
+	for (uint64_t i = 0; i < count; i++) {
+		int fd;
+
+		name_make(name, sizeof name, i);
+		fd = openat(from, name, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || renameat2(from, name, to, name, RENAME_NOREPLACE) != 0 || pread(fd, bytes, sizeof bytes, 0) < 0 ||
+		    unlinkat(to, name, 0) != 0 || close(fd) != 0)
+			die(name);
 	}
 }
 
@@ -144,6 +202,19 @@ number(const char *word, uint64_t max)
 	return value;
 }
 
+static void
+take(const char *directory, uint64_t count, uint64_t bytes)
+{
+	int from = directory_make(directory, "from"), to = directory_make(directory, "to");
+	double begin, cpu;
+
+	files_make(from, count, bytes);
+	begin = now_s();
+	cpu = cpu_s();
+	files_take(from, to, count);
+	printf("%lu %.6f %.6f\n", (unsigned long)count, now_s() - begin, cpu_s() - cpu);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -159,8 +230,13 @@ main(int argc, char **argv)
 		printf("%lu %.6f %.6f\n", (unsigned long)count, now_s() - begin, cpu_s());
 		return 0;
 	}
+	if (argc == 5 && strcmp(argv[1], "take") == 0) {
+		take(argv[2], number(argv[3], 1000000), number(argv[4], 1 << 20));
+		return 0;
+	}
 	if (argc != 6) {
-		fprintf(stderr, "usage: machine_limit files|group DIRECTORY COUNT BYTES THREADS | echo COUNT\n");
+		fprintf(stderr, "usage: machine_limit files|group DIRECTORY COUNT BYTES THREADS | take DIRECTORY COUNT BYTES |"
+		    " echo COUNT\n");
 		return 64;
 	}
 	n = number(argv[5], 64);
