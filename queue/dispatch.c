@@ -20,6 +20,8 @@
 #define DEATHS_MAX 3
 #define PEERS_MAX 200
 #define CAPACITY_MAX 100000
+/* Deliveries that are begun together. */
+#define STARTS_MAX 64
 
 LIST_HEAD(running, delivery);
 
@@ -47,7 +49,7 @@ struct dispatch {
 	size_t nrunning;
 	uint32_t next_id;
 	uint64_t deaths;
-	bool pumping;
+	struct loop_deferred pump;
 	struct loop_timer rate; /* a site's rate lets something start */
 	struct buf packet;
 };
@@ -211,8 +213,6 @@ start(struct dispatch *dispatch, struct delivery *d, struct err *err)
 	if (fitting < d->nrecipients)
 		route_schedule(dispatch->queue->routes, delivery_split(d, fitting));
 	run(dispatch, w, d);
-	if (dispatch->queue->nopen > MESSAGE_OPEN_MAX)
-		message_close(m);
 	return STARTED;
 }
 
@@ -273,16 +273,53 @@ rate_wait(struct dispatch *dispatch)
 		loop_timer_set(q->loop, &dispatch->rate, wait_ms > 0 ? wait_ms : 1, rate_expired);
 }
 
+/* What is started leaves together, but no more at a time than files may be open. False: that is all. */
+static bool
+start_some(struct dispatch *dispatch)
+{
+	struct worker *w, *next;
+	bool more = true;
+
+	LIST_FOREACH(w, &dispatch->workers, link)
+		channel_cork(&w->channel);
+	for (int i = 0; more && i < STARTS_MAX; i++)
+		more = start_next(dispatch);
+	/* One may turn out to be gone, which frees it. */
+	LIST_FOREACH_SAFE(w, &dispatch->workers, link, next)
+		channel_flush(&w->channel);
+	return more;
+}
+
+/* The files of what is under way: what was begun last has them open, if any. */
+static void
+files_close(struct dispatch *dispatch)
+{
+	struct worker *w;
+	struct delivery *d;
+
+	LIST_FOREACH(w, &dispatch->workers, link)
+		LIST_FOREACH(d, &w->running, worker_link) {
+			if (dispatch->queue->nopen <= MESSAGE_OPEN_MAX)
+				return;
+			message_close(d->message);
+		}
+}
+
+static void
+pump(struct loop_deferred *deferred)
+{
+	struct dispatch *dispatch = container_of(deferred, struct dispatch, pump);
+
+	while (!dispatch->queue->stopping && start_some(dispatch))
+		files_close(dispatch);
+	files_close(dispatch);
+	rate_wait(dispatch);
+}
+
 void
 dispatch_pump(struct dispatch *dispatch)
 {
-	if (dispatch->pumping || dispatch->queue->stopping)
-		return;
-	dispatch->pumping = true;
-	while (start_next(dispatch))
-		;
-	dispatch->pumping = false;
-	rate_wait(dispatch);
+	loop_defer(dispatch->queue->loop, &dispatch->pump, pump);
 }
 
 bool
@@ -620,6 +657,7 @@ dispatch_free(struct dispatch *dispatch)
 	struct worker *w, *next;
 
 	loop_io_remove(&dispatch->listener);
+	loop_defer_cancel(&dispatch->pump);
 	loop_timer_cancel(&dispatch->rate);
 	LIST_FOREACH_SAFE(w, &dispatch->workers, link, next)
 		worker_free(w);

@@ -11,7 +11,7 @@
 struct dispatch *dispatch_new(struct queue *q, int listen_fd, uid_t remote_uid);
 /* Closes all connections. Messages with deliveries under way stay as they are. */
 void dispatch_free(struct dispatch *dispatch);
-/* Starts what may be started now. Messages may be gone when this returns. */
+/* What may be started is, at the end of this turn of the loop. Messages may be gone then. */
 void dispatch_pump(struct dispatch *dispatch);
 /* Has some worker asked for the site of a domain; false when there is none. */
 bool dispatch_resolve(struct dispatch *dispatch, uint32_t id, struct str domain);

@@ -177,24 +177,33 @@ log_escape(char *dst, size_t size, struct str s)
 	return n;
 }
 
+/* Made once a second: many lines have the same. */
+static const char *
+time_stamp(void)
+{
+	static _Thread_local char stamp[32];
+	static _Thread_local time_t made;
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (now != made && localtime_r(&now, &tm) != NULL) {
+		(void)strftime(stamp, sizeof stamp, "%b %e %H:%M:%S", &tm);
+		made = now;
+	}
+	return stamp;
+}
+
 static size_t
 line_head(char *line, size_t size, enum log_level level, const char *service)
 {
-	char stamp[32] = "";
-	time_t now = time(NULL);
-	struct tm tm;
 	int n = 0;
 
 	switch (out.target) {
 	case LOG_TO_STDERR:
-		if (localtime_r(&now, &tm) != NULL)
-			(void)strftime(stamp, sizeof stamp, "%b %e %H:%M:%S", &tm);
-		n = snprintf(line, size, "%s %s ", stamp, out.host);
+		n = snprintf(line, size, "%s %s ", time_stamp(), out.host);
 		break;
 	case LOG_TO_SYSLOG:
-		if (localtime_r(&now, &tm) != NULL)
-			(void)strftime(stamp, sizeof stamp, "%b %e %H:%M:%S", &tm);
-		n = snprintf(line, size, "<%d>%s ", SYSLOG_FACILITY_MAIL | syslog_severity[level], stamp);
+		n = snprintf(line, size, "<%d>%s ", SYSLOG_FACILITY_MAIL | syslog_severity[level], time_stamp());
 		break;
 	case LOG_TO_JOURNAL:
 		n = snprintf(line, size, "<%d>", SYSLOG_FACILITY_MAIL | syslog_severity[level]);

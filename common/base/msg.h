@@ -65,7 +65,7 @@ struct channel {
 	void (*closed)(struct channel *channel);
 	STAILQ_HEAD(channel_queue, channel_packet) queue;
 	size_t queued_bytes;
-	bool gathers;
+	bool gathers, corked;
 	struct loop_deferred gathered;
 };
 
@@ -78,7 +78,12 @@ bool channel_is_open(const struct channel *channel);
 /* From now on packets without a descriptor wait for the end of the turn of the loop, and leave together by one system
  * call: for who says several things at a time. */
 void channel_gather(struct channel *channel);
-/* What waits leaves now, as far as the other end takes it. */
+/*
+ * Until channel_flush packets wait, and their descriptors are the caller's, who neither closes them nor returns to the loop
+ * before that.
+ */
+void channel_cork(struct channel *channel);
+/* What waits leaves now, as far as the other end takes it, and nothing is borrowed any more. May call `closed`. */
 void channel_flush(struct channel *channel);
 /* pass_fd (or -1) is duplicated when the packet must wait: the caller keeps its own. */
 bool channel_send(struct channel *channel, const struct buf *b, int pass_fd);

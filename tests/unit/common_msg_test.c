@@ -234,6 +234,49 @@ what_gathers_leaves_in_order_at_the_end_of_the_turn(void **state)
 }
 
 static void
+on_descriptor(struct channel *channel, struct msg *m)
+{
+	struct end *e = container_of(channel, struct end, channel);
+
+	e->received++;
+	assert_true(m->fd >= 0);
+	assert_true(lseek(m->fd, 0, SEEK_CUR) == 7);
+}
+
+/* More than the socket takes: the rest has descriptors of its own. */
+static void
+under_a_cork_descriptors_are_borrowed_until_it_is_drawn(void **state)
+{
+	struct loop *loop = loop_new();
+	struct end a = {.fd = -1}, b = {.fd = -1};
+	FILE *file = tmpfile();
+	struct buf packet;
+	int fds[2];
+
+	(void)state;
+	assert_non_null(file);
+	assert_true(lseek(fileno(file), 7, SEEK_SET) == 7);
+	msg_socketpair(fds);
+	channel_open(&a.channel, loop, fds[0], on_message, on_closed);
+	channel_open(&b.channel, loop, fds[1], on_descriptor, on_closed);
+	buf_init(&packet, MSG_MAX_BYTES);
+	msg_begin(&packet, 1, 1);
+	channel_cork(&a.channel);
+	for (int i = 0; i < 400; i++)
+		assert_true(channel_send(&a.channel, &packet, fileno(file)));
+	channel_flush(&a.channel);
+	assert_true(a.channel.queued_bytes > 0);
+	(void)fclose(file);
+	for (int i = 0; i < 400 && b.received < 400; i++)
+		loop_once(loop, 100);
+	assert_int_equal(b.received, 400);
+	channel_close(&a.channel);
+	channel_close(&b.channel);
+	buf_clear(&packet);
+	loop_free(loop);
+}
+
+static void
 descriptors_that_came_after_the_channel_was_closed_are_closed(void **state)
 {
 	struct loop *loop = loop_new();
@@ -273,6 +316,7 @@ main(void)
 	    cmocka_unit_test(a_descriptor_travels_and_a_callback_may_close_the_channel),
 	    cmocka_unit_test(garbage_from_a_peer_is_dropped_and_the_channel_goes_on),
 	    cmocka_unit_test(what_gathers_leaves_in_order_at_the_end_of_the_turn),
+	    cmocka_unit_test(under_a_cork_descriptors_are_borrowed_until_it_is_drawn),
 	    cmocka_unit_test(descriptors_that_came_after_the_channel_was_closed_are_closed),
 	};
 
