@@ -12,8 +12,11 @@
 #include "common/dns/resolver.h"
 #include "common/tls/tls.h"
 #include "queue/sts_lookup.h"
+#include "queue/tlsrpt_collect.h"
+#include "queue/tlsrpt_send.h"
 
 #define DESCRIPTORS_MORE 64
+#define STOP_MS 100
 
 /* One worker. */
 struct policy_peer {
@@ -25,6 +28,10 @@ struct policy {
 	const struct conf *conf;
 	struct loop *loop;
 	struct sts_lookups sts;
+	struct loop_timer end;
+	bool reports; /* there are some */
+	struct tlsrpt_collector collector;
+	struct tlsrpt_sender sender;
 	struct policy_peer *peers;
 	struct buf packet;
 };
@@ -59,6 +66,18 @@ asked(struct policy_peer *peer, struct msg *m)
 	return true;
 }
 
+static bool
+told(struct msg *m)
+{
+	struct tlsrpt_outcome outcome;
+
+	if (!tlsrpt_outcome_decode(m, &outcome))
+		return false;
+	if (policy.reports)
+		tlsrpt_collector_tell(&policy.collector, &outcome);
+	return true;
+}
+
 static void
 received(struct channel *channel, struct msg *m)
 {
@@ -67,6 +86,8 @@ received(struct channel *channel, struct msg *m)
 
 	if (m->type == POLICY_ASK)
 		good = asked(peer, m);
+	else if (m->type == POLICY_OUTCOME)
+		good = told(m);
 	if (!good)
 		log_warning("a worker sent a senseless message %u", m->type);
 }
@@ -90,6 +111,70 @@ peers_open(const struct daemon_self *self)
 	}
 }
 
+/* --- reports -------------------------------------------------------------------------------------------------------------- */
+
+/* Mail went on without it; for the report that is a failure of its own (RFC 8460 4.3.2.2). */
+static void
+fetch_failed(struct sts_lookups *lookups, struct str domain, enum tlsrpt_result result, const char *why)
+{
+	const struct tlsrpt_outcome outcome = {.policy = TLSRPT_STS, .result = result, .domain = domain,
+	    .reason = str_from(why)};
+
+	(void)lookups;
+	if (policy.reports)
+		tlsrpt_collector_tell(&policy.collector, &outcome);
+}
+
+static void
+files_are_read(struct tlsrpt_sender *sender)
+{
+	(void)sender;
+	tlsrpt_collector_flush(&policy.collector);
+}
+
+struct str
+policy_report_sender(const struct conf *conf)
+{
+	if (!conf->queue.tlsrpt)
+		return STR("");
+	return str_from(conf->queue.tlsrpt_from[0] != '\0' ? conf->queue.tlsrpt_from : conf->postmaster);
+}
+
+static void
+reports_start(const struct daemon_self *self, int directory)
+{
+	const struct conf *conf = self->conf;
+
+	policy.reports = conf->queue.tlsrpt && directory >= 0;
+	if (!policy.reports)
+		return;
+	policy.collector = (struct tlsrpt_collector){.loop = policy.loop, .dns = policy.sts.http.dns, .directory = directory,
+	    .period_s = conf->queue.tlsrpt_interval_s};
+	tlsrpt_collector_start(&policy.collector);
+	policy.sender = (struct tlsrpt_sender){.conf = conf, .http = policy.sts.http, .directory = directory,
+	    .period_s = conf->queue.tlsrpt_interval_s, .from = policy_report_sender(conf), .before = files_are_read};
+	tlsrpt_sender_start(&policy.sender);
+}
+
+static void
+stop_now(struct loop_timer *timer)
+{
+	(void)timer;
+	tlsrpt_collector_flush(&policy.collector);
+	tlsrpt_sender_save(&policy.sender);
+	loop_stop(policy.loop);
+}
+
+/* The workers have ended; what they said last is still to be read. */
+static void
+stop(struct daemon_self *self)
+{
+	if (policy.reports)
+		loop_timer_set(self->loop, &policy.end, STOP_MS, stop_now);
+	else
+		loop_stop(self->loop);
+}
+
 /* --- the process ---------------------------------------------------------------------------------------------------------- */
 
 /* As root, or as the one user of all: the directories are made by `merpati run` or systemd-tmpfiles. */
@@ -109,6 +194,16 @@ directory_open(const struct conf *conf, const char *name)
 	return fd;
 }
 
+static void
+directory_allow(struct sandbox_spec *spec, int fd)
+{
+	size_t n = 0;
+
+	while (spec->paths[n].access != 0)
+		n++;
+	spec->paths[n] = (struct sandbox_path){.fd = fd, .access = SANDBOX_READ | SANDBOX_WRITE | SANDBOX_REMOVE};
+}
+
 static struct tls_context *
 authorities_read(const struct conf *conf)
 {
@@ -123,18 +218,19 @@ authorities_read(const struct conf *conf)
 unsigned
 policy_count(const struct conf *conf)
 {
-	return conf->queue.mta_sts ? 1 : 0;
+	return conf->queue.mta_sts || conf->queue.tlsrpt ? 1 : 0;
 }
 
 void
 policy_main(struct daemon_self *self)
 {
 	struct sandbox_spec spec = {
-	    .promises = SANDBOX_STDIO | SANDBOX_LOOP | SANDBOX_SERVE | SANDBOX_INET | SANDBOX_OPEN | SANDBOX_CREATE |
+	    .promises = SANDBOX_STDIO | SANDBOX_LOOP | SANDBOX_SERVE | SANDBOX_UNIX | SANDBOX_INET | SANDBOX_OPEN | SANDBOX_CREATE |
 		SANDBOX_CHANGE,
-	    .descriptors_max = 2 * DNS_LOOKUPS_MAX + STS_FETCHES_MAX + self->npeers + DESCRIPTORS_MORE,
+	    .descriptors_max = 2 * DNS_LOOKUPS_MAX + STS_FETCHES_MAX + 2 * TLSRPT_SENDING_MAX + self->npeers + DESCRIPTORS_MORE,
 	};
 	struct resolver_servers servers;
+	int directory = -1;
 
 	policy.conf = self->conf;
 	resolver_find(self->conf, &servers);
@@ -142,16 +238,22 @@ policy_main(struct daemon_self *self)
 	policy.sts.directory = directory_open(self->conf, "mta-sts");
 	policy.sts.http.tls = authorities_read(self->conf);
 	if (policy.sts.directory >= 0)
-		spec.paths[0] = (struct sandbox_path){.fd = policy.sts.directory,
-		    .access = SANDBOX_READ | SANDBOX_WRITE | SANDBOX_REMOVE};
+		directory_allow(&spec, policy.sts.directory);
+	if (self->conf->queue.tlsrpt)
+		directory = directory_open(self->conf, "tlsrpt");
+	if (directory >= 0)
+		directory_allow(&spec, directory);
 	daemon_confine(self, &spec);
 	policy.loop = loop_new();
 	policy.sts.http.loop = policy.loop;
 	policy.sts.http.dns = resolver_new(policy.loop, &servers);
 	policy.sts.port = (uint16_t)self->conf->queue.mta_sts_port;
 	policy.sts.answered = answered;
+	policy.sts.failed = fetch_failed;
 	sts_lookups_start(&policy.sts);
+	reports_start(self, directory);
 	peers_open(self);
-	daemon_self_open(self, policy.loop); /* with no `stop` of its own it ends at once when told to */
+	self->stop = stop; /* to drain is the same: it is told so when its workers have ended */
+	daemon_self_open(self, policy.loop);
 	loop_run(policy.loop);
 }

@@ -6,6 +6,8 @@
  *
  *     sts_policy, sts_cache        what is said, and what is known: pure
  *     sts_lookup                   DNS, HTTPS, files
+ *     tlsrpt_record, tlsrpt_counts, tlsrpt_report    who wants reports, what is in them: pure
+ *     tlsrpt_collect, tlsrpt_send  files, DNS, mail, HTTPS
  *     policy_message               what is said between the processes: pure
  *     sts_client                   the workers' side
  */
@@ -16,6 +18,8 @@
 
 /* For the table of roles: one process, or none where nothing of it is wanted. */
 unsigned policy_count(const struct conf *conf);
+/* The address that reports come from; empty: there are none. */
+struct str policy_report_sender(const struct conf *conf);
 void policy_main(struct daemon_self *self);
 
 #endif

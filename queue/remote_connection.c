@@ -204,6 +204,7 @@ over(struct remote_connection *c)
 {
 	if (c->opening) {
 		c->opening = false;
+		c->opening_failed = true;
 		c->owner->opened(c->owner, c, c->must_keep_tls && lacks_tls(c) ? &no_tls : &c->client.failure);
 	} else if (c->transaction != NULL) {
 		transaction_ended(c);
@@ -329,6 +330,7 @@ secured(struct stream *stream)
 {
 	struct remote_connection *c = container_of(stream, struct remote_connection, stream);
 
+	c->trust = stream_tls_trust(&c->stream);
 	(void)snprintf(c->tls, sizeof c->tls, "%s with %s", stream_tls_version(stream), stream_tls_cipher(stream));
 	if (c->client.state == SMTP_HANDSHAKE) {
 		smtp_client_secured(&c->client, stream_tls_is_verified(stream));

@@ -79,6 +79,8 @@ struct remote_connection {
 	bool connected;
 	bool must_keep_tls;
 	bool implicit_tls; /* and the handshake is still to come */
+	bool opening_failed; /* it did not get so far that a transaction could begin */
+	enum stream_trust trust; /* under TLS */
 	bool tls_failed; /* `opened` failed because of TLS: worth another try without */
 	bool stale;	 /* `ended`: the server had closed before it heard of the message */
 	bool unreadable; /* the message could not be read from its file */

@@ -31,6 +31,7 @@ struct remote_job {
 	struct job job;
 	struct next_hop next_hop;
 	const struct conf_route *route;
+	bool waives_tls, is_report; /* as a remote_quest has them */
 	char key[KEY_MAX];
 
 	/* Where it has got to. */
@@ -331,7 +332,8 @@ search(struct remote_job *job)
 	struct remote_jobs *jobs = job->jobs;
 	struct remote_quest quest = {.context = &jobs->context, .sources = &jobs->sources, .own = &jobs->own,
 	    .next_hop = &job->next_hop, .arena = &job->arena, .queue_id = job->job.queue_id,
-	    .lmtp = job->job.transport == JOB_LMTP, .must_keep_tls = must_keep_tls(job), .route = job->route};
+	    .lmtp = job->job.transport == JOB_LMTP, .must_keep_tls = must_keep_tls(job), .route = job->route,
+	    .waives_tls = job->waives_tls, .is_report = job->is_report};
 
 	if (job->route != NULL)
 		quest.credentials = &jobs->credentials[job->route - jobs->context.conf->routes];
@@ -412,6 +414,21 @@ mail_make(struct remote_job *job)
 	return true;
 }
 
+/*
+ * RFC 8689 5: a field of the header may say that the message is to arrive whatever the recipient's domain demands. It is looked
+ * for where there is a demand; and a report of ours is known by it.
+ */
+static void
+waiver_read(struct remote_job *job)
+{
+	bool may_be_report = str_equal(job->job.sender, job->jobs->report_sender) && job->job.sender.n > 0;
+
+	if (job->job.transport != JOB_SMTP || must_keep_tls(job) || (job->job.security.n == 0 && !may_be_report))
+		return;
+	job->waives_tls = remote_header_waives_tls(&job->transaction.content);
+	job->is_report = job->waives_tls && may_be_report;
+}
+
 static void
 destination_read(struct remote_job *job)
 {
@@ -425,10 +442,11 @@ destination_read(struct remote_job *job)
 		remote_search_refuse(&job->search, JOB_DEFERRED, STR("4.3.5"), STR("the configuration has just changed"));
 	else if (job->route != NULL && !remote_login_is_known(&job->jobs->credentials[job->route - conf->routes]))
 		remote_search_refuse(&job->search, JOB_DEFERRED, STR("4.7.8"), STR("the password or token to log in with is not known"));
-	/* What must keep TLS has connections of its own, of which that is known; so has each route, and what different domains
-	 * demand. */
+	waiver_read(job);
+	/* What must keep TLS has connections of its own, of which that is known, and so has what need not; so has each route, and
+	 * what different domains demand. */
 	(void)snprintf(job->key, sizeof job->key, "%c%u %.*s %.*s %.*s",
-	    job->job.transport == JOB_LMTP ? 'l' : job->job.flags & JOB_REQUIRETLS ? 'r' : 's',
+	    job->job.transport == JOB_LMTP ? 'l' : job->job.flags & JOB_REQUIRETLS ? 'r' : job->waives_tls ? 'w' : 's',
 	    (unsigned)job->next_hop.port, STR_FMT(job->job.route), STR_FMT(job->job.security),
 	    STR_FMT(site));
 }

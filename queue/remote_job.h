@@ -15,6 +15,7 @@ struct remote_job;
 struct remote_jobs {
 	struct remote_context context;
 	struct remote_sources sources;
+	struct str report_sender; /* of our reports on TLS; empty: there are none */
 	struct remote_pool pool;
 	struct remote_own own;
 	struct sasl_credentials *credentials; /* of each [route] of the configuration */

@@ -38,6 +38,7 @@ struct remote_route {
 struct remote_sources {
 	struct dns *dns;
 	struct sts_client *sts; /* NULL: nobody asks for MTA-STS */
+	struct sts_client *reports; /* who is told of sessions; NULL: nobody */
 	struct str own;		/* our host name */
 };
 

@@ -5,6 +5,7 @@
 
 #include "common/daemon/daemon.h"
 #include "common/base/log.h"
+#include "queue/remote_tlsrpt.h"
 
 /* RFC 8305 5: Connection Attempt Delay. */
 #define RACE_MS 250
@@ -147,12 +148,23 @@ is_fit_to_talk(const struct remote_connection *c)
 	return smtp_client_need(&c->client) == SMTP_NEED_NOTHING && stream_is_open(&c->stream);
 }
 
+/* RFC 8460 is about the exchangers of domains. */
+static bool
+is_told(const struct remote_search *s)
+{
+	return s->quest.sources->reports != NULL && s->quest.route == NULL && !s->quest.is_report &&
+	    s->quest.next_hop->kind == NEXT_HOP_DOMAIN;
+}
+
 static void
 opened(struct remote_owner *owner, struct remote_connection *connection, const struct smtp_verdict *failure)
 {
 	struct remote_search *s = container_of(owner, struct remote_search, owner);
 	struct remote_attempt attempt = attempt_remove(s, connection);
 
+	if (is_told(s))
+		remote_tlsrpt_session(s->quest.sources->reports, &s->route, connection, attempt.candidate.host,
+		    &attempt.candidate.to);
 	if (failure == NULL) {
 		remote_search_stop(s);
 		s->found(s, connection);
@@ -222,7 +234,9 @@ attempt_begin(struct remote_search *s, const struct remote_candidate *candidate,
 static enum conf_route_tls
 configured_tls(const struct remote_search *s)
 {
-	return s->quest.route != NULL ? s->quest.route->tls : CONF_TLS_AUTO;
+	enum conf_route_tls tls = s->quest.route != NULL ? s->quest.route->tls : CONF_TLS_AUTO;
+
+	return tls == CONF_TLS_AUTO && s->quest.waives_tls ? CONF_TLS_MAY : tls;
 }
 
 /* Decides for the host that is looked up now; false when it is not to be used. */
@@ -236,6 +250,8 @@ policy_decide(struct remote_search *s)
 	s->policy_now = tls_policy_decide(&facts);
 	if (s->policy_now.refusal.p == NULL)
 		return true;
+	if (is_told(s))
+		remote_tlsrpt_refused(s->quest.sources->reports, &s->route, s->route.list.hosts[s->host], &s->policy_now);
 	(void)snprintf(words, sizeof words, "%.*s: %.*s", STR_FMT(s->route.list.hosts[s->host]),
 	    STR_FMT(s->policy_now.refusal));
 	log_info("%.*s: %s", STR_FMT(s->quest.queue_id), words);

@@ -26,6 +26,8 @@ struct remote_quest {
 	struct str queue_id; /* for the log */
 	bool lmtp;
 	bool must_keep_tls;
+	bool waives_tls; /* what the domain publishes is not for this message (RFC 8689 5) */
+	bool is_report;	 /* of our own on TLS: nobody is told of its sessions */
 	const struct conf_route *route; /* NULL: none */
 	struct sasl_credentials *credentials; /* of it; NULL: none */
 };

@@ -313,6 +313,8 @@ remote_worker_main(struct daemon_self *self)
 	if (policy_count(self->conf) > 0) {
 		sts_client_start(&worker.sts, worker.loop, self->peers[0]);
 		worker.jobs.sources.sts = self->conf->queue.mta_sts ? &worker.sts : NULL;
+		worker.jobs.sources.reports = self->conf->queue.tlsrpt ? &worker.sts : NULL;
+		worker.jobs.report_sender = policy_report_sender(self->conf);
 	}
 	worker.jobs.result = job_result;
 	worker.jobs.done = job_done;

@@ -79,6 +79,20 @@ tlsrpt_counts_first(struct tlsrpt_counts *counts)
 	return RB_MIN(tlsrpt_domain_tree, &counts->domains);
 }
 
+struct tlsrpt_domain *
+tlsrpt_counts_next(struct tlsrpt_domain *domain)
+{
+	return RB_NEXT(tlsrpt_domain_tree, NULL, domain);
+}
+
+struct tlsrpt_domain *
+tlsrpt_counts_find(struct tlsrpt_counts *counts, char *name)
+{
+	struct tlsrpt_domain wanted = {.name = name};
+
+	return RB_FIND(tlsrpt_domain_tree, &counts->domains, &wanted);
+}
+
 void
 tlsrpt_counts_clear(struct tlsrpt_counts *counts)
 {

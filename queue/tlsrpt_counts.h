@@ -55,8 +55,10 @@ struct tlsrpt_counts {
 void tlsrpt_counts_init(struct tlsrpt_counts *counts);
 void tlsrpt_counts_clear(struct tlsrpt_counts *counts);
 void tlsrpt_counts_add(struct tlsrpt_counts *counts, const struct tlsrpt_outcome *outcome, uint64_t sessions);
-/* The first by name; NULL: none is left. */
+/* The first by name, and the one that follows; NULL: none is left. */
 struct tlsrpt_domain *tlsrpt_counts_first(struct tlsrpt_counts *counts);
+struct tlsrpt_domain *tlsrpt_counts_next(struct tlsrpt_domain *domain);
+struct tlsrpt_domain *tlsrpt_counts_find(struct tlsrpt_counts *counts, char *name);
 void tlsrpt_counts_remove(struct tlsrpt_counts *counts, struct tlsrpt_domain *domain);
 
 void tlsrpt_counts_format(struct buf *out, const struct tlsrpt_counts *counts);

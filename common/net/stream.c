@@ -569,6 +569,22 @@ stream_tls_is_verified(const struct stream *stream)
 	    SSL_get0_peername(stream->ssl) != NULL && SSL_get_verify_result(stream->ssl) == X509_V_OK;
 }
 
+enum stream_trust
+stream_tls_trust(const struct stream *stream)
+{
+	if (stream_tls_is_verified(stream))
+		return STREAM_TRUSTED;
+	switch (stream->ssl != NULL ? SSL_get_verify_result(stream->ssl) : X509_V_OK) {
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+		return STREAM_WRONG_NAME;
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+		return STREAM_EXPIRED;
+	default:
+		return STREAM_UNTRUSTED;
+	}
+}
+
 int
 stream_tls_bits(const struct stream *stream)
 {

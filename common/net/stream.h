@@ -107,6 +107,16 @@ const char *stream_tls_cipher(const struct stream *stream);
 const char *stream_tls_suite(const struct stream *stream);
 /* Of a client under TLS: the certificate is trusted and has the name that was given to stream_start_tls. */
 bool stream_tls_is_verified(const struct stream *stream);
+
+/* And if not, why not. */
+enum stream_trust {
+	STREAM_TRUSTED,
+	STREAM_WRONG_NAME,
+	STREAM_EXPIRED, /* or not valid yet */
+	STREAM_UNTRUSTED,
+};
+
+enum stream_trust stream_tls_trust(const struct stream *stream);
 int stream_tls_bits(const struct stream *stream); /* of the cipher's key; 0 without TLS */
 /* The name that the client asked for (SNI), "" when it named none. Valid until the stream is closed. */
 const char *stream_tls_server_name(const struct stream *stream);
