@@ -22,6 +22,8 @@
 #define CAPACITY_MAX 100000
 /* Deliveries that are begun together. */
 #define STARTS_MAX 64
+/* Deliveries to a dead site that are put off in one turn of the loop. */
+#define GIVEN_UP_A_TURN 32
 
 LIST_HEAD(running, delivery);
 
@@ -50,7 +52,8 @@ struct dispatch {
 	uint32_t next_id;
 	uint64_t deaths;
 	struct loop_deferred pump;
-	struct loop_timer rate; /* a site's rate lets something start */
+	struct loop_timer rate;	     /* a site's rate lets something start */
+	struct loop_timer giving_up; /* there are more that waited for a site which died */
 	struct buf packet;
 };
 
@@ -405,19 +408,33 @@ ending_of(enum job_health health)
 	return SCHEDULE_UNTOLD;
 }
 
-/* When a site died, those that wait for it are told so. */
+static void given_up(struct dispatch *dispatch);
+
 static void
-given_up(struct queue *q)
+given_up_expired(struct loop_timer *timer)
 {
-	struct schedule_job *job;
+	given_up(container_of(timer, struct dispatch, giving_up));
+}
 
-	while ((job = schedule_given_up(&q->schedule)) != NULL) {
-		struct delivery *d = container_of(job, struct delivery, job);
-		struct message *m = d->message;
+/* When a site died, those that wait for it are told so; they may be thousands, and other mail has its turn between them. */
+static void
+given_up(struct dispatch *dispatch)
+{
+	struct queue *q = dispatch->queue;
 
+	for (int i = 0; i < GIVEN_UP_A_TURN; i++) {
+		struct schedule_job *job = schedule_given_up(&q->schedule);
+		struct delivery *d;
+		struct message *m;
+
+		if (job == NULL)
+			return;
+		d = container_of(job, struct delivery, job);
+		m = d->message;
 		route_suspend(d);
 		outcome_progress(m);
 	}
+	loop_timer_set(q->loop, &dispatch->giving_up, 0, given_up_expired);
 }
 
 /* The words of the last result say what the trouble is, unless they are a success's: the trouble came after it. */
@@ -454,7 +471,7 @@ received_done(struct worker *w, struct msg *msg)
 	schedule_done(&q->schedule, &d->job, ending, loop_now_ms(q->loop));
 	route_defer(d, STR("4.3.0"), STR("the delivery process gave no result"));
 	outcome_progress(m);
-	given_up(q);
+	given_up(w->dispatch);
 	site_keeper_look(q->site_keeper);
 	return true;
 }
@@ -659,6 +676,7 @@ dispatch_free(struct dispatch *dispatch)
 	loop_io_remove(&dispatch->listener);
 	loop_defer_cancel(&dispatch->pump);
 	loop_timer_cancel(&dispatch->rate);
+	loop_timer_cancel(&dispatch->giving_up);
 	LIST_FOREACH_SAFE(w, &dispatch->workers, link, next)
 		worker_free(w);
 	buf_clear(&dispatch->packet);

@@ -168,6 +168,8 @@ loaded(struct message *m)
 	m->was_deferred = m->was_deferred || m->is_retry;
 	q->nrecipients += m->envelope.nrecipients;
 	q->nretries += m->was_deferred;
+	m->is_notice = !m->was_deferred && m->envelope.about.n > 0;
+	q->nnotices += m->is_notice;
 	queue_log_active(m->id.text, &m->envelope);
 	if (q->nopen > MESSAGE_OPEN_MAX)
 		message_close(m);
@@ -374,17 +376,25 @@ take_incoming(struct intake *intake, const struct queue_id *id, bool noticed)
 	return !spool_is_at_fault(err.errnum);
 }
 
+/*
+ * Retries never fill more than half, so that new mail is not shut out by them; but each of them may make a notification, which
+ * fill the other half. So new mail has room for as long as it has not half by itself.
+ */
 static bool
 has_room(const struct queue *q)
 {
-	return !q->stopping && q->nmessages < q->conf->queue.active_limit && q->nrecipients < RECIPIENTS_LIMIT;
+	size_t limit = q->conf->queue.active_limit, others = q->nretries + q->nnotices;
+
+	return !q->stopping && (q->nmessages < limit || q->nmessages - others < limit / 2) && q->nrecipients < RECIPIENTS_LIMIT;
 }
 
-/* Retries never fill more than half, so that new mail is not shut out by them. */
 static bool
 has_room_for_retry(const struct queue *q)
 {
-	return has_room(q) && q->nretries < q->conf->queue.active_limit / 2;
+	size_t limit = q->conf->queue.active_limit;
+
+	return has_room(q) && q->nmessages < limit && q->nretries + q->nnotices < limit / 2 &&
+	    q->nrecipients < RECIPIENTS_LIMIT / 2;
 }
 
 bool
@@ -668,13 +678,14 @@ next_due_ms(struct intake *intake)
 static void
 clock_set(struct intake *intake)
 {
-	uint64_t now_ms = queue_now_ms(), after_ms = SCAN_INTERVAL_MS;
+	uint64_t now_ms = queue_now_ms(), loop_ms = loop_now_ms(intake->queue->loop);
+	uint64_t after_ms = intake->next_scan_ms > loop_ms ? intake->next_scan_ms - loop_ms : 1;
 	uint64_t next_ms = next_due_ms(intake);
 
-	if (next_ms <= now_ms)
-		after_ms = has_room_for_retry(intake->queue) ? 1 : SCAN_INTERVAL_MS;
-	else if (next_ms - now_ms < after_ms)
+	if (next_ms > now_ms && next_ms - now_ms < after_ms)
 		after_ms = next_ms - now_ms;
+	else if (next_ms <= now_ms && has_room_for_retry(intake->queue))
+		after_ms = 1;
 	loop_timer_set(intake->queue->loop, &intake->clock, after_ms, clock_expired);
 }
 

@@ -34,6 +34,7 @@ struct message {
 	bool loaded;
 	bool is_ordered;     /* by a command, or our own notification: it finds room in any case */
 	bool was_deferred;   /* it comes from deferred/ */
+	bool is_notice;	     /* or it is a notification */
 	bool is_retry;	     /* and that because it failed */
 	bool is_untried;     /* nothing of it is tried this time */
 	bool was_tried;	     /* a transaction was begun */

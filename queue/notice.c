@@ -14,16 +14,19 @@
 
 /* A bounce process that died tells nothing, its successor that it is there; this is for one that hangs. */
 #define NOTICE_TIMEOUT_MS 60000
+/* So many are written at a time, each with two descriptors; when a million messages are late at once, the others wait. */
+#define UNDER_WAY_MAX 100
 /* Larger messages are not returned whole. */
 #define RETURN_MAX_BYTES (50 * 1024)
 
 struct notice {
 	struct notices *notices;
-	LIST_ENTRY(notice) link;
+	LIST_ENTRY(notice) link;	 /* of those under way */
+	STAILQ_ENTRY(notice) wait_link; /* or of those that wait for that */
 	uint32_t id;
 	struct message *message;
 	enum dsn_kind kind;
-	struct str return_path; /* borrowed from the message's envelope */
+	struct str return_path, to; /* borrowed from the message's envelope, or the configuration */
 	size_t nrecipients;
 	size_t end;		/* behind the last recipient that is in it */
 	struct queue_id own_id;
@@ -39,17 +42,27 @@ struct notices {
 	struct channel channel;
 	bool has_channel;
 	LIST_HEAD(, notice) list;
+	size_t under_way; /* on it */
+	STAILQ_HEAD(, notice) waiting;
 	uint32_t next_id;
 	struct buf packet;
 };
 
 /* ---- the end --------------------------------------------------------------------------------------------------- */
 
+static void begin_expired(struct loop_timer *timer);
+
 static void
 notice_free(struct notice *n)
 {
+	struct notices *notices = n->notices;
+	struct notice *next = STAILQ_FIRST(&notices->waiting);
+
 	loop_timer_cancel(&n->timer);
 	LIST_REMOVE(n, link);
+	notices->under_way--;
+	if (next != NULL && next->timer.loop == NULL)
+		loop_timer_set(notices->queue->loop, &next->timer, 0, begin_expired);
 	if (n->fd >= 0)
 		(void)close(n->fd);
 	free(n);
@@ -223,7 +236,7 @@ returns_whole(const struct notice *n)
 }
 
 static bool
-send_all(struct notice *n, struct str to)
+send_all(struct notice *n)
 {
 	struct notices *notices = n->notices;
 	struct message *m = n->message;
@@ -233,7 +246,7 @@ send_all(struct notice *n, struct str to)
 	    .hostname = str_from(conf->hostname),
 	    .queue_id = queue_id_str(&m->id),
 	    .own_id = queue_id_str(&n->own_id),
-	    .to = to,
+	    .to = n->to,
 	    .sender = e->sender,
 	    .client = or_empty(e->client),
 	    .envid = or_empty(e->envid),
@@ -242,7 +255,7 @@ send_all(struct notice *n, struct str to)
 	    .now_ms = queue_now_ms(),
 	    .until_ms = timing_end_ms(e, &conf->queue),
 	    .language = (enum dsn_language)conf->queue.notice_language,
-	    .is_utf8 = is_utf8(n, to),
+	    .is_utf8 = is_utf8(n, n->to),
 	    .is_8bit = e->is_8bit || e->is_smtputf8,
 	    .header_is_utf8 = e->is_smtputf8,
 	    .returns_whole = returns_whole(n),
@@ -277,6 +290,30 @@ create(struct notice *n)
 	return false;
 }
 
+static void
+begin(struct notice *n)
+{
+	struct notices *notices = n->notices;
+
+	LIST_INSERT_HEAD(&notices->list, n, link);
+	notices->under_way++;
+	loop_timer_set(notices->queue->loop, &n->timer, create(n) && send_all(n) ? NOTICE_TIMEOUT_MS : 0, failed_expired);
+}
+
+/* The first of those that wait, when there is room: several may have made it since. */
+static void
+begin_expired(struct loop_timer *timer)
+{
+	struct notices *notices = container_of(timer, struct notice, timer)->notices;
+	struct notice *n;
+
+	while (notices->under_way < UNDER_WAY_MAX && (n = STAILQ_FIRST(&notices->waiting)) != NULL) {
+		STAILQ_REMOVE_HEAD(&notices->waiting, wait_link);
+		loop_timer_cancel(&n->timer);
+		begin(n);
+	}
+}
+
 void
 notice_send(struct notices *notices, struct message *m, enum dsn_kind kind, struct str return_path, struct str to)
 {
@@ -285,10 +322,11 @@ notice_send(struct notices *notices, struct message *m, enum dsn_kind kind, stru
 	if (n == NULL)
 		fatal("out of memory for a notification");
 	*n = (struct notice){.notices = notices, .id = notices->next_id++, .message = m, .kind = kind,
-	    .return_path = return_path};
-	LIST_INSERT_HEAD(&notices->list, n, link);
-	loop_timer_set(notices->queue->loop, &n->timer, create(n) && send_all(n, to) ? NOTICE_TIMEOUT_MS : 0,
-	    failed_expired);
+	    .return_path = return_path, .to = to, .fd = -1};
+	if (notices->under_way < UNDER_WAY_MAX)
+		begin(n);
+	else
+		STAILQ_INSERT_TAIL(&notices->waiting, n, wait_link);
 }
 
 bool
@@ -360,6 +398,7 @@ notices_new(struct queue *q, int bounce_fd)
 	notices->queue = q;
 	notices->next_id = arc4random();
 	LIST_INIT(&notices->list);
+	STAILQ_INIT(&notices->waiting);
 	buf_init(&notices->packet, MSG_MAX_BYTES);
 	notices->has_channel = bounce_fd >= 0;
 	if (notices->has_channel)
@@ -372,6 +411,11 @@ notices_free(struct notices *notices)
 {
 	struct notice *n, *next;
 
+	while ((n = STAILQ_FIRST(&notices->waiting)) != NULL) {
+		STAILQ_REMOVE_HEAD(&notices->waiting, wait_link);
+		loop_timer_cancel(&n->timer);
+		free(n);
+	}
 	LIST_FOREACH_SAFE(n, &notices->list, link, next)
 		notice_free(n);
 	if (notices->has_channel)

@@ -90,6 +90,7 @@ queue_forget(struct message *m)
 	if (m->loaded) {
 		q->nrecipients -= m->envelope.nrecipients;
 		q->nretries -= m->was_deferred;
+		q->nnotices -= m->is_notice;
 	}
 	if (m->share != NULL)
 		share_leave(&q->shares, m->share, m->postponed_ms == 0, loop_now_ms(q->loop));

@@ -44,6 +44,7 @@ struct queue {
 	size_t nmessages;
 	size_t nrecipients; /* theirs, aliases expanded */
 	size_t nretries;    /* how many of the messages come from deferred/ */
+	size_t nnotices;    /* and how many of the others are notifications */
 	size_t nopen;	    /* descriptors that messages keep */
 	bool stopping;	    /* nothing new is begun */
 

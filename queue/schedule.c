@@ -305,6 +305,10 @@ schedule_remove(struct schedule *s, struct schedule_job *job)
 {
 	struct schedule_site *site = job->site;
 
+	if (job->is_given_up) {
+		TAILQ_REMOVE(&s->given_up, job, link);
+		job->is_given_up = false;
+	}
 	if (site == NULL || job->flow == NULL)
 		return;
 	flow_take(site, job);
@@ -454,6 +458,7 @@ site_empty(struct schedule *s, struct schedule_site *site)
 
 			flow_take(site, job);
 			job->site = NULL;
+			job->is_given_up = true;
 			TAILQ_INSERT_TAIL(&s->given_up, job, link);
 		}
 	}
@@ -503,7 +508,7 @@ schedule_given_up(struct schedule *s)
 	struct schedule_job *job = TAILQ_FIRST(&s->given_up);
 
 	if (job != NULL)
-		TAILQ_REMOVE(&s->given_up, job, link);
+		schedule_remove(s, job);
 	return job;
 }
 

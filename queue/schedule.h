@@ -48,6 +48,7 @@ struct schedule_job {
 	struct schedule_site *site; /* NULL when neither waiting nor running */
 	struct schedule_flow *flow; /* NULL when not waiting */
 	uint64_t started_ms;	    /* while it runs */
+	bool is_given_up;	    /* until schedule_given_up has handed it back */
 	TAILQ_ENTRY(schedule_job) link;
 };
 

@@ -166,6 +166,30 @@ a_window_grows_with_success_up_to_its_maximum(void **state)
 	world_clear(&w);
 }
 
+/* Between that its site died and that it is handed back the postmaster may have deleted it. */
+static void
+what_was_given_up_may_be_withdrawn(void **state)
+{
+	struct schedule_job *job, *last;
+	struct world w;
+	size_t tried = 0;
+
+	(void)state;
+	world_init(&w, 1);
+	for (int i = 0; i < 100; i++)
+		(void)world_add(&w, 1, SCHEDULE_NEW, 1);
+	last = &w.jobs[99].job;
+	for (; (job = schedule_next(&w.s, w.now_ms)) != NULL; tried++)
+		schedule_done(&w.s, job, SCHEDULE_TROUBLE, w.now_ms);
+	assert_true(tried < 100);
+	schedule_remove(&w.s, last);
+	schedule_remove(&w.s, last);
+	for (; (job = schedule_given_up(&w.s)) != NULL; w.given_up++)
+		assert_ptr_not_equal(job, last);
+	assert_int_equal(tried + w.given_up, 99);
+	world_clear(&w);
+}
+
 static void
 a_site_dies_after_a_windowful_of_trouble_and_is_probed(void **state)
 {
@@ -485,6 +509,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(jobs_start_as_long_as_window_and_workers_allow),
 	    cmocka_unit_test(a_window_grows_with_success_up_to_its_maximum),
+	    cmocka_unit_test(what_was_given_up_may_be_withdrawn),
 	    cmocka_unit_test(a_site_dies_after_a_windowful_of_trouble_and_is_probed),
 	    cmocka_unit_test(a_failed_probe_gives_all_back_again),
 	    cmocka_unit_test(now_and_then_a_failure_does_not_kill_a_site),
