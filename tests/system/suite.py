@@ -53,6 +53,14 @@ def wait_for(condition, what, seconds=20.0):
         time.sleep(0.02)
 
 
+def refuse_sanitizer_reports(log):
+    """In a build with sanitizers: a process that one of them ended is back so soon that no test would notice. (What a process
+    has for all of its life is no leak.)"""
+    found = re.search(r"(?s)(ERROR: AddressSanitizer|: runtime error: ).{0,3000}", log)
+    if found:
+        raise AssertionError(found.group(0))
+
+
 def listening_socket(address, port=0):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     s = socket.socket(family, socket.SOCK_STREAM)
@@ -176,9 +184,11 @@ class Instance:
             return
         if kind is not None:
             self.print_log_tail()
+        log = self.log()
         if self.memory_spool:
             subprocess.run(["umount", os.path.join(self.directory, "spool")], check=False)
         shutil.rmtree(self.directory, ignore_errors=True)
+        refuse_sanitizer_reports(log)
 
     def print_log_tail(self, lines=60):
         with contextlib.suppress(OSError):

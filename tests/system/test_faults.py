@@ -9,14 +9,16 @@ import random
 import re
 import shutil
 import signal
+import smtplib
 import socket
 import subprocess
 import threading
 import time
 import unittest
+from unittest import mock
 
 from accidents import FULL, Accidents
-from suite import ROOT
+from suite import ROOT, Case, Instance, letter
 from test_queue import (DEFERRED, DELIVERED, FAILED, NOBODY, QueueCase, crc32c, new_id, queue_file, read)
 
 SENT = (DELIVERED, "2.0.0", "250 ok")
@@ -124,6 +126,26 @@ class Disk(FaultCase):
         accidents.clear()
         for name in names:
             q.wait_gone(name, 40)
+
+
+class Intake(Case):
+    def test_smtpd_refuses_for_now_as_long_as_the_spool_takes_nothing(self):
+        accidents = Accidents()
+        self.addCleanup(accidents.close)
+        with mock.patch.dict(os.environ, accidents.environment), Instance("satu.test", "127.0.0.2", tls=False) as server:
+            baru = server.add_user("baru")
+            for kind, errnum, lines in (("create", errno.ENOSPC, 10), ("create", errno.EROFS, 10), ("write", errno.EDQUOT, 10),
+                                        ("write", errno.ENOSPC, 5000), ("write", errno.EIO, 5000)):
+                accidents.fail(kind, errnum)
+                with self.subTest(kind=kind, errnum=errnum, lines=lines), server.smtp() as client:
+                    with self.assertRaises(smtplib.SMTPDataError) as refused:
+                        client.sendmail(baru, [baru], letter(baru, baru, "penuh", ["x" * 60] * lines))
+                    self.assertEqual(refused.exception.smtp_code, 452 if errnum in (errno.ENOSPC, errno.EDQUOT) else 451)
+                accidents.clear()
+            with server.smtp() as client:
+                client.sendmail(baru, [baru], letter(baru, baru, "lega"))
+            found, = server.wait_letters(baru)
+            self.assertIn(b"Subject: lega", found)
 
 
 class Killed(FaultCase):

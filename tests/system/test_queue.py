@@ -20,7 +20,7 @@ import threading
 import time
 import unittest
 
-from suite import BIN, wait_for
+from suite import BIN, refuse_sanitizer_reports, wait_for
 
 HELLO, RESOLVE, SITE, START, RESULT, DONE = 1, 2, 3, 4, 5, 6
 DELIVERED, DEFERRED, FAILED = 0, 1, 2
@@ -313,7 +313,9 @@ class Queue:
             s.close()
         if self.memory_spool:
             subprocess.run(["umount", self.spool()], check=False)
+        log = self.log()
         shutil.rmtree(self.directory)
+        refuse_sanitizer_reports(log)
 
     def log(self):
         with open(os.path.join(self.directory, "log"), errors="replace") as f:

@@ -234,6 +234,9 @@ class Vanishing(Case):
         """But those whom we killed."""
         self.assertNotRegex(self.server.log(), r"was killed by signal (?!9\b)|ERROR: AddressSanitizer|runtime error:")
 
+    def wait_acknowledged(self, clients):
+        wait_for(lambda: sum(len(client.acknowledged) for client in clients) > 5, "some letters to be acknowledged", 60)
+
     def assert_arrived(self, clients):
         wanted = {mark for client in clients for mark in client.acknowledged}
         self.assertGreater(len(wanted), 5)
@@ -255,6 +258,7 @@ class Vanishing(Case):
         while time.monotonic() < end:
             time.sleep(1)
             self.kill_some()
+        self.wait_acknowledged(clients)
         self.disperse(threads)
         self.assert_nobody_died()
         self.assertEqual(workers, self.workers())
@@ -267,6 +271,7 @@ class Vanishing(Case):
         type(self).ending = True
         clients, threads = self.crowd(CLIENTS)
         time.sleep(2)
+        self.wait_acknowledged(clients)
         self.server.stop()
         self.disperse(threads)
         self.assert_nobody_died()
