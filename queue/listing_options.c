@@ -24,6 +24,7 @@ enum {
 	OPTION_INTERVAL,
 	OPTION_COUNT,
 	OPTION_COLOUR,
+	OPTION_BODY,
 };
 
 static const struct option longs[] = {
@@ -44,6 +45,7 @@ static const struct option longs[] = {
     {"to", required_argument, NULL, OPTION_TO},
     {"interval", required_argument, NULL, OPTION_INTERVAL},
     {"count", required_argument, NULL, OPTION_COUNT},
+    {"body", no_argument, NULL, OPTION_BODY},
     {"colour", no_argument, NULL, OPTION_COLOUR},
     {"color", no_argument, NULL, OPTION_COLOUR},
     {NULL, 0, NULL, 0},
@@ -88,6 +90,9 @@ take(struct listing_options *o, int option, struct str value, const char **probl
 		return format_parse(value, &o->style.format);
 	case OPTION_COLOUR:
 		o->style.colour = true;
+		return true;
+	case OPTION_BODY:
+		o->with_body = true;
 		return true;
 	case OPTION_SENDER:
 		return condition(&f->sender, value, problem);

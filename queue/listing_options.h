@@ -19,6 +19,7 @@ struct listing_options {
 	bool reverse;
 	uint64_t limit; /* 0: none */
 	bool dry_run;
+	bool with_body; /* of show */
 	const char *reason; /* of a bounce; otherwise it is in the filter */
 	const char *to;	    /* of a reroute */
 	uint64_t interval_s, count; /* of top; 0: for ever */

@@ -5,8 +5,10 @@
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/base/loop.h"
+#include "queue/listing_body.h"
 #include "queue/listing_progress.h"
 #include "queue/listing_walk.h"
 
@@ -211,6 +213,7 @@ struct shown {
 	struct listing listing;
 	const struct listing_options *options;
 	struct buf out, history, security;
+	int status;
 };
 
 /* What is being shown, for the records that a source shows. */
@@ -220,9 +223,13 @@ static void
 visit_shown(struct listing *listing, const struct listed *message)
 {
 	struct shown *shown = container_of(listing, struct shown, listing);
+	struct err err;
 
 	listing_print_whole(&shown->out, shown->options->style.format, message, &shown->history);
 	buf_reset(&shown->history);
+	if (shown->options->with_body && !listing_body_add(&shown->out, &shown->options->style, listing, message,
+	    isatty(STDOUT_FILENO) != 0, &err))
+		shown->status = listing_view_fail(&err);
 	listing_view_put(&shown->out);
 }
 
@@ -238,7 +245,6 @@ listing_view_show(const struct listing_options *options, char **ids)
 {
 	struct shown shown = {.options = options, .listing = {.visit = visit_shown, .saw = saw_record}};
 	struct err err;
-	int status = EX_OK;
 
 	if (!listing_open(&shown.listing, options->conf->spool_directory, &err))
 		return listing_view_fail(&err);
@@ -252,11 +258,11 @@ listing_view_show(const struct listing_options *options, char **ids)
 		if (queue_id_parse(&id, str_from(*ids)) && listing_find(&shown.listing, &id))
 			continue;
 		(void)fprintf(stderr, "merpati queue: %s: there is no such message\n", *ids);
-		status = EX_DATAERR;
+		shown.status = EX_DATAERR;
 	}
 	listing_close(&shown.listing);
 	buf_clear(&shown.out);
 	buf_clear(&shown.history);
 	buf_clear(&shown.security);
-	return status;
+	return shown.status;
 }

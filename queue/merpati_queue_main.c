@@ -29,7 +29,7 @@ static const struct {
 	const char *usage;
 } commands[] = {
     {"list", listing_view_list, IDS_NONE, "list [--json|--format FORMAT] [--sort KEY] [--reverse] [--limit N] " CONDITIONS},
-    {"show", listing_view_show, IDS_SOME, "show [--json] ID ..."},
+    {"show", listing_view_show, IDS_SOME, "show [--json] [--body] ID ..."},
     {"why", listing_live_why, IDS_SOME, "why [--json] ID ..."},
     {"stats", listing_stats, IDS_NONE, "stats [--json] [--limit N] " CONDITIONS},
     {"sites", listing_live_sites, IDS_NONE, "sites [--json] [--limit N]"},

@@ -166,6 +166,40 @@ class Postmaster(Case):
             self.assertRegex(text, r"(?m)^ +0 +\d+ +0  works +\d+s +-  may.* \[127\.0\.0\.97\]$")
             self.assertRegex(text, r"(?m)^ +0 +\d+ +0  has trouble +- +\d+s .* \[127\.0\.0\.98\]  connect to .* refused$")
 
+    def test_the_content_is_shown_when_it_is_asked_for(self):
+        body = "Subject: lihat\n\n.titik\n\x1b[2Jsurat\x07\r dan ü\n"
+        self.server.sendmail("-i", "-f", self.baru, "a@" + DEAD, input=body.encode())
+        wait_for(lambda: self.names("--reason", "refused") == [["a"]], "the deferral")
+        queue_id = self.server.queue()[0]["queue_id"]
+        without = self.queue_command("show", queue_id).stdout
+        self.assertNotIn("lihat", without)
+        done = subprocess.run(self.server.command("queue", "show", "--body", queue_id), check=True, stdout=subprocess.PIPE,
+                              env=dict(os.environ, MERPATI_CONF=self.server.conf))
+        envelope, head, content = done.stdout.decode().split("\n\n", 2)
+        self.assertEqual(envelope + "\n", without)
+        self.assertRegex(head, r"(?s)^Received: .*\nSubject: lihat")
+        told = json.loads(self.queue_command("show", "--json", "--body", queue_id).stdout)
+        self.assertEqual(told["content"].replace("\r\n", "\n"), head + "\n\n" + content)
+        self.assertEqual(told["content"].split("\r\n\r\n", 1)[1], content.replace("\n", "\r\n"))
+        self.assertIn(".titik\n\x1b[2Jsurat", content)
+        ours, theirs = pty.openpty()
+        subprocess.run(self.server.command("queue", "show", "--body", queue_id), stdout=theirs, check=True,
+                       env=dict(os.environ, MERPATI_CONF=self.server.conf, NO_COLOR="1"))
+        os.close(theirs)
+        shown = os.read(ours, 65536).decode()
+        os.close(ours)
+        self.assertNotIn("\x1b", shown)
+        self.assertIn("[2Jsurat", shown)
+        self.queue_command("hold", queue_id)
+        path = os.path.join(self.server.directory, "spool", "hold", queue_id)
+        with open(path, "rb") as f:
+            text = f.read()
+        with open(path, "wb") as f:
+            f.write(text.replace(b"recipient 1", b"recipient 2", 1))
+        done = self.queue_command("show", "--body", queue_id, check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("damaged", done.stderr)
+
     def test_top_draws_over_what_is_there(self):
         ours, theirs = pty.openpty()
         env = dict(os.environ, MERPATI_CONF=self.server.conf, TERM="xterm")
