@@ -3,6 +3,7 @@ is told in the end. The exchangers are played by the test."""
 
 import email
 import email.policy
+import re
 import time
 
 from smtp_server import SmtpServer
@@ -133,3 +134,80 @@ class Mx(Case):
         self.dns.clear("goyah.test")
         self.dns.add("goyah.test", "A", "127.0.0.4")
         wait_for(lambda: self.mx2.messages, "the message")
+
+    def test_aliases_in_dns_lead_to_the_exchangers(self):
+        satu = self.instance()
+        self.dns.add("alias.test", "CNAME", "dua.test")
+        self.dns.add("tiga.test", "MX", "10 other-name.tiga.test")
+        self.dns.add("other-name.tiga.test", "CNAME", "mx1.dua.test")
+        for recipient in ("x@alias.test", "y@tiga.test"):
+            self.send(satu, recipient)
+        wait_for(lambda: len(self.mx1.messages) == 2, "both messages")
+        self.assertEqual(sorted(m.recipients[0] for m in self.mx1.messages), ["x@alias.test", "y@tiga.test"])
+        self.assertEqual(self.mx2.sessions, [])
+
+    def test_where_we_are_an_exchanger_mail_goes_to_better_ones_or_waits(self):
+        satu = self.instance(retry="1s")
+        self.dns.add("tiga.test", "MX", "10 mx1.dua.test", "20 other-name.satu.test", "30 mx2.dua.test")
+        self.dns.add("other-name.satu.test", "A", "127.0.0.2")
+        satu.stop()
+        with open(satu.conf) as f:
+            text = f.read()
+        with open(satu.conf, "w") as f:  # where it listens is where the others' port leads
+            f.write(text.replace("relay_port = %d" % self.port, "relay_port = %d" % satu.ports["mx"]))
+        satu.start()
+        self.send(satu, "x@tiga.test")
+        satu.wait_log(r"to=<x@tiga\.test>, .*dsn=4\.4\.1, status=deferred")
+        self.assertNotIn("127.0.0.2]:%d, " % satu.ports["mx"], satu.log())
+        self.assertEqual(self.mx2.sessions, [])
+
+
+class Hosts(Case):
+    """Two and three whole servers."""
+
+    def hosts(self, sections, **settings):
+        port, sockets = shared_port(["127.0.0.%d" % (2 + i) for i in range(len(sections))])
+        dns = Dns()
+        dns.__enter__()
+        self.addCleanup(dns.__exit__)
+        found = []
+        for i, section in enumerate(sections):
+            domain, address = ("satu.test", "dua.test", "tiga.test")[i], "127.0.0.%d" % (2 + i)
+            dns.add(domain, "MX", "10 mx." + domain)
+            dns.add("mx." + domain, "A", address)
+            found.append(Instance(domain, address, dns, (port, sockets[i]), settings=settings, sections=section % {"port": port},
+                                  kinds=("mx", "submissions", "pop3")))
+            found[-1].__enter__()
+            self.addCleanup(found[-1].__exit__, None)
+        return found
+
+    def test_three_in_a_row(self):
+        satu, dua, tiga = self.hosts(["\n[route tiga.test]\nrelay = [127.0.0.3]:%(port)d\n", "", ""])
+        baru, lama = satu.add_user("baru"), tiga.add_user("lama")
+        sent = letter(baru, lama)
+        satu.submit(baru, [lama, "tiada@tiga.test"], sent)
+        found = tiga.wait_letters(lama)[0]
+        self.assert_same_letter(sent, found)
+        self.assertEqual([re.search(rb"by (\S+)", line).group(1) for line in re.findall(rb"(?ms)^Received: .*?\n(?![ \t])", found)
+                          if b"LMTP" not in line][:3], [b"tiga.test", b"dua.test", b"satu.test"])
+        # Whom the last one does not know the one in the middle tells the sender of.
+        notice = email.message_from_bytes(satu.wait_letters(baru)[0], policy=email.policy.default)
+        status = list(notice.iter_parts())[1].get_payload()
+        self.assertEqual((status[0]["Reporting-MTA"], status[1]["Final-Recipient"], status[1]["Remote-MTA"]),
+                         ("dns; dua.test", "rfc822; tiada@tiga.test", "dns; mx.tiga.test"))
+        for server in (satu, dua, tiga):
+            wait_for(lambda: not server.queue(), "an empty queue")
+
+    def test_a_letter_that_goes_round_comes_to_an_end(self):
+        satu, dua = self.hosts(["\n[route empat.test]\nrelay = [127.0.0.3]:%(port)d\n",
+                                "\n[route empat.test]\nrelay = [127.0.0.2]:%(port)d\n"], received_limit="10", retry="1h")
+        baru = satu.add_user("baru")
+        satu.submit(baru, ["x@empat.test"], letter(baru, "x@empat.test"))
+        notice = email.message_from_bytes(satu.wait_letters(baru)[0], policy=email.policy.default)
+        status = list(notice.iter_parts())[1].get_payload()
+        self.assertEqual((status[1]["Action"], status[1]["Status"]), ("failed", "5.4.6"))
+        for server in (satu, dua):
+            wait_for(lambda: not server.queue(), "an empty queue")
+        sent = [server.log().count("to=<x@empat.test>") for server in (satu, dua)]
+        self.assertLessEqual(sum(sent), 12, sent)
+        self.assertEqual(len(satu.letters(baru)), 1)
