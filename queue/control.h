@@ -25,6 +25,7 @@ enum control_verb {
 	CONTROL_STATE,	 /* what queued is doing: the reply's text is of queue/control_report.h, as are those of: */
 	CONTROL_SITES,	 /* the sites behind the one whose key is .id, as many as go into a packet */
 	CONTROL_WHY,	 /* what a message waits for; .text: domains, with blanks between, whose sites are of interest */
+	CONTROL_WHERE,	 /* the sites of the domains in .text, with blanks between; as many as go into a packet */
 	CONTROL_VERBS,
 };
 

@@ -37,6 +37,19 @@ take_number(struct str *text, uint64_t *n)
 	return take_text(text, &digits) && str_to_u64(digits, UINT64_MAX, n);
 }
 
+/* A key is told whole: it is compared with others. */
+void
+control_where_add(struct buf *b, struct str key)
+{
+	netstring_add(b, key);
+}
+
+bool
+control_where_take(struct str *text, struct str *key)
+{
+	return netstring_take(text, CONTROL_WHERE_MAX_BYTES, key) == PARSE_OK;
+}
+
 void
 control_state_add(struct buf *b, const struct control_state *state)
 {

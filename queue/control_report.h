@@ -8,6 +8,8 @@
 
 /* What one site may take, its texts being cut. */
 #define CONTROL_SITE_MAX_BYTES 2600
+/* The longest answer to CONTROL_WHERE about one domain. */
+#define CONTROL_WHERE_MAX_BYTES 4200
 /* So many domains a CONTROL_WHY asks about at most. */
 #define CONTROL_WHY_DOMAINS_MAX 16
 
@@ -34,11 +36,14 @@ struct control_why {
 	struct str doing; /* a sentence without its subject; empty: it is not in memory */
 };
 
+/* Of a domain: the key of its site; empty: not known. */
+void control_where_add(struct buf *b, struct str key);
 void control_state_add(struct buf *b, const struct control_state *state);
 void control_site_add(struct buf *b, const struct control_site *site);
 void control_why_add(struct buf *b, const struct control_why *why);
 
 /* Each takes one off *text; false at the end, or when it is malformed. Strings are borrowed. */
+bool control_where_take(struct str *text, struct str *key);
 bool control_state_take(struct str *text, struct control_state *state);
 bool control_site_take(struct str *text, struct control_site *site);
 bool control_why_take(struct str *text, struct control_why *why);

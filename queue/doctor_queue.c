@@ -136,7 +136,7 @@ report_sites(struct doctor *d, const struct listing_sites *sites)
 	uint64_t dead = 0;
 
 	for (size_t i = 0; i < sites->n; i++) {
-		const struct control_site *site = &sites->list[i];
+		const struct control_site *site = &sites->list[i].site;
 
 		if ((site->dead_until_ms == 0 && !site->probing) || dead++ >= SITES_NAMED)
 			continue;

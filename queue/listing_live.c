@@ -5,6 +5,7 @@
 
 #include "common/base/json.h"
 #include "common/base/loop.h"
+#include "queue/listing_queued.h"
 #include "queue/listing_sites.h"
 #include "queue/listing_time.h"
 #include "queue/listing_view.h"
@@ -159,8 +160,7 @@ print_why_json(struct buf *b, const struct listed *m, struct str doing, struct s
 	for (size_t n = 0; control_site_take(&sites, &site); n++) {
 		if (n > 0)
 			buf_adds(b, ", ");
-		listing_site_print(b, &style, &site, 0);
-		buf_truncate(b, b->n - 1);
+		listing_site_print_json(b, &site);
 	}
 	buf_adds(b, "]}\n");
 }
@@ -224,7 +224,9 @@ listing_live_sites(const struct listing_options *options, char **ids)
 	listing_sites_init(&sites);
 	buf_init(&out, OUTPUT_MAX_BYTES);
 	good = control_client_open(&client, options->conf, &err) &&
-	    listing_sites_add(&out, &options->style, &sites, &client, most, &err);
+	    listing_sites_fetch(&sites, &client, &err) && listing_queued_add(&sites, options, &client, &err);
+	if (good)
+		listing_sites_add(&out, &options->style, &sites, most);
 	listing_view_put(&out);
 	buf_clear(&out);
 	control_client_close(&client);

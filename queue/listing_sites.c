@@ -23,26 +23,26 @@ listing_sites_clear(struct listing_sites *sites)
 	*sites = (struct listing_sites){.n = 0};
 }
 
-static bool
-add(struct listing_sites *sites, const struct control_site *site)
+bool
+listing_sites_put(struct listing_sites *sites, const struct listing_site *site)
 {
 	struct control_site *kept;
 
 	if (sites->n == sites->cap) {
 		size_t cap = sites->cap * 2 + 64;
-		struct control_site *list = reallocarray(sites->list, cap, sizeof *list);
+		struct listing_site *list = reallocarray(sites->list, cap, sizeof *list);
 
 		if (list == NULL)
 			return false;
 		sites->list = list;
 		sites->cap = cap;
 	}
-	kept = &sites->list[sites->n++];
-	*kept = *site;
-	kept->key = arena_copy(&sites->arena, site->key);
-	kept->trouble = arena_copy(&sites->arena, site->trouble);
-	kept->limit = arena_copy(&sites->arena, site->limit);
-	kept->policy = arena_copy(&sites->arena, site->policy);
+	sites->list[sites->n] = *site;
+	kept = &sites->list[sites->n++].site;
+	kept->key = arena_copy(&sites->arena, site->site.key);
+	kept->trouble = arena_copy(&sites->arena, site->site.trouble);
+	kept->limit = arena_copy(&sites->arena, site->site.limit);
+	kept->policy = arena_copy(&sites->arena, site->site.policy);
 	return !sites->arena.failed;
 }
 
@@ -52,15 +52,15 @@ fetch_some(struct listing_sites *sites, struct control_client *client, bool *any
 {
 	struct control_request request = {.verb = CONTROL_SITES};
 	struct control_reply reply;
-	struct control_site site;
+	struct listing_site site = {.queued = 0};
 
 	if (sites->n > 0)
-		request.id = sites->list[sites->n - 1].key;
+		request.id = sites->list[sites->n - 1].site.key;
 	if (!control_client_ask(client, &request, &reply, err))
 		return false;
 	*any = false;
-	while (control_site_take(&reply.text, &site)) {
-		if (!add(sites, &site))
+	while (control_site_take(&reply.text, &site.site)) {
+		if (!listing_sites_put(sites, &site))
 			return err_set(err, ERR_TEMP, "out of memory");
 		*any = true;
 	}
@@ -80,17 +80,50 @@ listing_sites_fetch(struct listing_sites *sites, struct control_client *client, 
 	return true;
 }
 
+/* ---- order ------------------------------------------------------------------------------------------------------------- */
+
+static int
+by_key(const void *a, const void *b)
+{
+	const struct listing_site *x = a, *y = b;
+	int order = str_compare(x->site.key, y->site.key);
+
+	/* what queued knows of it is the first */
+	return order != 0 ? order : x->is_unknown - y->is_unknown;
+}
+
+void
+listing_sites_merge(struct listing_sites *sites)
+{
+	size_t n = 0;
+
+	if (sites->n > 0)
+		qsort(sites->list, sites->n, sizeof *sites->list, by_key);
+	for (size_t i = 0; i < sites->n; i++) {
+		const struct listing_site *site = &sites->list[i];
+
+		if (n > 0 && str_equal(sites->list[n - 1].site.key, site->site.key))
+			sites->list[n - 1].queued += site->queued;
+		else
+			sites->list[n++] = *site;
+	}
+	sites->n = n;
+}
+
 static int
 busier(const void *a, const void *b)
 {
-	const struct control_site *x = a, *y = b;
-	uint64_t work_x = x->running + x->waiting, work_y = y->running + y->waiting;
+	const struct listing_site *x = a, *y = b;
+	uint64_t work_x = x->site.running + x->site.waiting, work_y = y->site.running + y->site.waiting;
+	bool dead_x = x->site.dead_until_ms != 0, dead_y = y->site.dead_until_ms != 0;
 
 	if (work_x != work_y)
 		return work_x > work_y ? -1 : 1;
-	if ((x->dead_until_ms != 0) != (y->dead_until_ms != 0))
-		return x->dead_until_ms != 0 ? -1 : 1;
-	return str_compare(x->key, y->key);
+	if (x->queued != y->queued)
+		return x->queued > y->queued ? -1 : 1;
+	if (dead_x != dead_y)
+		return dead_x ? -1 : 1;
+	return str_compare(x->site.key, y->site.key);
 }
 
 void
@@ -115,19 +148,19 @@ listing_site_health(char text[64], const struct control_site *site, uint64_t now
 	}
 }
 
-void
-listing_sites_print_head(struct buf *b, const struct listing_style *style)
+static void
+print_head(struct buf *b, const struct listing_style *style, bool is_counted)
 {
 	if (style->format != LISTING_TEXT)
 		return;
+	listing_print_cell(b, style, LISTING_BOLD, 0, is_counted ? STR("  QUEUED") : STR(""));
 	listing_print_cell(b, style, LISTING_BOLD, 0, STR(" RUNNING  WINDOW  WAITING  HEALTH                SUCCESS  ERROR  POLICY          SITE"));
 	buf_addc(b, '\n');
 }
 
 static void
-print_json(struct buf *b, const struct control_site *site)
+add_members(struct buf *b, const struct control_site *site)
 {
-	buf_addc(b, '{');
 	json_add_member(b, "site", site->key);
 	json_add_number(b, "running", site->running);
 	json_add_number(b, "window", site->window);
@@ -148,6 +181,22 @@ print_json(struct buf *b, const struct control_site *site)
 		json_add_member(b, "last_trouble", site->trouble);
 	if (site->limit.n > 0)
 		json_add_member(b, "waits_for", site->limit);
+}
+
+void
+listing_site_print_json(struct buf *b, const struct control_site *site)
+{
+	buf_addc(b, '{');
+	add_members(b, site);
+	buf_addc(b, '}');
+}
+
+static void
+print_json(struct buf *b, const struct listing_site *site)
+{
+	buf_addc(b, '{');
+	add_members(b, &site->site);
+	json_add_number(b, "queued", site->queued);
 	buf_adds(b, "}\n");
 }
 
@@ -170,24 +219,9 @@ print_ago(struct buf *b, uint64_t then_ms, uint64_t now_ms)
 	buf_addf(b, "%7s", text);
 }
 
-void
-listing_site_print(struct buf *b, const struct listing_style *style, const struct control_site *site, uint64_t now_ms)
+static void
+print_trouble(struct buf *b, const struct listing_style *style, const struct control_site *site)
 {
-	char health[64];
-
-	if (style->format != LISTING_TEXT) {
-		print_json(b, site);
-		return;
-	}
-	listing_site_health(health, site, now_ms);
-	buf_addf(b, "%8llu %7llu %8llu  ", (unsigned long long)site->running, (unsigned long long)site->window,
-	    (unsigned long long)site->waiting);
-	listing_print_cell(b, style, colour_of(site, now_ms), 22, str_from(health));
-	print_ago(b, site->good_ms, now_ms);
-	print_ago(b, site->failed_ms, now_ms);
-	buf_adds(b, "  ");
-	listing_print_cell(b, style, LISTING_PLAIN, 16, site->policy.n > 0 ? site->policy : STR("-"));
-	listing_print_cell(b, style, LISTING_PLAIN, 0, site->key);
 	if (site->trouble.n > 0 && (site->dead_until_ms != 0 || site->probing || site->failing)) {
 		buf_adds(b, "  ");
 		listing_print_cell(b, style, LISTING_DIM, 0, site->trouble);
@@ -196,20 +230,45 @@ listing_site_print(struct buf *b, const struct listing_style *style, const struc
 		buf_adds(b, "  waits for ");
 		listing_print_cell(b, style, LISTING_PLAIN, 0, site->limit);
 	}
+}
+
+/* Of what queued does not know there is nothing to say but how much waits for it. */
+static void
+print_text(struct buf *b, const struct listing_style *style, const struct listing_site *s, uint64_t now_ms)
+{
+	const struct control_site *site = &s->site;
+	char health[64] = "not tried lately";
+
+	if (!s->is_unknown)
+		listing_site_health(health, site, now_ms);
+	buf_addf(b, "%8llu %7llu %8llu  ", (unsigned long long)site->running, (unsigned long long)site->window,
+	    (unsigned long long)site->waiting);
+	listing_print_cell(b, style, s->is_unknown ? LISTING_DIM : colour_of(site, now_ms), 22, str_from(health));
+	print_ago(b, site->good_ms, now_ms);
+	print_ago(b, site->failed_ms, now_ms);
+	buf_adds(b, "  ");
+	listing_print_cell(b, style, LISTING_PLAIN, 16, site->policy.n > 0 ? site->policy : STR("-"));
+	listing_print_cell(b, style, LISTING_PLAIN, 0, site->key);
+	print_trouble(b, style, site);
 	buf_addc(b, '\n');
 }
 
-bool
-listing_sites_add(struct buf *b, const struct listing_style *style, struct listing_sites *sites,
-    struct control_client *client, size_t most, struct err *err)
+void
+listing_sites_add(struct buf *b, const struct listing_style *style, struct listing_sites *sites, size_t most)
 {
 	uint64_t now_ms = queue_now_ms();
 
-	if (!listing_sites_fetch(sites, client, err))
-		return false;
 	listing_sites_sort(sites);
-	listing_sites_print_head(b, style);
-	for (size_t i = 0; i < sites->n && i < most; i++)
-		listing_site_print(b, style, &sites->list[i], now_ms);
-	return true;
+	print_head(b, style, sites->is_counted);
+	for (size_t i = 0; i < sites->n && i < most; i++) {
+		const struct listing_site *site = &sites->list[i];
+
+		if (style->format != LISTING_TEXT) {
+			print_json(b, site);
+			continue;
+		}
+		if (sites->is_counted)
+			buf_addf(b, "%8llu", (unsigned long long)site->queued);
+		print_text(b, style, site, now_ms);
+	}
 }

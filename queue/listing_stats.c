@@ -7,29 +7,15 @@
 #include <sysexits.h>
 #include <time.h>
 
-#include "common/smtp/address.h"
 #include "common/base/json.h"
 #include "common/base/loop.h"
-#include "common/base/tree.h"
+#include "queue/listing_domains.h"
 #include "queue/listing_progress.h"
 #include "queue/listing_view.h"
 #include "queue/listing_walk.h"
 
 #define OUTPUT_MAX_BYTES (64UL * 1024 * 1024)
 #define DOMAINS_SHOWN 20
-
-/* Younger than this many seconds, and not than the one before; the last: older. */
-static const uint64_t ages_s[LISTING_STATS_AGES] = {300, 900, 3600, 4 * 3600, 12 * 3600, 86400, 3 * 86400, UINT64_MAX};
-static const char *const age_names[LISTING_STATS_AGES] = {"5m", "15m", "1h", "4h", "12h", "1d", "3d", "more"};
-
-struct domain {
-	RB_ENTRY(domain) link;
-	char *name;
-	uint64_t recipients;
-	uint64_t by_age[LISTING_STATS_AGES];
-};
-
-RB_HEAD(domain_tree, domain);
 
 struct place {
 	uint64_t messages, recipients, bytes;
@@ -42,85 +28,23 @@ struct stats {
 	const struct listing_options *options;
 	struct listing_progress progress;
 	uint64_t looked_at;
-	uint64_t now_s;
 	struct place places[SPOOL_PLACES];
-	struct domain_tree domains;
-	size_t ndomains;
-	struct domain others, all;
+	struct listing_domains domains;
 };
 
-static int
-domain_compare(struct domain *a, struct domain *b)
-{
-	return strcasecmp(a->name, b->name);
-}
-
-TREE_GENERATE(domain_tree, domain, link, domain_compare)
-
 /* ---- counting ------------------------------------------------------------------------------------------------------ */
-
-/* NULL when there are too many. */
-static struct domain *
-domain_add(struct stats *stats, struct str name)
-{
-	struct domain *domain = stats->ndomains < LISTING_STATS_DOMAINS_MAX ? calloc(1, sizeof *domain) : NULL;
-
-	if (domain == NULL)
-		return NULL;
-	domain->name = str_dup(name);
-	if (RB_INSERT(domain_tree, &stats->domains, domain) != NULL) { /* not after it was looked for */
-		free(domain->name);
-		free(domain);
-		return NULL;
-	}
-	stats->ndomains++;
-	return domain;
-}
-
-static struct domain *
-domain_find(struct stats *stats, struct str address)
-{
-	struct str domain = str_skip(address, str_find_last(address, '@') + 1);
-	char name[ADDRESS_DOMAIN_MAX + 1];
-	struct domain probe = {.name = name}, *found;
-
-	if (!str_copy(name, sizeof name, domain))
-		return &stats->others;
-	found = RB_FIND(domain_tree, &stats->domains, &probe);
-	if (found == NULL)
-		found = domain_add(stats, domain);
-	return found != NULL ? found : &stats->others;
-}
-
-static void
-count_recipient(struct domain *domain, size_t age)
-{
-	domain->recipients++;
-	domain->by_age[age]++;
-}
 
 static void
 count(struct stats *stats, const struct listed *m)
 {
 	uint64_t arrival_s = queue_id_time_us(&m->id) / 1000000;
 	struct place *place = &stats->places[m->place];
-	size_t age = 0;
 
-	while (stats->now_s > arrival_s && stats->now_s - arrival_s >= ages_s[age])
-		age++;
 	place->messages++;
 	place->bytes += m->envelope.head.message_size;
 	if (place->oldest_s == 0 || arrival_s < place->oldest_s)
 		place->oldest_s = arrival_s;
-	for (size_t i = 0; i < m->envelope.nrecipients; i++) {
-		const struct recipient *r = &m->envelope.recipients[i];
-
-		if (r->state != QUEUE_WAITING)
-			continue;
-		place->recipients++;
-		count_recipient(domain_find(stats, r->address), age);
-		count_recipient(&stats->all, age);
-	}
+	place->recipients += listing_domains_count(&stats->domains, m);
 }
 
 /* Opening and reading are what takes time; those the threads do side by side. */
@@ -130,7 +54,7 @@ visit(struct listing_walk *walk, struct listing_batch *batch, const struct liste
 	struct stats *stats = container_of(walk, struct stats, walk);
 
 	(void)batch;
-	if (!listing_filter_matches(&stats->options->filter, m, stats->now_s))
+	if (!listing_filter_matches(&stats->options->filter, m, stats->domains.now_s))
 		return;
 	(void)pthread_mutex_lock(&stats->lock);
 	count(stats, m);
@@ -148,31 +72,6 @@ take(struct listing_walk *walk, struct listing_batch *batch)
 	return true;
 }
 
-static int
-more_recipients(const void *a, const void *b)
-{
-	const struct domain *x = *(struct domain *const *)a, *y = *(struct domain *const *)b;
-
-	if (x->recipients != y->recipients)
-		return x->recipients > y->recipients ? -1 : 1;
-	return strcmp(x->name, y->name);
-}
-
-/* Those with the most recipients first; the caller frees. */
-static struct domain **
-domains_sorted(struct stats *stats)
-{
-	struct domain **list = calloc(stats->ndomains + 1, sizeof(struct domain *)), *domain;
-	size_t n = 0;
-
-	if (list == NULL)
-		return NULL;
-	RB_FOREACH(domain, domain_tree, &stats->domains)
-		list[n++] = domain;
-	qsort(list, n, sizeof(struct domain *), more_recipients);
-	return list;
-}
-
 /* ---- printing ------------------------------------------------------------------------------------------------------ */
 
 static void
@@ -187,17 +86,17 @@ print_places(struct buf *b, const struct stats *stats)
 		const struct place *p = &stats->places[i];
 
 		listing_print_bytes(size, p->bytes);
-		listing_print_duration(oldest, p->oldest_s > 0 && stats->now_s > p->oldest_s ? stats->now_s - p->oldest_s : 0);
+		listing_print_duration(oldest, p->oldest_s > 0 && stats->domains.now_s > p->oldest_s ? stats->domains.now_s - p->oldest_s : 0);
 		buf_addf(b, "%-8s %9llu %11llu %7s %7s\n", spool_place_name((enum spool_place)i), (unsigned long long)p->messages,
 		    (unsigned long long)p->recipients, size, p->messages > 0 ? oldest : "-");
 	}
 }
 
 static void
-print_domain(struct buf *b, const struct domain *domain)
+print_domain(struct buf *b, const struct listing_domain *domain)
 {
 	buf_addf(b, "%9llu", (unsigned long long)domain->recipients);
-	for (size_t i = 0; i < LISTING_STATS_AGES; i++)
+	for (size_t i = 0; i < LISTING_AGES; i++)
 		buf_addf(b, " %7llu", (unsigned long long)domain->by_age[i]);
 	buf_adds(b, "  ");
 	listing_print_cell(b, &(struct listing_style){.colour = false}, LISTING_PLAIN, 0, str_from(domain->name));
@@ -205,7 +104,7 @@ print_domain(struct buf *b, const struct domain *domain)
 }
 
 static void
-print_domains(struct buf *b, struct stats *stats, struct domain **list)
+print_domains(struct buf *b, struct stats *stats, struct listing_domain **list)
 {
 	const struct listing_style *style = &stats->options->style;
 	uint64_t limit = stats->options->limit > 0 ? stats->options->limit : DOMAINS_SHOWN;
@@ -213,35 +112,35 @@ print_domains(struct buf *b, struct stats *stats, struct domain **list)
 
 	buf_init(&head, 1024);
 	buf_adds(&head, "RECIPIENTS");
-	for (size_t i = 0; i < LISTING_STATS_AGES; i++)
-		buf_addf(&head, "%*s%s", (int)(i == 0 ? 7 : 8) - (int)strlen(age_names[i]), "", age_names[i]);
+	for (size_t i = 0; i < LISTING_AGES; i++)
+		buf_addf(&head, "%*s%s", (int)(i == 0 ? 7 : 8) - (int)strlen(listing_domains_age(i)), "", listing_domains_age(i));
 	buf_adds(&head, "  DOMAIN (by age: less than)");
 	buf_addc(b, '\n');
 	listing_print_cell(b, style, LISTING_BOLD, 0, buf_str(&head));
 	buf_clear(&head);
 	buf_addc(b, '\n');
-	print_domain(b, &stats->all);
+	print_domain(b, &stats->domains.all);
 	for (size_t i = 0; list[i] != NULL && i < limit; i++)
 		print_domain(b, list[i]);
-	if (stats->others.recipients > 0)
-		print_domain(b, &stats->others);
+	if (stats->domains.others.recipients > 0)
+		print_domain(b, &stats->domains.others);
 }
 
 static void
-json_domain(struct buf *b, const struct domain *domain)
+json_domain(struct buf *b, const struct listing_domain *domain)
 {
 	buf_addc(b, '{');
 	json_add_member(b, "domain", str_from(domain->name));
 	json_add_number(b, "recipients", domain->recipients);
 	json_add_key(b, "younger_than");
 	buf_addc(b, '{');
-	for (size_t i = 0; i < LISTING_STATS_AGES; i++)
-		json_add_number(b, age_names[i], domain->by_age[i]);
+	for (size_t i = 0; i < LISTING_AGES; i++)
+		json_add_number(b, listing_domains_age(i), domain->by_age[i]);
 	buf_adds(b, "}}");
 }
 
 static void
-print_json(struct buf *b, struct stats *stats, struct domain **list)
+print_json(struct buf *b, struct stats *stats, struct listing_domain **list)
 {
 	buf_addc(b, '{');
 	json_add_key(b, "states");
@@ -274,7 +173,7 @@ print_json(struct buf *b, struct stats *stats, struct domain **list)
 static void
 print(struct stats *stats)
 {
-	struct domain **list = domains_sorted(stats);
+	struct listing_domain **list = listing_domains_sorted(&stats->domains);
 	struct buf b;
 
 	if (list == NULL)
@@ -294,13 +193,7 @@ print(struct stats *stats)
 static void
 clear(struct stats *stats)
 {
-	struct domain *domain;
-
-	while ((domain = RB_MIN(domain_tree, &stats->domains)) != NULL) {
-		(void)RB_REMOVE(domain_tree, &stats->domains, domain);
-		free(domain->name);
-		free(domain);
-	}
+	listing_domains_clear(&stats->domains);
 	(void)pthread_mutex_destroy(&stats->lock);
 	listing_close(&stats->walk.listing);
 }
@@ -308,10 +201,7 @@ clear(struct stats *stats)
 int
 listing_stats(const struct listing_options *options, char **ids)
 {
-	static char all[] = "all", others[] = "others";
-	struct stats stats = {.options = options, .now_s = (uint64_t)time(NULL),
-	    .walk = {.visit = visit, .take = take, .places = options->filter.places},
-	    .all = {.name = all}, .others = {.name = others}};
+	struct stats stats = {.options = options, .walk = {.visit = visit, .take = take, .places = options->filter.places}};
 	struct err err;
 	int status = EX_OK;
 
@@ -319,6 +209,7 @@ listing_stats(const struct listing_options *options, char **ids)
 	if (!listing_open(&stats.walk.listing, options->conf->spool_directory, &err))
 		return listing_view_fail(&err);
 	(void)pthread_mutex_init(&stats.lock, NULL);
+	listing_domains_init(&stats.domains, (uint64_t)time(NULL));
 	listing_progress_init(&stats.progress);
 	if (!listing_walk(&stats.walk, &err))
 		status = listing_view_fail(&err);

@@ -7,10 +7,6 @@
 
 #include "queue/listing_options.h"
 
-/* Domains that are told apart; what further ones have goes into "others". */
-#define LISTING_STATS_DOMAINS_MAX 100000
-#define LISTING_STATS_AGES 8
-
 int listing_stats(const struct listing_options *options, char **ids);
 
 #endif

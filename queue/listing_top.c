@@ -53,8 +53,9 @@ draw(struct top *top, struct err *err)
 	if (screen->is_terminal)
 		most = screen->lines > LINES_ABOVE ? screen->lines - LINES_ABOVE : 0;
 	buf_reset(&top->text);
-	if (!add_state(top, err) || !listing_sites_add(&top->text, &top->options->style, &top->sites, &top->client, most, err))
+	if (!add_state(top, err) || !listing_sites_fetch(&top->sites, &top->client, err))
 		return false;
+	listing_sites_add(&top->text, &top->options->style, &top->sites, most);
 	if (screen->is_terminal)
 		listing_screen_draw(&top->picture, buf_str(&top->text), screen->lines, screen->columns);
 	else

@@ -114,17 +114,24 @@ add_why(struct queue *q, const struct control_request *request, struct buf *text
 
 	control_why_add(text, &why);
 	for (int i = 0; i < CONTROL_WHY_DOMAINS_MAX && str_word(&domains, &domain); i++) {
-		struct str key = destination_site(routes_destinations(q->routes), domain);
+		struct str key = route_site(q->routes, domain);
 		const struct schedule_site *site;
 
-		if (conf_domain_find(q->conf, domain) != NULL)
-			key = STR(ROUTE_LOCAL_SITE);
 		site = key.n > 0 ? schedule_site_find(&q->schedule, key) : NULL;
 		if (site == NULL || str_equal(last, str_from(site->key)))
 			continue;
 		add_site(q, site, text);
 		last = str_from(site->key);
 	}
+}
+
+static void
+add_where(struct queue *q, struct str domains, struct buf *text)
+{
+	struct str domain;
+
+	while (text->n + CONTROL_WHERE_MAX_BYTES < TEXT_MAX_BYTES && str_word(&domains, &domain))
+		control_where_add(text, route_site(q->routes, domain));
 }
 
 bool
@@ -139,6 +146,9 @@ report_answer(struct queue *q, const struct control_request *request, struct buf
 		return true;
 	case CONTROL_WHY:
 		add_why(q, request, text);
+		return true;
+	case CONTROL_WHERE:
+		add_where(q, request->text, text);
 		return true;
 	case CONTROL_RETRY:
 	case CONTROL_HOLD:

@@ -507,6 +507,18 @@ resolve_send(struct destinations *destinations, uint32_t id, struct str domain)
 	return dispatch_resolve(routes->queue->dispatch, id, domain);
 }
 
+struct str
+route_site(const struct routes *routes, struct str domain)
+{
+	const struct conf *conf = routes->queue->conf;
+	const struct conf_route *route = relay_find(conf, domain);
+	const char *relay = route != NULL ? routes->relays[route - conf->routes] : NULL;
+
+	if (conf_domain_find(conf, domain) != NULL)
+		return STR(ROUTE_LOCAL_SITE);
+	return destination_site(&routes->destinations, relay != NULL ? str_from(relay) : domain);
+}
+
 struct destinations *
 routes_destinations(struct routes *routes)
 {

@@ -31,6 +31,9 @@ void route_suspend(struct delivery *d);
 /* Forgets those of its deliveries that do not run yet, for a command: its wish is set. */
 void route_withdraw(struct message *m);
 
+/* The key of the site to which mail for a domain goes, if it is known by now; else empty. Borrowed until the next call. */
+struct str route_site(const struct routes *routes, struct str domain);
+
 /* For dispatch: a worker's answers, and when workers come and go. */
 struct destinations *routes_destinations(struct routes *routes);
 

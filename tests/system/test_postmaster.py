@@ -144,7 +144,7 @@ class Postmaster(Case):
         self.assertRegex(text, r"(?m)^ +1 +1( +0){7}  \[127\.0\.0\.98\]$")
         self.assertNotIn(DEADER, text)
         sites = [json.loads(line) for line in self.queue_command("sites", "--json").stdout.splitlines()]
-        self.assertEqual(sorted(s["site"] for s in sites), [DEAD, DEADER])
+        self.assertEqual(sorted((s["site"], s["queued"]) for s in sites), [(DEAD, 2), (DEADER, 2)])
         self.assertTrue(all(abs(s["last_error"] - time.time()) < 600 and "last_success" not in s for s in sites), sites)
         self.assertEqual(len(self.queue_command("sites", "--limit", "1").stdout.splitlines()), 2)
         text = self.queue_command("top", "--interval", "1", "--count", "2").stdout
@@ -157,14 +157,18 @@ class Postmaster(Case):
             wait_for(lambda: self.names("--reason", "refused") == [["a"]], "the deferral")
             self.queue_command("reroute", "--to", "[127.0.0.97]:%d" % there.port, "all")
             wait_for(lambda: self.names() == [], "its end")
+            self.put(self.baru, "b@" + DEAD)
+            wait_for(lambda: self.names("--reason", "refused") == [["b"]], "the deferral")
             sites = {s["site"]: s for s in map(json.loads, self.queue_command("sites", "--json").stdout.splitlines())}
             good, bad = sites["[127.0.0.97]"], sites[DEAD]
             self.assertEqual((good["failing"], bad["failing"], "last_error" in good, "last_success" in bad), (False, True, False, False))
             self.assertLess(abs(good["last_success"] - time.time()), 600)
             self.assertRegex(good["policy"], r"^may( TLSv1\.\d)?$")
             text = self.queue_command("sites").stdout
-            self.assertRegex(text, r"(?m)^ +0 +\d+ +0  works +\d+s +-  may.* \[127\.0\.0\.97\]$")
-            self.assertRegex(text, r"(?m)^ +0 +\d+ +0  has trouble +- +\d+s .* \[127\.0\.0\.98\]  connect to .* refused$")
+            self.assertRegex(text, r"(?m)^ +0 +0 +\d+ +0  works +\d+s +-  may.* \[127\.0\.0\.97\]$")
+            self.assertRegex(text, r"(?m)^ +1 +0 +\d+ +0  has trouble +- +\d+s .* \[127\.0\.0\.98\]  connect to .* refused$")
+            self.server.restart()  # which need not know of any site yet
+            self.assertRegex(self.queue_command("sites").stdout, r"(?m)^ +1 +0 +\d+ +0  \S.* \[127\.0\.0\.98\]")
 
     def test_the_content_is_shown_when_it_is_asked_for(self):
         body = "Subject: lihat\n\n.titik\n\x1b[2Jsurat\x07\r dan ü\n"

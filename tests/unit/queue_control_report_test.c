@@ -62,12 +62,32 @@ a_site_is_bounded(void **state)
 	buf_clear(&b);
 }
 
+static void
+keys_of_sites_come_whole_and_in_order(void **state)
+{
+	struct str text, key;
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 65536);
+	control_where_add(&b, STR("mx1.dua.test mx2.dua.test"));
+	control_where_add(&b, STR(""));
+	text = buf_str(&b);
+	assert_true(control_where_take(&text, &key));
+	assert_str(key, STR("mx1.dua.test mx2.dua.test"));
+	assert_true(control_where_take(&text, &key));
+	assert_str(key, STR(""));
+	assert_false(control_where_take(&text, &key));
+	buf_clear(&b);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_is_written_is_read_and_what_is_cut_is_not),
 	    cmocka_unit_test(a_site_is_bounded),
+	    cmocka_unit_test(keys_of_sites_come_whole_and_in_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
