@@ -93,6 +93,7 @@ doctor_area_name(enum doctor_area area)
 	static const char *const names[DOCTOR_AREAS] = {
 	    [DOCTOR_CONFIGURATION] = "configuration",
 	    [DOCTOR_DAEMONS] = "daemons",
+	    [DOCTOR_POSTMASTERS] = "postmasters",
 	    [DOCTOR_DISK] = "disk",
 	    [DOCTOR_CLOCK] = "clock",
 	    [DOCTOR_QUEUE] = "queue",

@@ -155,6 +155,8 @@ report_exchangers(struct domain *m)
 	const struct dns_record *best, *best_own;
 
 	find_best(m, &best, &best_own);
+	if (best == NULL)
+		return;
 	for (size_t i = 0; i < exchangers(m->mx); i++)
 		report_exchanger(m, &m->mx->records[i]);
 	if (best_own == NULL) {
@@ -317,7 +319,7 @@ find_dmarc(const struct domain *m, const struct dns_answer **answer)
 static void
 report_dmarc(struct domain *m)
 {
-	const struct dns_answer *answer = NULL;
+	const struct dns_answer *answer = policy_answer(m->dns, "_dmarc", m->name);
 	struct str at = find_dmarc(m, &answer), record, policy;
 	const char *trouble = find_record(m, answer, DOCTOR_DMARC, "DMARC", &record), *problem;
 

@@ -70,7 +70,7 @@ doctor_dns_clear(struct doctor_dns *dns)
 {
 	struct doctor_answer *a;
 
-	while ((a = RB_ROOT(&dns->answers)) != NULL) {
+	while ((a = RB_MIN(doctor_answer_tree, &dns->answers)) != NULL) {
 		(void)RB_REMOVE(doctor_answer_tree, &dns->answers, a);
 		dns_cancel(&a->query);
 		arena_clear(&a->arena);

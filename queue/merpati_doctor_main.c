@@ -20,6 +20,7 @@
 #include "queue/doctor_domain.h"
 #include "queue/doctor_exchanger.h"
 #include "queue/doctor_host.h"
+#include "queue/doctor_postmaster.h"
 #include "queue/doctor_print.h"
 #include "queue/doctor_queue.h"
 #include "queue/doctor_resolver.h"
@@ -158,6 +159,7 @@ this_host(struct doctor *d, uint64_t time_s)
 	doctor_net_init(&net, time_s * 1000);
 	has_queued = doctor_daemons(d, &net);
 	doctor_net_clear(&net);
+	doctor_postmasters(d);
 	doctor_disk(d);
 	doctor_clock(d);
 	doctor_queue(d, has_queued);

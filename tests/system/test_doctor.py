@@ -321,6 +321,15 @@ class Host(Case):
             found = {t[1] for t in troubles(doctor(server, "--offline", "--time", "1"), "daemons")}
             self.assertEqual(found, {"daemon-away", "daemon-silent"})  # the test itself holds the ports
 
+    def test_the_postmaster_can_be_written_to(self):
+        with Instance("satu.test", "127.0.0.2", kinds=("mx",)) as server:
+            self.assertEqual(troubles(doctor(server, "--offline"), "postmasters"),
+                             [("warning", "postmaster-missing", "postmaster@satu.test")])
+            baru = server.add_user("baru")
+            with open(os.path.join(server.directory, "aliases"), "a") as f:
+                f.write("postmaster@satu.test: %s\n" % baru)
+            wait_for(lambda: not troubles(doctor(server, "--offline"), "postmasters"), "the alias to be known")
+
     def test_nothing_runs_or_there_is_nothing(self):
         with tempfile.TemporaryDirectory(prefix="m", dir="/tmp") as directory:
             server = Instance("satu.test", directory=directory, kinds=(), tls=False)
