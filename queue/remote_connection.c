@@ -153,9 +153,7 @@ body_send(struct remote_connection *c)
 static void
 tls_start(struct remote_connection *c)
 {
-	const char *name = c->host[0] == '\0' ? NULL : c->host;
-
-	if (stream_start_tls(&c->stream, c->context->tls, name)) {
+	if (remote_tls_start(&c->stream, c->context->tls, &c->identity, &c->policy, c->relay)) {
 		stream_set_deadline(&c->stream, c->context->conf->queue.reply_timeout_ms);
 		return;
 	}
@@ -198,6 +196,19 @@ lacks_tls(const struct remote_connection *c)
 	return c->client.unfit && (!c->client.tls || !c->client.verified);
 }
 
+/* Why the server will not do; by a rule of ours it says more than the core could. */
+static const struct smtp_verdict *
+opening_failure(struct remote_connection *c)
+{
+	if (c->must_keep_tls && lacks_tls(c))
+		return &no_tls;
+	if (c->client.unfit && c->client.tls && c->client.must_verify && !c->client.verified) {
+		(void)snprintf(c->words, sizeof c->words, "the certificate of %s: %s", c->relay, stream_tls_doubt(&c->stream));
+		c->client.failure.words = str_from(c->words);
+	}
+	return &c->client.failure;
+}
+
 /* Neither in a transaction nor opening: the owner waits for nothing. */
 static void
 over(struct remote_connection *c)
@@ -205,7 +216,7 @@ over(struct remote_connection *c)
 	if (c->opening) {
 		c->opening = false;
 		c->opening_failed = true;
-		c->owner->opened(c->owner, c, c->must_keep_tls && lacks_tls(c) ? &no_tls : &c->client.failure);
+		c->owner->opened(c->owner, c, opening_failure(c));
 	} else if (c->transaction != NULL) {
 		transaction_ended(c);
 	} else {
@@ -332,6 +343,7 @@ secured(struct stream *stream)
 
 	c->trust = stream_tls_trust(&c->stream);
 	(void)snprintf(c->tls, sizeof c->tls, "%s with %s", stream_tls_version(stream), stream_tls_cipher(stream));
+	c->is_alone = stream_tls_is_by_other_name(stream);
 	if (c->client.state == SMTP_HANDSHAKE) {
 		smtp_client_secured(&c->client, stream_tls_is_verified(stream));
 	} else { /* before the greeting */
@@ -488,9 +500,7 @@ remote_connection_open(struct remote_context *context, const struct remote_targe
 	if (fd < 0)
 		return NULL;
 	c = connection_new(context, target, owner);
-	/* SNI is for host names; an address or a name too long for DNS is left out. */
-	if (target->to != NULL && !str_copy(c->host, sizeof c->host, target->host))
-		c->host[0] = '\0';
+	c->identity = target->identity;
 	c->connected = !connecting;
 	stream_open(&c->stream, context->loop, fd, &events, &limits);
 	if (connecting)

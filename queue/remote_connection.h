@@ -12,7 +12,7 @@
 #include "queue/job.h"
 #include "queue/remote_content.h"
 #include "queue/smtp_client.h"
-#include "queue/tls_policy.h"
+#include "queue/remote_tls.h"
 
 /* What all connections of a process share. */
 struct remote_context {
@@ -43,7 +43,8 @@ struct remote_owner {
 };
 
 struct remote_target {
-	struct str host;	   /* of the log, and SNI; borrowed during the call */
+	struct str host;	   /* of the log; borrowed during the call */
+	struct remote_identity identity; /* what is borrowed by it outlives the connection's opening */
 	const struct endpoint *to; /* NULL: path */
 	const char *path;	   /* of a local socket */
 	const struct endpoint *from; /* our own address; NULL: the system's choice */
@@ -84,7 +85,8 @@ struct remote_connection {
 	bool tls_failed; /* `opened` failed because of TLS: worth another try without */
 	bool stale;	 /* `ended`: the server had closed before it heard of the message */
 	bool unreadable; /* the message could not be read from its file */
-	char host[DNS_NAME_MAX + 1];
+	bool is_alone;	 /* only for the domain that it was opened for: not to be kept for others */
+	struct remote_identity identity;
 	char relay[JOB_RELAY_MAX + 1];
 	char tls[JOB_TEXT_MAX + 1];
 	struct tls_policy policy; /* by which it was opened */

@@ -309,6 +309,10 @@ found(struct remote_search *search, struct remote_connection *connection)
 
 	job->connection = connection;
 	connection->owner = &job->owner;
+	/* DNS says something else by now than when the site was asked for: others would expect what it said then. */
+	if (job->job.transport == JOB_SMTP && remote_search_asks_domain(search) &&
+	    !str_equal(remote_route_security(&search->route), job->job.security))
+		connection->is_alone = true;
 	transaction_begin(job);
 }
 

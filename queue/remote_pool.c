@@ -108,7 +108,7 @@ remote_pool_drop_one(struct remote_pool *pool)
 static bool
 is_worth_keeping(const struct remote_connection *c, uint64_t messages_max)
 {
-	return remote_connection_is_usable(c) && c->context->conf->queue.connection_reuse_ms > 0 &&
+	return remote_connection_is_usable(c) && !c->is_alone && c->context->conf->queue.connection_reuse_ms > 0 &&
 	    c->transactions < (messages_max > 0 ? messages_max : REMOTE_POOL_TRANSACTIONS_MAX) &&
 	    loop_now_ms(c->context->loop) - c->opened_ms <= REMOTE_POOL_AGE_MAX_MS;
 }

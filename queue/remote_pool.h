@@ -50,7 +50,7 @@ void remote_pool_init(struct remote_pool *pool, struct loop *loop);
 void remote_pool_enter(struct remote_pool *pool, const char *key, struct remote_seat *seat, bool may_wait);
 /*
  * Needs it no more. What it had of a connection, or NULL, goes to whoever waits (who may use it from inside this call), or
- * is kept; one that is not usable, or was used enough, is released. Harmless without connection when it has not entered.
+ * is kept; one that is not usable, is for one domain alone, or was used enough, is released. Harmless without connection when it has not entered.
  */
 void remote_pool_leave(struct remote_seat *seat, struct remote_connection *connection);
 /* Ends the longest idle one; false when none is idle. */

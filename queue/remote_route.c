@@ -53,6 +53,8 @@ answered(struct dns_query *query, const struct dns_answer *answer)
 	struct remote_route *route = container_of(query, struct remote_route, query);
 
 	route->ttl_s = answer->ttl_s;
+	route->is_secure = answer->is_secure;
+	route->expanded = arena_copy(route->arena, answer->name);
 	switch (answer->status) {
 	case DNS_FOUND:
 	case DNS_NODATA:
@@ -93,7 +95,7 @@ single(struct remote_route *route, const struct next_hop *next_hop)
 {
 	route->list.hosts = arena_alloc(route->arena, sizeof *route->list.hosts);
 	route->ttl_s = REMOTE_ROUTE_TTL_S;
-	route->domain = next_hop->name;
+	route->is_secure = true;
 	if (route->list.hosts == NULL) {
 		fail(route, JOB_DEFERRED, STR("4.3.0"), "out of room for", STR(""));
 		return;
@@ -160,22 +162,35 @@ remote_route_sts(const struct remote_route *route, struct str host)
 	return (struct tls_sts){.mode = mode_of(policy.mode), .names_host = sts_policy_has_mx(&policy, host)};
 }
 
-/* The mode, and which of the site's exchangers the policy names: domains with the same may share connections. */
-struct str
-remote_route_security(const struct remote_route *route)
+/* The mode, and which of the site's exchangers the policy names. */
+static size_t
+sts_describe(const struct remote_route *route, char *text, size_t max)
 {
-	char text[JOB_TEXT_MAX + 1];
 	struct sts_policy policy;
 	struct str site = route->list.site, host;
 	const char *why;
 	size_t n;
 
 	if (route->sts.n == 0 || !sts_policy_parse(route->sts, &policy, &why) || policy.mode == STS_MODE_NONE)
-		return STR("");
-	n = (size_t)snprintf(text, sizeof text, "sts-%s:", sts_mode_word(policy.mode));
-	while (n < JOB_TEXT_MAX && str_word(&site, &host))
+		return 0;
+	n = (size_t)snprintf(text, max, "sts-%s:", sts_mode_word(policy.mode));
+	while (n < max && str_word(&site, &host))
 		text[n++] = sts_policy_has_mx(&policy, host) ? '1' : '0';
-	return arena_copy(route->arena, (struct str){text, n});
+	return n;
+}
+
+/* Domains with the same may share connections. */
+struct str
+remote_route_security(const struct remote_route *route)
+{
+	char text[JOB_TEXT_MAX];
+	size_t n = 0;
+
+	/* Where DNS was asked, and DANE may be. */
+	if (route->answered && route->is_secure)
+		n = (size_t)snprintf(text, sizeof text, "dnssec ");
+	n += sts_describe(route, text + n, sizeof text - n);
+	return arena_copy(route->arena, str_trim((struct str){text, n}));
 }
 
 /* --- from a host to addresses -------------------------------------------------------------------------------------- */
@@ -199,6 +214,10 @@ family_answered(struct remote_addresses *a, const struct dns_answer *answer)
 	if (answer->status == DNS_TEMP) {
 		a->temporary = true;
 		a->reason = answer->reason;
+	}
+	if (answer->status == DNS_FOUND) {
+		a->is_secure = a->is_secure && answer->is_secure;
+		(void)str_copy(a->name, sizeof a->name, answer->name);
 	}
 	if (--a->waiting > 0)
 		return;
@@ -240,7 +259,7 @@ void
 remote_addresses_start(struct remote_addresses *a, struct dns *dns, struct str host, uint16_t port,
     void (*found)(struct remote_addresses *))
 {
-	*a = (struct remote_addresses){.found = found, .port = port, .waiting = 2};
+	*a = (struct remote_addresses){.found = found, .port = port, .waiting = 2, .is_secure = true};
 	dns_ask(dns, &a->query_v6, host, DNS_AAAA, v6_answered);
 	dns_ask(dns, &a->query_v4, host, DNS_A, v4_answered);
 }

@@ -24,13 +24,16 @@ struct remote_route {
 	bool implicit;	     /* the domain has no MX record: its own addresses count */
 	struct str sts;	     /* the domain's MTA-STS policy, as its text; empty: none is known */
 	uint32_t ttl_s;
+	/* DNSSEC secures that these are the hosts; or nobody was asked, because the next hop names its host. */
+	bool is_secure;
+	struct str domain;   /* in ASCII */
+	struct str expanded; /* what its CNAMEs lead to */
 
 	struct dns_query query;
 	struct sts_query sts_query;
 	bool answered; /* DNS has: only MTA-STS is waited for */
 	bool sts_lost; /* there was no room for the policy */
 	struct arena *arena;
-	struct str domain;
 	struct str own;
 };
 
@@ -61,6 +64,8 @@ struct remote_addresses {
 	struct endpoint list[2 * REMOTE_FAMILY_MAX];
 	size_t n;
 	bool temporary;	   /* none, because DNS could not tell */
+	bool is_secure;	   /* DNSSEC secures all of them, and the aliases before */
+	char name[DNS_NAME_MAX + 1]; /* what the host's CNAMEs lead to */
 	struct str reason; /* of that; static or of the resolver's answer: holds during `found` */
 
 	uint16_t port;

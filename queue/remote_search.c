@@ -80,7 +80,7 @@ candidate_take(struct remote_search *s, struct remote_candidate *candidate)
 	if (s->looking_up || s->address >= s->addresses.n)
 		return false;
 	*candidate = (struct remote_candidate){.to = s->addresses.list[s->address++], .host = s->route.list.hosts[s->host],
-	    .policy = s->policy_now};
+	    .identity = s->identity_now, .policy = s->policy_now};
 	return !leads_back(s, &candidate->to);
 }
 
@@ -203,6 +203,7 @@ attempt_begin(struct remote_search *s, const struct remote_candidate *candidate,
 	    .to = path == NULL ? &candidate->to : NULL,
 	    .path = path,
 	    .lmtp = s->quest.lmtp,
+	    .identity = candidate->identity,
 	    .policy = candidate->policy,
 	    .must_keep_tls = s->quest.must_keep_tls,
 	};
@@ -239,14 +240,34 @@ configured_tls(const struct remote_search *s)
 	return tls == CONF_TLS_AUTO && s->quest.waives_tls ? CONF_TLS_MAY : tls;
 }
 
+/* Of DANE-TA the domain's name will do as well as the host's, where the host is one of its exchangers (RFC 7672 3.2.2). */
+static void
+identity_make(struct remote_search *s)
+{
+	struct remote_identity *identity = &s->identity_now;
+
+	*identity = (struct remote_identity){.name = s->route.list.hosts[s->host]};
+	if (s->dane.state != TLS_DANE_USABLE)
+		return;
+	identity->name = s->dane.base;
+	identity->dane = s->dane.records;
+	identity->ndane = s->dane.n;
+	if (s->quest.next_hop->kind == NEXT_HOP_DOMAIN) {
+		identity->domains[0] = s->route.domain;
+		identity->domains[1] = s->route.expanded;
+	}
+}
+
 /* Decides for the host that is looked up now; false when it is not to be used. */
 static bool
 policy_decide(struct remote_search *s)
 {
-	struct tls_facts facts = {.requiretls = s->quest.must_keep_tls, .name_is_certain = true,
-	    .configured = configured_tls(s), .sts = remote_route_sts(&s->route, s->route.list.hosts[s->host])};
+	struct tls_facts facts = {.requiretls = s->quest.must_keep_tls, .name_is_certain = s->route.is_secure,
+	    .configured = configured_tls(s), .dane = s->dane.state,
+	    .sts = remote_route_sts(&s->route, s->route.list.hosts[s->host])};
 	char words[JOB_REPLY_MAX];
 
+	identity_make(s);
 	s->policy_now = tls_policy_decide(&facts);
 	if (s->policy_now.refusal.p == NULL)
 		return true;
@@ -261,6 +282,35 @@ policy_decide(struct remote_search *s)
 }
 
 /* --- hosts --------------------------------------------------------------------------------------------------------------- */
+
+/* All is known that there is to know of the host. */
+static void
+host_found(struct remote_search *s)
+{
+	s->looking_up = false;
+	s->address = 0;
+	if (s->addresses.n > 0 && !policy_decide(s))
+		s->addresses.n = 0;
+	go_on(s, true);
+}
+
+static void
+dane_found(struct remote_dane *dane)
+{
+	host_found(container_of(dane, struct remote_search, dane));
+}
+
+/* Where DNSSEC does not even secure that this is the host, its records would prove nothing. */
+static bool
+dane_begin(struct remote_search *s)
+{
+	struct remote_dane_host host = {.name = s->route.list.hosts[s->host], .expanded = str_from(s->addresses.name),
+	    .is_secure = s->addresses.is_secure, .port = s->quest.next_hop->port};
+
+	s->dane.state = TLS_DANE_NONE;
+	return s->addresses.n > 0 && s->route.is_secure && !s->quest.lmtp && tls_policy_wants_dane(configured_tls(s)) &&
+	    s->quest.context->tls != NULL && !remote_dane_start(&s->dane, s->quest.sources->dns, &host, s->quest.arena, dane_found);
+}
 
 static void
 addresses_found(struct remote_addresses *addresses)
@@ -277,11 +327,8 @@ addresses_found(struct remote_addresses *addresses)
 		(void)snprintf(words, sizeof words, "%.*s has no address in DNS", STR_FMT(host));
 		remember(s, JOB_FAILED, s->route.implicit ? STR("5.1.2") : STR("5.4.4"), str_from(words), "none", "");
 	}
-	s->looking_up = false;
-	s->address = 0;
-	if (addresses->n > 0 && !policy_decide(s))
-		addresses->n = 0;
-	go_on(s, true);
+	if (!dane_begin(s))
+		host_found(s);
 }
 
 static void
@@ -289,6 +336,7 @@ look_up(struct remote_search *s)
 {
 	s->addresses.n = 0;
 	s->address = 0;
+	s->dane.state = TLS_DANE_NONE;
 	if (s->quest.next_hop->kind == NEXT_HOP_ADDRESS) {
 		s->addresses.list[0] = s->quest.next_hop->address;
 		s->addresses.n = policy_decide(s) ? 1 : 0;
@@ -374,6 +422,14 @@ route_found(struct remote_route *route)
 	s->failed(s);
 }
 
+bool
+remote_search_asks_domain(const struct remote_search *s)
+{
+	enum conf_route_tls configured = configured_tls(s);
+
+	return tls_policy_wants_sts(configured, s->quest.must_keep_tls) || tls_policy_wants_dane(configured);
+}
+
 static void
 begin(struct loop_timer *timer)
 {
@@ -381,7 +437,7 @@ begin(struct loop_timer *timer)
 	struct remote_quest *quest = &s->quest;
 	struct remote_sources sources = *quest->sources;
 
-	if (!tls_policy_wants_sts(configured_tls(s), quest->must_keep_tls))
+	if (!remote_search_asks_domain(s))
 		sources.sts = NULL;
 	if (s->failure != JOB_DELIVERED)
 		s->failed(s);
@@ -407,6 +463,7 @@ remote_search_stop(struct remote_search *s)
 	loop_timer_cancel(&s->timer);
 	remote_route_stop(&s->route);
 	remote_addresses_stop(&s->addresses);
+	remote_dane_stop(&s->dane);
 	while (s->nattempts > 0)
 		remote_connection_release(s->attempts[--s->nattempts].connection);
 }

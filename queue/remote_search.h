@@ -9,6 +9,7 @@
 #define QUEUE_REMOTE_SEARCH_H
 
 #include "queue/remote_connection.h"
+#include "queue/remote_dane.h"
 #include "queue/remote_own.h"
 #include "queue/remote_route.h"
 
@@ -35,6 +36,7 @@ struct remote_quest {
 struct remote_candidate {
 	struct endpoint to;
 	struct str host;
+	struct remote_identity identity;
 	struct tls_policy policy;
 };
 
@@ -63,7 +65,10 @@ struct remote_search {
 	struct remote_owner owner;
 	struct remote_route route;
 	size_t host; /* of route.list: the one that is looked up, or was */
-	struct tls_policy policy_now; /* for it, once its addresses are known */
+	/* For it, once its addresses are known. */
+	struct tls_policy policy_now;
+	struct remote_identity identity_now;
+	struct remote_dane dane;
 	bool looking_up;
 	struct remote_addresses addresses;
 	size_t address; /* of addresses.list, tried next */
@@ -78,6 +83,8 @@ struct remote_search {
 void remote_search_start(struct remote_search *search, const struct remote_quest *quest);
 /* Nothing is called any more; connections that are under way are closed. Harmless when it is over or was not begun. */
 void remote_search_stop(struct remote_search *search);
+/* What the domain demands has a say in the policy. */
+bool remote_search_asks_domain(const struct remote_search *search);
 /* A reason that is known without a search. */
 void remote_search_refuse(struct remote_search *search, enum job_status status, struct str code, struct str words);
 

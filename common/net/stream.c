@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
-#include "common/tls/tls.h"
+#include "common/tls/tls_client.h"
 
 #define READ_BYTES 16384	/* at most, by one system call */
 #define FINISH_TIMEOUT_MS 10000 /* for sending the rest */
@@ -518,14 +518,15 @@ stream_is_open(const struct stream *stream)
 	return stream->phase != STREAM_CLOSED;
 }
 
-bool
-stream_start_tls(struct stream *stream, struct tls_context *context, const char *server_name)
+static bool
+tls_begin(struct stream *stream, struct tls_context *context, const struct tls_expected *expected)
 {
 	if (stream->phase != STREAM_OPEN || stream->ssl != NULL || stream->in.n > 0 || stream->ended)
 		return false;
 	if (!send_output(stream))
 		return false;
-	stream->ssl = tls_connection_new(context, stream->io.fd, server_name);
+	stream->ssl = tls_is_server(context) ? tls_server_connection_new(context, stream->io.fd)
+					     : tls_client_connection_new(context, stream->io.fd, expected);
 	if (stream->ssl == NULL)
 		return false;
 	stream->phase = STREAM_HANDSHAKE;
@@ -533,6 +534,18 @@ stream_start_tls(struct stream *stream, struct tls_context *context, const char 
 	loop_defer(stream->loop, &stream->later, run_later);
 	watch(stream);
 	return true;
+}
+
+bool
+stream_start_tls(struct stream *stream, struct tls_context *context, const char *server_name)
+{
+	return tls_begin(stream, context, &(struct tls_expected){.server_name = server_name});
+}
+
+bool
+stream_start_tls_to(struct stream *stream, struct tls_context *context, const struct tls_expected *expected)
+{
+	return tls_begin(stream, context, expected);
 }
 
 bool
@@ -564,9 +577,25 @@ stream_tls_suite(const struct stream *stream)
 bool
 stream_tls_is_verified(const struct stream *stream)
 {
-	/* Without a name to be compared OpenSSL finds nothing amiss. */
-	return stream->ssl != NULL && SSL_get0_peer_certificate(stream->ssl) != NULL &&
-	    SSL_get0_peername(stream->ssl) != NULL && SSL_get_verify_result(stream->ssl) == X509_V_OK;
+	return stream->ssl != NULL && tls_client_is_proven(stream->ssl);
+}
+
+const char *
+stream_tls_doubt(const struct stream *stream)
+{
+	return stream->ssl != NULL ? tls_client_doubt(stream->ssl) : "there is no TLS";
+}
+
+bool
+stream_tls_is_by_other_name(const struct stream *stream)
+{
+	return stream->ssl != NULL && tls_client_is_by_other_name(stream->ssl);
+}
+
+bool
+stream_tls_is_resumed(const struct stream *stream)
+{
+	return stream->ssl != NULL && SSL_session_reused(stream->ssl) == 1;
 }
 
 enum stream_trust

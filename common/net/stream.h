@@ -18,6 +18,7 @@
 
 struct ssl_st;
 struct tls_context;
+struct tls_expected;
 struct stream;
 
 enum stream_end {
@@ -99,14 +100,22 @@ bool stream_is_open(const struct stream *stream);
  * may be NULL.
  */
 bool stream_start_tls(struct stream *stream, struct tls_context *context, const char *server_name);
+/* The same for a client that expects more than a name. */
+bool stream_start_tls_to(struct stream *stream, struct tls_context *context, const struct tls_expected *expected);
 bool stream_is_tls(const struct stream *stream);
 /* "TLSv1.3", "TLS_AES_256_GCM_SHA384"; "" without TLS. Static strings of OpenSSL. */
 const char *stream_tls_version(const struct stream *stream);
 const char *stream_tls_cipher(const struct stream *stream);
 /* The same as IANA calls it. */
 const char *stream_tls_suite(const struct stream *stream);
-/* Of a client under TLS: the certificate is trusted and has the name that was given to stream_start_tls. */
+/* Of a client under TLS: the certificate is trusted and has the name that was given to stream_start_tls, or is what was
+ * expected otherwise; or was at the beginning of the session that is resumed. */
 bool stream_tls_is_verified(const struct stream *stream);
+/* Why not. Static. */
+const char *stream_tls_doubt(const struct stream *stream);
+/* It is, by one of tls_expected.other_names. */
+bool stream_tls_is_by_other_name(const struct stream *stream);
+bool stream_tls_is_resumed(const struct stream *stream);
 
 /* And if not, why not. */
 enum stream_trust {

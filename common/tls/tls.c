@@ -1,10 +1,9 @@
-#include "common/tls/tls.h"
+#include "common/tls/tls_inner.h"
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,18 +11,6 @@
 
 #include "common/base/str.h"
 #include "common/tls/tls_certificate.h"
-#include "common/tls/tls_ticket.h"
-
-#define SESSIONS_MAX 1024 /* remembered by a client context */
-
-struct tls_context {
-	SSL_CTX *ssl;
-	bool server;
-	/* of a server: */
-	const struct tls_certificates *certificates;
-	struct tls_tickets tickets;
-	enum tls_client_mode client_mode;
-};
 
 bool
 tls_error(struct err *err, const char *what)
@@ -35,8 +22,8 @@ tls_error(struct err *err, const char *what)
 	return err_set(err, ERR_TEMP, "%s: %s", what, reason != NULL ? reason : "unknown reason");
 }
 
-static struct tls_context *
-context_new(const SSL_METHOD *method, bool server, struct err *err)
+struct tls_context *
+tls_context_new(const struct ssl_method_st *method, bool server, struct err *err)
 {
 	struct tls_context *context = calloc(1, sizeof *context);
 
@@ -46,6 +33,7 @@ context_new(const SSL_METHOD *method, bool server, struct err *err)
 		return NULL;
 	}
 	context->server = server;
+	tls_sessions_init(&context->sessions);
 	(void)SSL_CTX_set_app_data(context->ssl, context);
 	(void)signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to sockets as to files */
 	(void)SSL_CTX_set_min_proto_version(context->ssl, TLS1_2_VERSION);
@@ -63,6 +51,7 @@ tls_free(struct tls_context *context)
 		return;
 	SSL_CTX_free(context->ssl);
 	tls_tickets_wipe(&context->tickets);
+	tls_sessions_clear(&context->sessions);
 	free(context);
 }
 
@@ -176,7 +165,7 @@ sessions(struct tls_context *context, const struct tls_server_spec *spec, struct
 struct tls_context *
 tls_server_new(const struct tls_server_spec *spec, struct err *err)
 {
-	struct tls_context *context = context_new(TLS_server_method(), true, err);
+	struct tls_context *context = tls_context_new(TLS_server_method(), true, err);
 
 	if (context == NULL)
 		return NULL;
@@ -198,53 +187,25 @@ failed:
 	return NULL;
 }
 
-/* --- clients, connections ------------------------------------------------------------------------------------------ */
-
-struct tls_context *
-tls_client_new(struct err *err)
-{
-	struct tls_context *context = context_new(TLS_client_method(), false, err);
-
-	if (context == NULL)
-		return NULL;
-	SSL_CTX_set_verify(context->ssl, SSL_VERIFY_NONE, NULL);
-	(void)SSL_CTX_sess_set_cache_size(context->ssl, SESSIONS_MAX);
-	return context;
-}
-
 bool
-tls_client_trust(struct tls_context *context, const char *authorities_path, struct err *err)
+tls_is_server(const struct tls_context *context)
 {
-	return SSL_CTX_load_verify_file(context->ssl, authorities_path) == 1 || tls_error(err, authorities_path);
+	return context->server;
 }
 
-/* SNI, and the name that the certificate must have to be verified. */
-static bool
-server_name_set(SSL *ssl, const char *server_name)
-{
-	char name[TLSEXT_MAXLEN_host_name + 1]; /* OpenSSL's macro wants no constant */
-
-	if (!str_copy(name, sizeof name, str_from(server_name)) || SSL_set_tlsext_host_name(ssl, name) != 1)
-		return false;
-	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	return SSL_set1_host(ssl, name) == 1;
-}
+/* --- connections --------------------------------------------------------------------------------------------------- */
 
 struct ssl_st *
-tls_connection_new(struct tls_context *context, int fd, const char *server_name)
+tls_server_connection_new(struct tls_context *context, int fd)
 {
 	SSL *ssl = SSL_new(context->ssl);
 
 	if (ssl == NULL)
 		return NULL;
-	if (SSL_set_fd(ssl, fd) != 1 ||
-	    (server_name != NULL && !context->server && !server_name_set(ssl, server_name))) {
+	if (SSL_set_fd(ssl, fd) != 1) {
 		SSL_free(ssl);
 		return NULL;
 	}
-	if (context->server)
-		SSL_set_accept_state(ssl);
-	else
-		SSL_set_connect_state(ssl);
+	SSL_set_accept_state(ssl);
 	return ssl;
 }

@@ -33,15 +33,16 @@ struct tls_server_spec {
 
 /* NULL and err when memory is out or client_ca cannot be read. */
 struct tls_context *tls_server_new(const struct tls_server_spec *spec, struct err *err);
-/* For opportunistic TLS: encrypts, but believes any certificate. */
+/* For opportunistic TLS: encrypts, but believes any certificate. Sessions are resumed: common/tls/tls_client.h. */
 struct tls_context *tls_client_new(struct err *err);
 /* Of a client's context: certificates that lead to one of these authorities (a file in PEM, read at once) and name the
  * server that was wanted count as verified: stream_tls_is_verified. Others are believed as before. */
 bool tls_client_trust(struct tls_context *context, const char *authorities_path, struct err *err);
+bool tls_is_server(const struct tls_context *context);
 void tls_free(struct tls_context *context);
 
-/* A new connection's state: for stream.c. server_name: the client's SNI, may be NULL. NULL when memory is out. */
-struct ssl_st *tls_connection_new(struct tls_context *context, int fd, const char *server_name);
+/* A new connection's state: for stream.c. NULL when memory is out. */
+struct ssl_st *tls_server_connection_new(struct tls_context *context, int fd);
 
 /* Seconds since boot: the clock of tickets, which all processes of this host read alike. */
 uint64_t tls_clock_s(void);

@@ -209,7 +209,8 @@ class Server:
             behaviour = self.records.get(key(question.name), {})
             rcode, answers = self.records_for(question)
             truncate = udp and "TRUNCATE" in behaviour
-            chain = [key(question.name)] + [key(v) for _, _, k, v in answers if k == "CNAME"]
+            chain = [key(question.name)] + [key(v) for _, _, k, v in answers
+                                           if k == "CNAME" and question.kind != "CNAME"]
             secure = question.wants_ad and all(map(self.is_secure, chain))
         flags = 0x8580 | rcode | (0x20 if secure else 0)
         body = b"".join(name_bytes(owner) + struct.pack("!HHIH", KINDS[k], 1, ttl, len(value_bytes(k, v)))

@@ -40,7 +40,7 @@ class Session:
         self.server, self.connection = server, connection
         self.peer = None if server.path else connection.getpeername()[0]
         self.commands = []  # whole lines, without their ends
-        self.secured = False
+        self.secured = self.resumed = False
         self.ended = threading.Event()
         self.buffer = b""
         self.reset()
@@ -140,7 +140,7 @@ class Session:
         if self.buffer:
             self.server.faults.append("bytes behind STARTTLS")
         self.connection = self.server.tls.wrap_socket(self.connection, server_side=True)
-        self.secured = True
+        self.secured, self.resumed = True, self.connection.session_reused
         self.reset()
 
     def command(self, line):

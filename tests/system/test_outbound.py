@@ -330,7 +330,7 @@ class TlsCase(OutboundCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.directory = tempfile.mkdtemp(dir="/tmp")
+        cls.directory, cls.made = tempfile.mkdtemp(dir="/tmp"), {}
         os.chmod(cls.directory, 0o755)
         cls.authority = cls.path("ca.pem")
         cls.openssl("req", "-x509", *cls.key("ca.key"), "-out", cls.authority, "-days", "2", "-subj", "/CN=authority.test",
@@ -352,19 +352,30 @@ class TlsCase(OutboundCase):
     def openssl(cls, *arguments):
         subprocess.run(("openssl",) + arguments, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def context(self, name, signed=True):
+    def certificate(self, name, signed):
+        """NAME.key and NAME.pem."""
         files = [self.path(name + end) for end in (".key", ".csr", ".pem", ".ext")]
+        if self.made.get(name) == signed:
+            return
+        self.made[name] = signed
         with open(files[3], "w") as f:
             f.write("subjectAltName=DNS:%s\n" % name)
         self.openssl("req", "-new", *self.key(name + ".key"), "-out", files[1], "-subj", "/CN=%s" % name)
         by = ("-CA", self.authority, "-CAkey", self.path("ca.key"), "-CAcreateserial") if signed else ("-signkey", files[0])
         self.openssl("x509", "-req", "-in", files[1], "-out", files[2], "-days", "2", "-extfile", files[3], *by)
+
+    def context(self, name, signed=True):
+        self.certificate(name, signed)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(files[2], files[0])
+        context.load_cert_chain(self.path(name + ".pem"), self.path(name + ".key"))
         return context
 
 
 class RequireTls(TlsCase):
+    def setUp(self):
+        super().setUp()
+        self.dns.add("test", "SECURE")
+
     def send(self, server, flags=REQUIRETLS):
         remote = self.remote(server.port, tls_authorities=self.authority)
         (result,), health, _ = remote.send("surat.test", ["a@surat.test"], flags=flags)
@@ -390,6 +401,14 @@ class RequireTls(TlsCase):
                 self.assertEqual((result.status, result.code, health), ("failed", "5.7.30", "good"))
                 self.assertEqual([c for c in server.commands() if c.startswith("MAIL")], [])
                 server.stop()
+
+    def test_nor_to_a_name_that_nobody_vouches_for(self):
+        self.dns.add("surat.test", "INSECURE")
+        server = self.server("PIPELINING", tls=self.context("mx.surat.test"), features_tls=("PIPELINING", "REQUIRETLS"))
+        result, _ = self.send(server)
+        self.assertEqual((result.status, result.code, result.policy), ("failed", "5.7.30", "requiretls"))
+        self.assertIn("neither DNSSEC nor MTA-STS vouches", result.reply)
+        self.assertEqual(server.sessions, [])
 
     def test_other_mail_still_goes_there(self):
         server = self.server("PIPELINING", tls=self.context("evil.test"))
