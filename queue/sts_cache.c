@@ -113,10 +113,18 @@ entry_of(struct sts_cache *cache, struct str domain)
 static void
 make_room(struct sts_cache *cache)
 {
-	while (cache->nheld > STS_CACHE_POLICIES_MAX || cache->bytes > STS_CACHE_BYTES_MAX)
-		drop(cache, TAILQ_FIRST(&cache->held));
-	while (cache->nfailed > STS_CACHE_FAILURES_MAX)
-		drop(cache, TAILQ_FIRST(&cache->failed));
+	struct sts_cache_entry *entry, *next;
+
+	TAILQ_FOREACH_SAFE(entry, &cache->held, age, next) {
+		if (cache->nheld <= STS_CACHE_POLICIES_MAX && cache->bytes <= STS_CACHE_BYTES_MAX)
+			break;
+		drop(cache, entry);
+	}
+	TAILQ_FOREACH_SAFE(entry, &cache->failed, age, next) {
+		if (cache->nfailed <= STS_CACHE_FAILURES_MAX)
+			break;
+		drop(cache, entry);
+	}
 }
 
 /* --- policies ------------------------------------------------------------------------------------------------------------- */

@@ -167,10 +167,12 @@ sts_client_start(struct sts_client *client, struct loop *loop, int fd)
 void
 sts_client_clear(struct sts_client *client)
 {
+	struct sts_answer *kept, *next;
+
 	channel_close(&client->channel);
 	buf_clear(&client->packet);
-	while (!TAILQ_EMPTY(&client->ages))
-		answer_drop(client, TAILQ_FIRST(&client->ages));
+	TAILQ_FOREACH_SAFE(kept, &client->ages, age, next)
+		answer_drop(client, kept);
 }
 
 static uint64_t

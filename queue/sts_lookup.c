@@ -13,6 +13,8 @@
 #define HOST_PREFIX "mta-sts."
 #define PATH "/.well-known/mta-sts.txt"
 #define REFRESH_EVERY_S 60 /* at least so often it is looked whether a refresh is due */
+/* In place of an id: DNS did not tell whether there is a record. */
+#define DNS_FAILED "-"
 #define FILE_MAX (STS_TEXT_MAX + 256)
 /* One that is longer can have no record. */
 #define DOMAIN_MAX (DNS_NAME_MAX - (sizeof PREFIX - 1))
@@ -272,6 +274,9 @@ record_answered(struct dns_query *query, const struct dns_answer *answer)
 {
 	struct sts_lookup *lookup = container_of(query, struct sts_lookup, query);
 
+	/* Servers that do not answer such questions at all would hold up mail again and again. */
+	if (answer->status == DNS_TEMP)
+		sts_cache_fail(&lookup->all->cache, str_from(lookup->domain), DNS_FAILED, now_s());
 	if (must_fetch(lookup, record_find(answer, lookup->id)))
 		fetch_in_turn(lookup);
 	else
@@ -314,7 +319,8 @@ sts_lookups_ask(struct sts_lookups *all, struct str domain, void *asker, uint32_
 	struct dns_question name;
 	bool good = dns_question_set(&name, domain, DNS_TXT) && strlen(name.name) <= DOMAIN_MAX;
 
-	if (good && all->nwaiters < STS_WAITERS_MAX)
+	if (good && all->nwaiters < STS_WAITERS_MAX &&
+	    !sts_cache_has_failed(&all->cache, str_from(name.name), DNS_FAILED, now_s()))
 		lookup = lookup_of(all, name.name);
 	if (lookup != NULL)
 		waiter = calloc(1, sizeof *waiter);

@@ -164,6 +164,17 @@ answered(struct dns_query *query, const struct dns_answer *answer)
 		counted_drop(wish->collector, wish->domain);
 }
 
+static void
+wish_ask(struct tlsrpt_wish *wish, const char *name)
+{
+	struct tlsrpt_collector *collector = wish->collector;
+
+	wish->known_ms = loop_now_ms(collector->loop);
+	wish->asking = wish->wanted = true;
+	collector->nasked++;
+	dns_ask(collector->dns, &wish->query, str_from(name), DNS_TXT, answered);
+}
+
 static struct tlsrpt_wish *
 wish_new(struct tlsrpt_collector *collector, const char *domain)
 {
@@ -179,13 +190,10 @@ wish_new(struct tlsrpt_collector *collector, const char *domain)
 		fatal("out of memory for what is to be reported");
 	wish->collector = collector;
 	wish->domain = str_dup(str_from(domain));
-	wish->known_ms = loop_now_ms(collector->loop);
-	wish->asking = wish->wanted = true;
 	(void)RB_INSERT(tlsrpt_wish_tree, &collector->wishes, wish);
 	TAILQ_INSERT_TAIL(&collector->ages, wish, age);
 	collector->nwishes++;
-	collector->nasked++;
-	dns_ask(collector->dns, &wish->query, str_from(name), DNS_TXT, answered);
+	wish_ask(wish, name);
 	return wish;
 }
 
@@ -193,17 +201,17 @@ static bool
 is_wanted(struct tlsrpt_collector *collector, struct str domain)
 {
 	struct dns_question name;
+	char question[DNS_NAME_MAX + 1];
 	struct tlsrpt_wish wanted = {.domain = name.name}, *wish;
 
 	if (!dns_question_set(&name, domain, DNS_TXT))
 		return false;
 	wish = RB_FIND(tlsrpt_wish_tree, &collector->wishes, &wanted);
-	if (wish != NULL && !wish->asking && loop_now_ms(collector->loop) - wish->known_ms > TLSRPT_WISH_MS) {
-		wish_drop(wish);
-		wish = NULL;
-	}
 	if (wish == NULL)
 		wish = wish_new(collector, name.name);
+	else if (!wish->asking && collector->nasked < TLSRPT_ASKED_MAX &&
+	    loop_now_ms(collector->loop) - wish->known_ms > TLSRPT_WISH_MS && tlsrpt_question(question, name.name))
+		wish_ask(wish, question);
 	return wish != NULL && wish->wanted;
 }
 

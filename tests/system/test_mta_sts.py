@@ -197,6 +197,18 @@ class Leave(StsCase):
                     self.assertIn(why, remote.log())
         self.assertEqual(other.requests, [])
 
+    def test_a_resolver_that_does_not_tell_is_not_asked_again_at_once(self):
+        server = self.server()
+        remote = self.sender(server, self.policies())
+        self.dns.clear("_mta-sts.surat.test")
+        self.dns.add("_mta-sts.surat.test", "SERVFAIL")
+        asked = []
+        for _ in range(2):
+            self.assertEqual(self.one(remote, ["a@surat.test"]).status, "delivered")
+            asked.append(len([name for name, _, _ in self.dns.queries if name == "_mta-sts.surat.test"]))
+            self.forget(remote)
+        self.assertEqual(asked[0], asked[1])
+
     def test_a_policy_that_cannot_be_had_is_not_asked_for_with_every_message(self):
         server = self.server()
         policies = self.policies(status="500 No")
