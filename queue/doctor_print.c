@@ -3,6 +3,7 @@
 #include "common/base/json.h"
 
 #define LEVEL_WIDTH 9
+#define INDENT (2 + LEVEL_WIDTH)
 
 static enum listing_colour
 colour_of(enum doctor_level level)
@@ -35,29 +36,54 @@ print_json(struct buf *b, const struct doctor_finding *f)
 	buf_adds(b, "}\n");
 }
 
-/* A remedy of several lines keeps them: records to publish are copied from there. */
+/* Words behind what stands on the line already, which is *used columns long; further lines are indented as the first. */
 static void
-print_remedy(struct buf *b, const struct listing_style *style, struct str remedy)
+print_words(struct buf *b, const struct doctor_style *style, enum listing_colour colour, struct str text, size_t *used)
+{
+	struct str word;
+
+	while (str_word(&text, &word)) {
+		bool is_first = *used <= INDENT;
+
+		if (!is_first && style->columns > 0 && *used + 1 + word.n > style->columns) {
+			buf_addf(b, "\n%*s", INDENT, "");
+			*used = INDENT;
+		} else if (!is_first) {
+			buf_addc(b, ' ');
+			++*used;
+		}
+		listing_print_cell(b, &style->style, colour, 0, word);
+		*used += word.n;
+	}
+}
+
+/* A remedy of several lines keeps them; records to publish are copied from there. */
+static void
+print_remedy(struct buf *b, const struct doctor_style *style, struct str remedy)
 {
 	struct str line;
 
 	while (str_token(&remedy, '\n', &line)) {
-		buf_addf(b, "%*s", 2 + LEVEL_WIDTH + 2, "");
-		listing_print_cell(b, style, LISTING_DIM, 0, line);
+		size_t used = INDENT;
+
+		buf_addf(b, "%*s", INDENT, "");
+		if (str_starts(line, STR("Publish: ")))
+			listing_print_cell(b, &style->style, LISTING_DIM, 0, line);
+		else
+			print_words(b, style, LISTING_DIM, line, &used);
 		buf_addc(b, '\n');
 	}
 }
 
 static void
-print_text(struct buf *b, const struct listing_style *style, const struct doctor_finding *f)
+print_text(struct buf *b, const struct doctor_style *style, const struct doctor_finding *f)
 {
+	size_t used = INDENT;
+
 	buf_adds(b, "  ");
-	listing_print_cell(b, style, colour_of(f->level), LEVEL_WIDTH, str_from(doctor_level_name(f->level)));
-	if (f->subject.n > 0) {
-		listing_print_cell(b, style, LISTING_BOLD, 0, f->subject);
-		buf_addc(b, ' ');
-	}
-	listing_print_cell(b, style, LISTING_PLAIN, 0, f->text);
+	listing_print_cell(b, &style->style, colour_of(f->level), LEVEL_WIDTH, str_from(doctor_level_name(f->level)));
+	print_words(b, style, LISTING_BOLD, f->subject, &used);
+	print_words(b, style, LISTING_PLAIN, f->text, &used);
 	buf_addc(b, '\n');
 	if (f->remedy.n > 0)
 		print_remedy(b, style, f->remedy);
@@ -86,27 +112,27 @@ print_sum(struct buf *b, const struct listing_style *style, const struct doctor 
 }
 
 void
-doctor_print(struct buf *b, const struct listing_style *style, const struct doctor *d, enum doctor_level least)
+doctor_print(struct buf *b, const struct doctor_style *style, const struct doctor *d)
 {
 	const struct doctor_finding *f;
 	enum doctor_area area = DOCTOR_AREAS;
-	bool any = false;
+	bool is_json = style->style.format == LISTING_JSON, any = false;
 
 	STAILQ_FOREACH(f, &d->findings, link) {
-		if (f->level < least)
+		if (f->level < style->least)
 			continue;
 		any = true;
-		if (style->format == LISTING_JSON) {
+		if (is_json) {
 			print_json(b, f);
 			continue;
 		}
 		if (f->area != area) {
-			listing_print_cell(b, style, LISTING_BOLD, 0, str_from(doctor_area_name(f->area)));
+			listing_print_cell(b, &style->style, LISTING_BOLD, 0, str_from(doctor_area_name(f->area)));
 			buf_addc(b, '\n');
 		}
 		area = f->area;
 		print_text(b, style, f);
 	}
-	if (style->format != LISTING_JSON && (any || least == DOCTOR_OK))
-		print_sum(b, style, d);
+	if (!is_json && (any || style->least == DOCTOR_OK))
+		print_sum(b, &style->style, d);
 }

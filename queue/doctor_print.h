@@ -7,7 +7,12 @@
 #include "queue/doctor.h"
 #include "queue/listing_print.h"
 
-/* least: what is less than that is left out. */
-void doctor_print(struct buf *b, const struct listing_style *style, const struct doctor *d, enum doctor_level least);
+struct doctor_style {
+	struct listing_style style;
+	enum doctor_level least; /* what is less than that is left out */
+	size_t columns;		 /* sentences are broken into lines of so many at most, but records to publish are not; 0: nothing is */
+};
+
+void doctor_print(struct buf *b, const struct doctor_style *style, const struct doctor *d);
 
 #endif

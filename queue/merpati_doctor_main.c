@@ -6,6 +6,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,8 +36,7 @@
 
 struct options {
 	const char *conf_path;
-	struct listing_style style;
-	enum doctor_level least;
+	struct doctor_style style;
 	uint64_t time_s;
 	bool is_offline;
 };
@@ -189,7 +189,7 @@ print(const struct options *options, const struct doctor *d)
 	bool good;
 
 	buf_init(&b, OUTPUT_MAX_BYTES);
-	doctor_print(&b, &options->style, d, options->least);
+	doctor_print(&b, &options->style, d);
 	good = fwrite(b.p != NULL ? b.p : "", 1, b.n, stdout) == b.n && fflush(stdout) == 0;
 	buf_clear(&b);
 	return good ? doctor_status(d) : EX_IOERR;
@@ -213,17 +213,26 @@ options_parse(struct options *options, int argc, char **argv)
 		if (option == 'c')
 			options->conf_path = optarg;
 		else if (option == 'j')
-			options->style.format = LISTING_JSON;
+			options->style.style.format = LISTING_JSON;
 		else if (option == 'q')
-			options->least = DOCTOR_WARNING;
+			options->style.least = DOCTOR_WARNING;
 		else if (option == 'o')
 			options->is_offline = true;
 		else if (option == 'C')
-			options->style.colour = true;
+			options->style.style.colour = true;
 		else if (option != 't' || !str_to_u64(str_from(optarg), TIME_MAX_S, &options->time_s) || options->time_s == 0)
 			return false;
 	}
 	return optind == argc;
+}
+
+/* 0: it is no terminal, or one that does not tell. */
+static size_t
+columns_of_terminal(void)
+{
+	struct winsize size;
+
+	return isatty(STDOUT_FILENO) != 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 int
@@ -233,7 +242,8 @@ main(int argc, char **argv)
 	struct doctor d;
 	int status;
 
-	options.style.colour = isatty(STDOUT_FILENO) != 0 && getenv("NO_COLOR") == NULL;
+	options.style.style.colour = isatty(STDOUT_FILENO) != 0 && getenv("NO_COLOR") == NULL;
+	options.style.columns = columns_of_terminal();
 	if (!options_parse(&options, argc, argv))
 		return usage();
 	tzset();
