@@ -154,7 +154,7 @@ is_too_much(struct message *m)
 	m->share = share_enter(&q->shares, siphash(&q->hash_key, m->envelope.sender));
 	if (!share_is_over(m->share, queue_share(q)))
 		return false;
-	message_postpone(m, share_again_ms(m->share, timing_again_max_ms(&q->conf->queue), loop_now_ms(q->loop), arc4random()));
+	message_postpone(m, share_again_ms(m->share, timing_again_max_ms(&m->envelope, &q->conf->queue, m->active_ms), loop_now_ms(q->loop), arc4random()));
 	return true;
 }
 
@@ -838,6 +838,8 @@ intake_new(struct queue *q, int poke_fd)
 	TAILQ_INIT(&intake->loading);
 	/* With the widest jitter and the rounding. */
 	intake->longest_retry_s = site_retry_longest_s(q->conf);
+	if (intake->longest_retry_s < TIMING_AGAIN_MAX_S)
+		intake->longest_retry_s = TIMING_AGAIN_MAX_S;
 	intake->longest_retry_s += intake->longest_retry_s * 3 / 5 + 120;
 	list_deferred(intake);
 	if (!spool_scan_open(&q->spool, &intake->active, SPOOL_ACTIVE, NULL, &err))

@@ -84,6 +84,7 @@ message_attempt(struct message *m, size_t index, const struct queue_attempt *att
 	if (times != NULL)
 		all = *times;
 	m->was_tried = m->was_tried || times != NULL;
+	m->has_news = true;
 	if (attempt->outcome == QUEUE_WAITING)
 		m->has_failed = true;
 	all.arrived_ms = m->envelope.time_ms;
@@ -91,6 +92,24 @@ message_attempt(struct message *m, size_t index, const struct queue_attempt *att
 	if (!envelope_attempt(&m->envelope, index, attempt))
 		log_warning("%s: no memory for the words of a reply", m->id.text);
 	queue_log_recipient(m->id.text, &m->envelope.recipients[index], &all);
+}
+
+void
+message_suspend(struct message *m, size_t index, const struct queue_attempt *attempt)
+{
+	struct recipient told = m->envelope.recipients[index];
+	struct queue_log_times times = {.now_ms = attempt->time_ms, .arrived_ms = m->envelope.time_ms, .active_ms = m->active_ms};
+
+	if (!told.recorded || told.reply.n == 0) {
+		message_attempt(m, index, attempt, NULL);
+		return;
+	}
+	m->has_failed = true;
+	told.code = attempt->code;
+	told.relay = attempt->relay;
+	told.reply = attempt->reply;
+	told.security = STR_NONE;
+	queue_log_recipient(m->id.text, &told, &times);
 }
 
 enum envelope_load

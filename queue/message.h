@@ -38,6 +38,7 @@ struct message {
 	bool is_retry;	     /* and that because it failed */
 	bool is_untried;     /* nothing of it is tried this time */
 	bool was_tried;	     /* a transaction was begun */
+	bool has_news;	     /* something of this time is for the file's history */
 	bool has_failed;     /* something waits for another time, not for want of room */
 	uint64_t postponed_ms; /* some was not tried for want of room: when it comes again; 0: none */
 	const struct conf_times *retry; /* of its sites; NULL: the usual one */
@@ -50,6 +51,8 @@ struct message {
 	struct deliveries deliveries;
 	size_t ndeliveries;
 	struct delivery_tree open; /* those not closed, by site and return path */
+	TAILQ_ENTRY(message) route_link; /* route.c: while more is to be done in the next turn */
+	bool is_going;
 	TAILQ_ENTRY(message) flush_link; /* route.c: while some are open and answers awaited */
 	bool flush_soon;
 	unsigned deaths; /* workers that died with it */
@@ -95,6 +98,12 @@ void message_close(struct message *m);
  */
 void message_attempt(struct message *m, size_t index, const struct queue_attempt *attempt,
     const struct queue_log_times *times);
+
+/*
+ * The same of one that was not tried because its site is dead. Only logged, when its file knows a reason why it waits: what dead
+ * sites hold may be much, and is not to be written again and again.
+ */
+void message_suspend(struct message *m, size_t index, const struct queue_attempt *attempt);
 
 /* Reads and checks at most about `budget` bytes of the open file. On DAMAGED, NEWER and UNREADABLE err says why. */
 enum envelope_load message_load(struct message *m, size_t budget_bytes, struct err *err);

@@ -269,7 +269,7 @@ next_due_ms(const struct message *m, uint64_t now_ms)
 	if (m->postponed_ms > 0 && !m->has_failed)
 		return postponed_ms;
 	next_ms = next_try_ms(m, now_ms);
-	most_ms = now_ms + timing_again_max_ms(conf);
+	most_ms = now_ms + timing_again_max_ms(&m->envelope, conf, now_ms);
 	return m->postponed_ms > 0 && next_ms > most_ms ? most_ms : next_ms;
 }
 
@@ -318,7 +318,7 @@ put_off(struct message *m)
 	} else {
 		m->due_ms = next_due_ms(m, now_ms);
 	}
-	if (m->wish != MESSAGE_WISH_HOLD && (m->postponed_ms == 0 || m->has_failed)) {
+	if (m->wish != MESSAGE_WISH_HOLD && m->has_news && m->has_failed) {
 		add_record(&more, QUEUE_DEFERRED, "%llu %llu %llu", (unsigned long long)now_ms,
 		    (unsigned long long)e->deferrals + 1, (unsigned long long)m->due_ms);
 	}
@@ -329,7 +329,7 @@ put_off(struct message *m)
 		m->ending = record(m, &more);
 		if (!m->ending)
 			stuck(m);
-	} else if (more.n == 0 && !envelope_is_unrecorded(e)) {
+	} else if (more.n == 0 && !m->has_news) {
 		move_away(m);
 	} else {
 		if (message_record(m, &more, &fd, &err))

@@ -18,6 +18,8 @@
 #define ALIAS_TIMEOUT_MS 10000
 /* A message with more recipients than this is mass mail. */
 #define BULK_RECIPIENTS 50
+/* Of one message in one turn of the loop, so that a long list stops nobody. */
+#define TURN_RECIPIENTS 200
 /* While some of a message's domains are slow to be found, the others do not wait for company longer than this. */
 #define FLUSH_MS 200
 
@@ -35,7 +37,8 @@ struct routes {
 	struct socketmap_client map;
 	char *map_path;
 	struct destinations destinations;
-	struct loop_timer flush;
+	struct loop_timer flush, turn;
+	struct message_list going; /* those of which there is more to do in the next turn */
 	struct message_list flushing;
 	struct site_limits local, remote;
 	struct site_limits *special; /* of each [site] of the configuration */
@@ -66,11 +69,18 @@ domain_of(struct str address)
 	return str_skip(address, str_find_last(address, '@') + 1);
 }
 
+/* Without a transaction. */
+static struct queue_attempt
+attempt_of(size_t index, enum queue_state outcome, struct str code, struct str reply)
+{
+	return (struct queue_attempt){.time_ms = queue_now_ms(), .recipient = index, .outcome = outcome, .code = code,
+	    .relay = STR("none"), .reply = reply};
+}
+
 static void
 refuse(struct message *m, size_t index, enum queue_state outcome, const char *code, const char *reply)
 {
-	struct queue_attempt attempt = {.time_ms = queue_now_ms(), .recipient = index, .outcome = outcome,
-	    .code = str_from(code), .relay = STR("none"), .reply = str_from(reply)};
+	struct queue_attempt attempt = attempt_of(index, outcome, str_from(code), str_from(reply));
 
 	message_attempt(m, index, &attempt, NULL);
 }
@@ -82,8 +92,7 @@ settle(struct delivery *d, enum queue_state outcome, struct str code, struct str
 	struct message *m = d->message;
 
 	for (size_t i = 0; i < d->nrecipients; i++) {
-		struct queue_attempt attempt = {.time_ms = queue_now_ms(), .recipient = d->recipients[i],
-		    .outcome = outcome, .code = code, .relay = STR("none"), .reply = reply};
+		struct queue_attempt attempt = attempt_of(d->recipients[i], outcome, code, reply);
 
 		message_attempt(m, d->recipients[i], &attempt, NULL);
 	}
@@ -112,7 +121,13 @@ route_suspend(struct delivery *d)
 
 	(void)snprintf(reply, sizeof reply, "delivery temporarily suspended: %s",
 	    site != NULL && site->last_trouble != NULL ? site->last_trouble : "the site does not answer");
-	route_defer(d, STR("4.4.1"), str_from(reply));
+	d->message->again_soon = d->message->again_soon || d->transport == JOB_LMTP;
+	for (size_t i = 0; i < d->nrecipients; i++) {
+		struct queue_attempt attempt = attempt_of(d->recipients[i], QUEUE_WAITING, STR("4.4.1"), str_from(reply));
+
+		message_suspend(d->message, d->recipients[i], &attempt);
+	}
+	delivery_free(d);
 }
 
 static const struct site_limits *
@@ -147,8 +162,8 @@ route_schedule(struct routes *routes, struct delivery *d)
 		route_suspend(d);
 		return;
 	case SCHEDULE_FULL:
-		message_postpone(m, schedule_again_ms(site, timing_again_max_ms(&q->conf->queue), loop_now_ms(q->loop),
-		    arc4random()));
+		message_postpone(m, schedule_again_ms(site, timing_again_max_ms(&m->envelope, &q->conf->queue, m->active_ms),
+		    loop_now_ms(q->loop), arc4random()));
 		delivery_free(d);
 		return;
 	}
@@ -476,14 +491,45 @@ route_one(struct message *m, size_t index)
 }
 
 static void
+turn_expired(struct loop_timer *timer)
+{
+	struct routes *routes = container_of(timer, struct routes, turn);
+	struct message_list list;
+	struct message *m;
+
+	TAILQ_INIT(&list);
+	TAILQ_CONCAT(&list, &routes->going, route_link);
+	while ((m = TAILQ_FIRST(&list)) != NULL) {
+		TAILQ_REMOVE(&list, m, route_link);
+		m->is_going = false;
+		route_continue(m);
+	}
+}
+
+static void
+route_later(struct message *m)
+{
+	struct routes *routes = m->queue->routes;
+
+	if (m->is_going)
+		return;
+	m->is_going = true;
+	TAILQ_INSERT_TAIL(&routes->going, m, route_link);
+	if (routes->turn.loop == NULL)
+		loop_timer_set(m->queue->loop, &routes->turn, 0, turn_expired);
+}
+
+static void
 route_continue(struct message *m)
 {
 	struct routes *routes = m->queue->routes;
 
 	/* Aliases make it grow while we go. */
-	while (m->routed < m->envelope.nrecipients && m->questions < QUESTIONS_MAX)
+	for (int i = 0; i < TURN_RECIPIENTS && m->routed < m->envelope.nrecipients && m->questions < QUESTIONS_MAX; i++)
 		route_one(m, m->routed++);
-	if (m->questions > 0) {
+	if (m->routed < m->envelope.nrecipients && m->questions < QUESTIONS_MAX) {
+		route_later(m);
+	} else if (m->questions > 0) {
 		flush_soon(m);
 	} else {
 		flush_now(m);
@@ -564,6 +610,7 @@ routes_new(struct queue *q)
 		fatal("out of memory");
 	routes->queue = q;
 	TAILQ_INIT(&routes->flushing);
+	TAILQ_INIT(&routes->going);
 	site_limits_local(&routes->local, &q->conf->queue);
 	site_limits_usual(&routes->remote, &q->conf->queue);
 	specials_make(routes, q->conf);
@@ -578,6 +625,7 @@ void
 routes_free(struct routes *routes)
 {
 	loop_timer_cancel(&routes->flush);
+	loop_timer_cancel(&routes->turn);
 	socketmap_client_clear(&routes->map);
 	destinations_clear(&routes->destinations);
 	for (size_t i = 0; i < routes->queue->conf->nroutes; i++)

@@ -155,9 +155,11 @@ static void
 rings_update(struct schedule *s, struct schedule_site *site)
 {
 	bool room = site_health_has_room(&site->health, site->running) && !site->is_paced;
+	unsigned old = site->running - site->running_new;
+	bool room_for_old = room && (old == 0 || site_health_has_room(&site->health, old + 1));
 
 	for (int c = 0; c < SCHEDULE_CLASSES; c++) {
-		bool wanted = room && !RB_EMPTY(&site->class[c].flows);
+		bool wanted = (c == SCHEDULE_NEW ? room : room_for_old) && !RB_EMPTY(&site->class[c].flows);
 
 		if (wanted && !site->class[c].in_ring)
 			TAILQ_INSERT_TAIL(&s->rings[c], site, class[c].link);
@@ -420,11 +422,37 @@ site_start(struct schedule *s, struct schedule_site *site, unsigned class, uint6
 	TAILQ_INSERT_TAIL(&s->rings[class], site, class[class].link);
 	flow_take(site, job);
 	job->started_ms = now_ms;
+	job->is_new = class == SCHEDULE_NEW;
 	site->running++;
+	site->running_new += job->is_new;
 	s->running++;
 	pace_begin(s, site, now_ms);
 	rings_update(s, site);
 	return job;
+}
+
+/* The last tenth of what may run is for sites that have little running beside what is left, so that slow ones do not hold it all. */
+#define RESERVE 10
+#define LITTLE 2
+#define LITTLE_PART 4
+/* Those that must wait for that are passed over, so many at a time. */
+#define PASSED_MAX 64
+
+static struct schedule_site *
+ring_first(struct schedule *s, unsigned class)
+{
+	unsigned left = s->limits.running - s->running, little = left / LITTLE_PART > LITTLE ? left / LITTLE_PART : LITTLE;
+	bool reserve = left <= s->limits.running / RESERVE;
+	struct schedule_site *site = TAILQ_FIRST(&s->rings[class]);
+
+	for (int i = 0; reserve && site != NULL && site->running >= little; i++) {
+		if (i == PASSED_MAX)
+			return NULL;
+		TAILQ_REMOVE(&s->rings[class], site, class[class].link);
+		TAILQ_INSERT_TAIL(&s->rings[class], site, class[class].link);
+		site = TAILQ_FIRST(&s->rings[class]);
+	}
+	return site;
 }
 
 struct schedule_job *
@@ -435,7 +463,7 @@ schedule_next(struct schedule *s, uint64_t now_ms)
 	paced_release(s, now_ms);
 	for (unsigned i = 0; i < SCHEDULE_CLASSES; i++) {
 		unsigned class = (s->next_class + i) % SCHEDULE_CLASSES;
-		struct schedule_site *site = TAILQ_FIRST(&s->rings[class]);
+		struct schedule_site *site = ring_first(s, class);
 
 		if (site == NULL)
 			continue;
@@ -481,6 +509,7 @@ schedule_done(struct schedule *s, struct schedule_job *job, enum schedule_ending
 
 	job->site = NULL;
 	site->running--;
+	site->running_new -= job->is_new;
 	s->running--;
 	switch (ending) {
 	case SCHEDULE_GOOD:

@@ -7,6 +7,9 @@
  * schedule_given_up, to be deferred, and no more are taken until its time has come and one job probes it. It may have a rate
  * besides: then its jobs begin evenly, no sooner than that allows.
  *
+ * What runs is bounded in all. The last tenth of that is for sites of which little runs, so that no number of slow
+ * ones is in the way of a letter to another.
+ *
  * What waits is bounded: a site may have as many waiting jobs as its share of the room that is free in all, so that no
  * number of slow sites fills it, retries and senders with many jobs there half of that, so that a letter of somebody
  * else, and a new one, still find their place. What is refused comes again at the time that schedule_again_ms says,
@@ -14,6 +17,7 @@
  *
  * Fairness: there are three classes, served in turn as long as they have work: new mail, mass mail (messages of many
  * recipients) and retries, so that neither a list of 100,000 recipients nor a heap of retries holds up a new letter.
+ * One place of each window is for new mail only: a list's transactions last long.
  * Inside a class sites take turns, inside a site flows (senders), more often those of a higher priority (RFC 6710), inside
  * a flow the first come is first served.
  *
@@ -47,8 +51,9 @@ struct schedule_job {
 	int priority;		    /* the caller's, before it adds the job: -9 to 9 */
 	struct schedule_site *site; /* NULL when neither waiting nor running */
 	struct schedule_flow *flow; /* NULL when not waiting */
-	uint64_t started_ms;	    /* while it runs */
-	bool is_given_up;	    /* until schedule_given_up has handed it back */
+	uint64_t started_ms;	    /* while it runs: */
+	bool is_new;
+	bool is_given_up; /* until schedule_given_up has handed it back */
 	TAILQ_ENTRY(schedule_job) link;
 };
 
@@ -82,6 +87,7 @@ struct schedule_site {
 	struct site_limits limits;
 	struct site_health health;
 	unsigned running;
+	unsigned running_new; /* those of them that are new mail */
 	unsigned waiting;
 	double lasts_ms;	/* what a job takes there, smoothed; 0: not known */
 	uint64_t next_start_us; /* by its rate */

@@ -72,9 +72,14 @@ timing_suspended_ms(const struct envelope *e, const struct conf_queue *conf, uin
 }
 
 uint64_t
-timing_again_max_ms(const struct conf_queue *conf)
+timing_again_max_ms(const struct envelope *e, const struct conf_queue *conf, uint64_t now_ms)
 {
-	return conf->retry_s.list[0] * 1000;
+	uint64_t begin_ms = timing_begin_ms(e), quarter_ms = now_ms > begin_ms ? (now_ms - begin_ms) / 4 : 0;
+	uint64_t first_ms = conf->retry_s.list[0] * 1000;
+
+	if (quarter_ms > TIMING_AGAIN_MAX_S * 1000)
+		quarter_ms = TIMING_AGAIN_MAX_S * 1000;
+	return first_ms > quarter_ms ? first_ms : quarter_ms;
 }
 
 uint64_t

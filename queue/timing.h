@@ -25,8 +25,12 @@ uint64_t timing_next_ms(const struct envelope *e, const struct conf_queue *conf,
 /* The same of one of which nothing was tried, because its sites are dead: such are many at a time, and are spread wider. */
 uint64_t timing_suspended_ms(const struct envelope *e, const struct conf_queue *conf, uint64_t soon_ms, uint64_t now_ms,
     uint32_t random);
-/* How long what finds no room, and was not tried, waits at most. */
-uint64_t timing_again_max_ms(const struct conf_queue *conf);
+/*
+ * How long what finds no room, and was not tried, waits at most: the first wait for a retry, or a quarter of its age, so that what
+ * must wait long is not looked at all the time; but no longer than TIMING_AGAIN_MAX_S, if that is more.
+ */
+#define TIMING_AGAIN_MAX_S 3600
+uint64_t timing_again_max_ms(const struct envelope *e, const struct conf_queue *conf, uint64_t now_ms);
 /* When one is due of which some is to come again then, untried; punctual as above. */
 uint64_t timing_postponed_ms(const struct envelope *e, const struct conf_queue *conf, uint64_t again_ms, uint64_t now_ms);
 

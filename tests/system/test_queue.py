@@ -73,8 +73,8 @@ def queue_file(sender, recipients, content=b"Subject: Halo\r\n\r\nHalo!\r\n", ti
     envelope = record("time", b"%013d" % time_ms) + record("sender", sender.encode())
     for key, value in extra:
         envelope += record(key, value)
-    for r in recipients:
-        envelope += record("recipient", r.encode(), b"w ") + b"".join(record(*pair) for pair in of_recipient)
+    envelope += b"".join(record("recipient", r.encode(), b"w ") + b"".join(record(*pair) for pair in of_recipient)
+                         for r in recipients)
     offset = 80 + len(envelope)
     head = b"merpati-queue %02d %010d %016d %016d %08d " % (version, offset, offset + len(content), len(content), len(recipients))
     head += b"%08x\n" % crc32c(head)

@@ -338,6 +338,157 @@ senders_at_one_site_take_turns(void **state)
 	world_clear(&w);
 }
 
+/* Each of a list's transactions lasts: one place is kept for a letter, though the other is taken by as many as like. */
+static void
+a_place_of_the_window_is_for_new_mail(void **state)
+{
+	struct world w;
+	struct world_job *letter, *bulk;
+
+	(void)state;
+	world_init(&w, 100);
+	w.lasts_ms[1] = 30000;
+	for (int i = 0; i < 20; i++)
+		(void)world_add(&w, 1, i % 2 == 0 ? SCHEDULE_BULK : SCHEDULE_RETRY, 1);
+	world_start(&w);
+	assert_int_equal(w.running, 4);
+	letter = world_add(&w, 1, SCHEDULE_NEW, 1);
+	world_start(&w);
+	assert_true(letter->starts_ms == w.now_ms);
+	world_clear(&w);
+	/* And the rest is not shut out by new mail. */
+	world_init(&w, 100);
+	for (int i = 0; i < 1000; i++)
+		(void)world_add(&w, 1, SCHEDULE_NEW, 1);
+	bulk = world_add(&w, 1, SCHEDULE_BULK, 2);
+	world_run(&w, 300);
+	assert_true(bulk->starts_ms > 0);
+	world_clear(&w);
+}
+
+static void
+the_last_places_are_for_sites_with_little_running(void **state)
+{
+	struct world w;
+	struct world_job *letter;
+
+	(void)state;
+	world_init(&w, 100);
+	for (unsigned site = 0; site < 30; site++) {
+		w.lasts_ms[site] = 1000000;
+		for (int i = 0; i < 20; i++)
+			(void)world_add(&w, site, SCHEDULE_NEW, 1);
+	}
+	world_start(&w);
+	assert_in_range(w.running, 90, 99);
+	letter = world_add(&w, 40, SCHEDULE_NEW, 1);
+	world_start(&w);
+	assert_true(letter->starts_ms == w.now_ms);
+	world_clear(&w);
+}
+
+static void
+a_rate_lets_jobs_begin_evenly(void **state)
+{
+	static const struct site_limits slow = {.window_start = 20, .window = 20, .dead_after = 3, .dead_s = dead_s, .ndead = 3,
+	    .dead_max_ms = 200000, .rate = 100, .rate_ms = 60000, .special = true};
+	struct world w;
+	uint64_t last_ms = 0;
+
+	(void)state;
+	world_init(&w, 1000);
+	(void)schedule_site(&w.s, STR("site1"), &slow);
+	assert_true(schedule_wait_ms(&w.s, w.now_ms) == UINT64_MAX);
+	for (int i = 0; i < 500; i++)
+		(void)world_add(&w, 1, SCHEDULE_NEW, 1);
+	world_run(&w, 60000);
+	assert_in_range(w.done, 99, 101);
+	assert_in_range(schedule_wait_ms(&w.s, w.now_ms), 0, 600);
+	for (size_t i = 0; i < 90; i++) {
+		assert_true(i == 0 || w.jobs[i].starts_ms >= last_ms + 580);
+		last_ms = w.jobs[i].starts_ms;
+	}
+	world_clear(&w);
+}
+
+static void
+a_rate_of_many_is_not_slowed_by_the_clock(void **state)
+{
+	static const struct site_limits quick = {.window_start = 200, .window = 200, .dead_after = 3, .dead_s = dead_s, .ndead = 3,
+	    .dead_max_ms = 200000, .rate = 1000, .rate_ms = 1000, .special = true};
+	struct world w;
+
+	(void)state;
+	world_init(&w, 1000);
+	(void)schedule_site(&w.s, STR("site1"), &quick);
+	for (int i = 0; i < 5000; i++)
+		(void)world_add(&w, 1, SCHEDULE_NEW, 1);
+	world_run(&w, 2100);
+	assert_in_range(w.done, 1800, 2110);
+	world_clear(&w);
+}
+
+/* What waits at one site, in a queue that has room for so many. */
+static unsigned
+admitted(struct world *w, unsigned site, enum schedule_class class, uint64_t flows, unsigned room)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 2 * room; i++) {
+		unsigned had = site_of(w, site)->waiting;
+
+		(void)world_add(w, site, class, i % flows);
+		if (site_of(w, site)->waiting > had) {
+			n++;
+			w->s.limits.room--;
+		}
+	}
+	return n;
+}
+
+static void
+no_number_of_slow_sites_fills_the_memory(void **state)
+{
+	struct world w;
+	unsigned first;
+
+	(void)state;
+	world_init(&w, 1000);
+	w.s.limits.share = 100;
+	w.s.limits.room = 3000;
+	/* One of many senders has half, one sender a third. */
+	first = admitted(&w, 1, SCHEDULE_NEW, 10000, 3000);
+	assert_in_range(first, 1490, 1510);
+	assert_in_range(admitted(&w, 2, SCHEDULE_NEW, 1, 1500), 490, 510);
+	assert_in_range(admitted(&w, 3, SCHEDULE_RETRY, 10000, 1000), 320, 340);
+	/* There is room left for a letter at each of them. */
+	for (unsigned site = 1; site <= 3; site++)
+		assert_non_null(world_add(&w, site + 10, SCHEDULE_NEW, 99999));
+	assert_true(w.s.limits.room > 600);
+	/* What was refused comes when the site will have come to it. */
+	assert_in_range(schedule_again_ms(site_of(&w, 1), 900000, w.now_ms, 0), 1000, 900000);
+	world_clear(&w);
+}
+
+static void
+what_is_known_to_be_dead_from_before_is_left_alone(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w, 10);
+	schedule_site_bury(site_of(&w, 1), w.now_ms + 5000, 2);
+	assert_null(world_add(&w, 1, SCHEDULE_NEW, 1));
+	w.now_ms += 5000;
+	w.broken[1] = true;
+	assert_non_null(world_add(&w, 1, SCHEDULE_NEW, 1));
+	world_run(&w, 200);
+	/* The third time in a row. */
+	assert_in_range(site_of(&w, 1)->health.dead_until_ms, w.now_ms + 199000, w.now_ms + 200000);
+	assert_int_equal(w.s.changes, 1);
+	world_clear(&w);
+}
+
 static void
 a_removed_job_is_never_started(void **state)
 {
@@ -517,6 +668,12 @@ main(void)
 	    cmocka_unit_test(retries_do_not_hold_up_new_mail_and_are_not_starved_by_it),
 	    cmocka_unit_test(sites_take_turns_and_a_slow_one_delays_nobody),
 	    cmocka_unit_test(senders_at_one_site_take_turns),
+	    cmocka_unit_test(a_place_of_the_window_is_for_new_mail),
+	    cmocka_unit_test(the_last_places_are_for_sites_with_little_running),
+	    cmocka_unit_test(a_rate_lets_jobs_begin_evenly),
+	    cmocka_unit_test(a_rate_of_many_is_not_slowed_by_the_clock),
+	    cmocka_unit_test(no_number_of_slow_sites_fills_the_memory),
+	    cmocka_unit_test(what_is_known_to_be_dead_from_before_is_left_alone),
 	    cmocka_unit_test(a_removed_job_is_never_started),
 	    cmocka_unit_test(what_is_known_of_idle_sites_is_bounded),
 	    cmocka_unit_test(retries_follow_the_list_with_jitter),

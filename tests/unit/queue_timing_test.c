@@ -104,7 +104,10 @@ what_found_no_room_is_as_punctual(void **state)
 	struct envelope e = {.time_ms = 100 * HOUR, .by = {100 * HOUR + 10 * MINUTE, 'R', false}};
 
 	(void)state;
-	assert_true(timing_again_max_ms(&conf) == 15 * MINUTE);
+	assert_true(timing_again_max_ms(&e, &conf, 90 * HOUR) == 15 * MINUTE);
+	assert_true(timing_again_max_ms(&e, &conf, 101 * HOUR) == 15 * MINUTE);
+	assert_true(timing_again_max_ms(&e, &conf, 102 * HOUR) == 30 * MINUTE);
+	assert_true(timing_again_max_ms(&e, &conf, 150 * HOUR) == HOUR);
 	assert_true(timing_postponed_ms(&e, &conf, 100 * HOUR + MINUTE, 100 * HOUR) == 100 * HOUR + MINUTE);
 	assert_true(timing_postponed_ms(&e, &conf, 101 * HOUR, 100 * HOUR) == 100 * HOUR + 10 * MINUTE);
 }
