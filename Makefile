@@ -98,16 +98,20 @@ folder_archives = $(sort $(B)/lib$(call folder_of,$(1)).a) $(B)/libcommon.a
 define unit_rule
 $(B)/unit/$(basename $(notdir $(1))): $(call objects,$(1)) $(call folder_archives,$(1))
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS) $$(ALL_LDFLAGS) -o $$@ $(call objects,$(1)) $(call folder_archives,$(1)) $$(LIBS_$(call folder_of,$(1))) $$(LIBS) -lcmocka
+	$$(CC) $$(CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) $(call folder_archives,$(1)) $$(LIBS_$(call folder_of,$(1))) $$(LIBS) -lcmocka
 endef
 $(foreach t,$(UNIT_SOURCES),$(eval $(call unit_rule,$t)))
 
 define bench_rule
 $(B)/bench/$(basename $(notdir $(1))): $(call objects,$(1)) $(B)/libcommon.a
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS)
+	$$(CC) $$(CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) $$(filter-out %/libcommon.a,$$(filter %.a,$$^)) $(B)/libcommon.a $$(LIBS)
 endef
 $(foreach t,$(BENCH_SOURCES),$(eval $(call bench_rule,$t)))
+
+# The scheduler's week in virtual time, of which a test asserts bounds and the bench shows the figures.
+$(B)/unit/queue_schedule_week_test $(B)/bench/schedule_week: $(call objects,tests/simulation/schedule_week.c)
+$(B)/bench/schedule_week: $(B)/libqueue.a
 
 # Helpers of the system tests: one source each.
 SYSTEM_HELPERS := $(patsubst tests/system/%.c,$(B)/system/%,$(wildcard tests/system/*.c))

@@ -2,7 +2,7 @@
 """`make bench`: what the suite does, beside what the machine can do, measured in the same run.
 
     make bench                     everything
-    make bench BENCH="accept"      one part: limits accept relay syscalls idle logins imap million
+    make bench BENCH="accept"      one part: limits accept relay syscalls idle logins imap million list schedule
 
 Times on a shared machine are noise; CPU time and system calls a message are the steady figures.
 """
@@ -18,6 +18,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
 import suite  # noqa: E402
+import test_queue  # noqa: E402
 
 BENCH = os.environ["MERPATI_BENCH"]
 SIZE = 2048
@@ -424,8 +425,49 @@ def million():
     part.million()
 
 
+def put_list(server, recipients):
+    """A message for all of them, straight into incoming/, where queued finds it when it looks."""
+    incoming = os.path.join(server.directory, "spool", "incoming")
+    path = os.path.join(incoming, test_queue.new_id())
+    with open(path + ".new", "wb") as f:
+        f.write(test_queue.queue_file("daftar@satu.test", recipients))
+    owner = os.stat(os.path.join(server.directory, "spool", "active"))
+    if os.getuid() == 0:
+        os.chown(path + ".new", owner.st_uid, owner.st_gid)
+    os.rename(path + ".new", path)
+
+
+def behind_list():
+    """Single letters while a list is on its way to 200 sites: from the list's own sites and sender, and others."""
+    count, letters = 100000, 20
+    with Sink(200) as sink, relaying(sink) as server:
+        put_list(server, ["anggota%d@kota%d.test" % (i, i % 199 + 1) for i in range(count)])
+        suite.wait_for(lambda: "nrcpt=%d (queue active)" % count in server.log(), "the list to be taken", 60)
+        begin, waits = time.monotonic(), []
+        for i in range(letters):
+            to = "tunggal%d@kota%d.test" % (i, (i % 2) * 199 + 1 if i < 10 else i + 1)
+            load(server, 1, 1, to)
+            found = server.wait_log(r"to=<%s>.* delays=([0-9./]+),.*status=sent" % re.escape(to), 60)
+            # Until it was seen, until its turn, until there was a connection, until it was taken there.
+            waits.append(sum(float(part) for part in found.group(1).split("/")))
+            time.sleep(0.05)
+        sent = server.log().count("to=<anggota")
+        row("letters behind a list of %d recipients, longest delay" % count, "%.2f s" % max(waits),
+            "mean %.2f s of %d; wanted: 2 s" % (sum(waits) / letters, letters))
+        row("of the list were sent when the last of them had gone", sent, "after %.1f s" % (time.monotonic() - begin))
+        sink.wait(count // 100 + letters)
+        row("the list itself", "%.0f recipients/s" % (count / (time.monotonic() - begin)))
+
+
+def schedule():
+    """The scheduler's week in virtual time."""
+    out = subprocess.run([os.path.join(BENCH, "schedule_week")], check=True, text=True, stdout=subprocess.PIPE).stdout
+    for line in out.splitlines():
+        row(*line.split("|"))
+
+
 PARTS = {"limits": limits, "accept": accept, "relay": relay, "syscalls": syscalls, "idle": idle, "logins": logins,
-         "imap": imap, "million": million}
+         "imap": imap, "million": million, "list": behind_list, "schedule": schedule}
 
 
 def main():
