@@ -380,6 +380,32 @@ class Reuse(DaneCase):
         self.assertEqual(self.resumed(server), [False, False])
 
 
+class Shown(suite.Case):
+    """Two whole instances: the sender's log and queue tell what decided."""
+
+    def tlsa(self, instance, association=None):
+        with open(instance.certificate) as f:
+            whole = ssl.PEM_cert_to_DER_cert(f.read())
+        name = "_%d._tcp.mx.%s" % (instance.relay_port, instance.domain)
+        self.dns.clear(name)
+        self.dns.add(name, "TLSA", "3 0 1 " + (association or hashlib.sha256(whole).hexdigest()))
+
+    def test_in_the_log_and_the_queue(self):
+        with suite.Dns() as self.dns:
+            self.dns.add("test", "SECURE")
+            satu, dua = suite.two_instances(self.dns, settings={"retry": "1h", "connection_reuse": "0"})
+            with dua, satu:
+                baru, lama = satu.add_user("baru"), dua.add_user("lama")
+                self.tlsa(dua)
+                satu.submit(baru, [lama], suite.letter(baru, lama))
+                satu.wait_log(r"to=<%s>, .*status=sent \(.*\) tls=TLSv1\.3 cipher=\S+ policy=dane" % lama)
+                self.tlsa(dua, "ab" * 32)
+                satu.submit(baru, ["x" + lama], suite.letter(baru, "x" + lama))
+                found = satu.wait_log(r"(\w+): to=<x%s>, .*dsn=4\.7\.5, status=deferred \(.*\) tls=none policy=dane" % lama)
+                suite.wait_for(lambda: "(policy dane, no TLS)" in satu.merpati("queue", "show", found.group(1), check=False).stdout,
+                               "the attempt")
+
+
 @unittest.skipUnless(shutil.which("unbound") and shutil.which("ldns-signzone"), "needs unbound and ldnsutils")
 class Unbound(DaneCase):
     """A resolver that validates, and the zone test., which is signed; rawan. is not."""
