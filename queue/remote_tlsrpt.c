@@ -2,6 +2,22 @@
 
 #include <arpa/inet.h>
 
+/* RFC 8460 4.4: a record a line, as zone files have it; those that fit. */
+static void
+tlsa_format(struct buf *out, const struct remote_identity *identity)
+{
+	for (size_t i = 0; i < identity->ndane; i++) {
+		const struct tls_dane_record *record = &identity->dane[i];
+
+		if (2 * record->association.n + sizeof "255 255 255 \n" > out->max - out->n)
+			return;
+		buf_addf(out, "%u %u %u ", (unsigned)record->usage, (unsigned)record->selector, (unsigned)record->matching);
+		for (size_t k = 0; k < record->association.n; k++)
+			buf_addf(out, "%02x", (unsigned)(unsigned char)record->association.p[k]);
+		buf_addc(out, '\n');
+	}
+}
+
 /* The policy that the session is held to: with testing none decides, but MTA-STS is what is reported on. */
 static struct tlsrpt_outcome
 outcome_of(const struct remote_route *route, struct str host, enum tls_policy_by by)
@@ -87,13 +103,20 @@ remote_tlsrpt_session(struct sts_client *client, const struct remote_route *rout
 {
 	struct tlsrpt_outcome outcome = outcome_of(route, host, c->policy.by);
 	char own[INET6_ADDRSTRLEN], its[INET6_ADDRSTRLEN];
+	struct buf records;
 
 	if (!result_find(route, c, &outcome))
 		return;
+	buf_init(&records, POLICY_TEXT_MAX);
+	if (outcome.policy == TLSRPT_TLSA) {
+		tlsa_format(&records, &c->identity);
+		outcome.text = buf_str(&records);
+	}
 	next_hop_address_text(&to->address.any, its, sizeof its);
 	outcome.receiving_ip = str_from(its);
 	outcome.sending_ip = own_address(c, own);
 	sts_client_tell(client, &outcome);
+	buf_clear(&records);
 }
 
 void

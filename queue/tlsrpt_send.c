@@ -19,7 +19,7 @@
 #include "queue/tlsrpt_report.h"
 
 #define TAKEN "sending."
-#define LOOK_EVERY_S 60
+#define LOOK_EVERY_MS 60000
 #define LEFT_S 600 /* RFC 8460 5.4: not in quick succession */
 #define SAVE_EVERY_MS 60000
 #define ARENA_MAX 65536
@@ -420,12 +420,18 @@ file_take(struct tlsrpt_sender *sender)
 
 static void look_due(struct loop_timer *timer);
 
+/* When the present period is over, or soon: there may be one that was left. */
 static void
 look_later(struct tlsrpt_sender *sender)
 {
-	uint64_t s = sender->period_s / 4;
+	struct timespec now;
+	uint64_t now_ms, over_ms, after_ms;
 
-	loop_timer_set(sender->http.loop, &sender->look, (s > LOOK_EVERY_S ? LOOK_EVERY_S : s > 0 ? s : 1) * 1000, look_due);
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	over_ms = (((uint64_t)now.tv_sec / sender->period_s + 1) * sender->period_s + sender->delay_s) * 1000;
+	after_ms = over_ms - now_ms;
+	loop_timer_set(sender->http.loop, &sender->look, after_ms < LOOK_EVERY_MS ? after_ms : LOOK_EVERY_MS, look_due);
 }
 
 static void

@@ -10,6 +10,7 @@ import unittest
 
 import suite
 from smtp_server import SmtpServer
+from test_dane import DaneCase
 from test_mta_sts import ENFORCE, PolicyServer, StsCase, answer
 
 
@@ -64,9 +65,10 @@ class Mail(ReportCase):
     def test_a_report_says_what_it_is_about(self):
         server = self.server(tls=self.context("mx.surat.test"))
         policies = self.policies()
-        remote = self.reporter(server, policies)
+        remote = self.reporter(server, policies, connection_reuse="1m")
+        security = remote.resolve("surat.test")["security"]
         for _ in range(3):
-            self.assertEqual(self.one(remote, ["a@surat.test"]).policy, "sts")
+            self.assertEqual(self.one(remote, ["a@surat.test"], security=security).policy, "sts")
         suite.wait_for(lambda: self.submit.messages, "a report")
         (message, report), = self.reports()[:1]
         self.assertEqual(self.submit.messages[0].recipients, ["laporan@surat.test"])
@@ -174,6 +176,20 @@ class Mail(ReportCase):
         self.assertEqual(self.counts(self.reports()), {("sts", "success"): 3})
         self.assertEqual(report["date-range"], {"start-datetime": rfc3339(past), "end-datetime": rfc3339(past + 86399)})
         suite.wait_for(lambda: os.listdir(directory) == [], "an empty directory")
+
+
+class Dane(ReportCase, DaneCase):
+    def test_under_dane_its_records_are_the_policy(self):
+        server = self.server(tls=self.context("mx.surat.test"))
+        remote = self.reporter(server, self.policies(), connection_reuse="0s")
+        good = self.record(3, 1, 1)
+        self.tlsa(server.port, good)
+        self.assertEqual(self.one(remote, ["a@surat.test"]).policy, "dane")
+        self.tlsa(server.port, self.wrong(3, 1, 1))
+        self.assertEqual(self.one(remote, ["a@surat.test"]).status, "deferred")
+        self.wait_counts({("tlsa", "success"): 1, ("tlsa", "validation-failure"): 1})
+        policies = [p for _, report in self.reports() for p in report["policies"]]
+        self.assertEqual({tuple(p["policy"]["policy-string"]) for p in policies}, {(good,), (self.wrong(3, 1, 1),)})
 
 
 class Post(ReportCase):
