@@ -311,11 +311,12 @@ class Host(Case):
             try:
                 for pid in pids:
                     os.kill(pid, signal.SIGSTOP)
-                found = troubles(doctor(server, "--offline", "--time", "2"), "daemons")
+                found = troubles(doctor(server, "--offline", "--time", "3"), "daemons")
             finally:
                 for pid in pids:
                     os.kill(pid, signal.SIGCONT)
-            self.assertEqual(found, [("error", "daemon-silent", "imapd"), ("error", "daemon-silent", "queued")])
+            # on a busy machine others may take their time as well
+            self.assertLessEqual({("error", "daemon-silent", "imapd"), ("error", "daemon-silent", "queued")}, set(found))
             wait_for(lambda: not troubles(doctor(server, "--offline"), "daemons"), "all to answer again")
             server.stop()
             found = {t[1] for t in troubles(doctor(server, "--offline", "--time", "1"), "daemons")}
@@ -360,8 +361,7 @@ class Host(Case):
                 server.sendmail("-f", "<>", "x%d@[127.0.0.98]" % i, input=b"Subject: x\n\nx\n")
             wanted = [("note", "held", "hold"), ("warning", "corrupt", "corrupt"), ("warning", "deferred-old", "deferred"),
                       ("warning", "site-dead", "[127.0.0.98]")]
-            with contextlib.suppress(AssertionError):
-                wait_for(lambda: troubles(doctor(server, "--offline"), "queue") == wanted, "the troubles", 5)
+            wait_for(lambda: len(troubles(doctor(server, "--offline"), "queue")) >= len(wanted), "the troubles", 60)
             self.assertEqual(troubles(doctor(server, "--offline"), "queue"), wanted)
 
     @needs_root("a small file system in memory")
