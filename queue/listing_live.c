@@ -20,6 +20,7 @@ struct asked {
 	const struct listing_options *options;
 	struct control_client client;
 	bool connected; /* queued answers; otherwise its file is all that is known */
+	struct control_state state;
 	struct buf out;
 };
 
@@ -61,38 +62,65 @@ ask_why(struct asked *asked, const struct listed *m, struct control_reply *reply
 	return good;
 }
 
-/* What the place of its file says, to which queued may know more. */
 static void
-print_state(struct buf *b, const struct listed *m, struct str doing, uint64_t now_ms)
+print_held(struct buf *b, const struct envelope *e)
 {
+	const struct listing_style plain = {.colour = false};
+
+	buf_adds(b, "is on hold until `merpati queue release`");
+	if (e->hold.n > 0)
+		buf_adds(b, ": ");
+	listing_print_cell(b, &plain, LISTING_PLAIN, 0, e->hold);
+}
+
+/* One that came from there without a try found no room: its turn to be read comes again. */
+static void
+print_deferred(struct buf *b, const struct listed *m, uint64_t now_ms)
+{
+	const struct envelope *e = &m->envelope;
 	char duration[16];
 
-	buf_addf(b, "%s ", m->id.text);
-	if (m->load == ENVELOPE_DAMAGED) {
-		buf_adds(b, "is damaged, and is not touched: see the log\n");
-	} else if (m->load == ENVELOPE_NEWER) {
-		buf_adds(b, "was written by a newer Merpati, and waits for that to be started again\n");
-	} else if (doing.n > 0) {
-		buf_addf(b, "%.*s\n", STR_FMT(doing));
-	} else if (m->place == SPOOL_HOLD) {
-		buf_adds(b, "is on hold until `merpati queue release`");
-		if (m->envelope.hold.n > 0)
-			listing_print_cell(b, &(struct listing_style){.colour = false}, LISTING_PLAIN, 0, STR(": "));
-		listing_print_cell(b, &(struct listing_style){.colour = false}, LISTING_PLAIN, 0, m->envelope.hold);
-		buf_addc(b, '\n');
-	} else if (m->place == SPOOL_DEFERRED && m->envelope.release_ms > now_ms) {
+	if (e->release_ms > now_ms) {
 		buf_adds(b, "is not to be sent before ");
-		listing_time_add(b, m->envelope.release_ms / 1000);
-		buf_addc(b, '\n');
-	} else if (m->place == SPOOL_DEFERRED) {
-		listing_print_duration(duration, m->due_s * 1000 > now_ms ? m->due_s - now_ms / 1000 : 0);
-		buf_adds(b, "is tried again at ");
-		listing_time_add(b, m->due_s);
-		buf_addf(b, " (in %s), after %llu tr%s\n", duration, (unsigned long long)m->envelope.deferrals,
-		    m->envelope.deferrals == 1 ? "y" : "ies");
-	} else {
-		buf_addf(b, "is %s, and queued has not taken it yet\n", spool_place_name(m->place));
+		listing_time_add(b, e->release_ms / 1000);
+		return;
 	}
+	listing_print_duration(duration, m->due_s * 1000 > now_ms ? m->due_s - now_ms / 1000 : 0);
+	buf_adds(b, e->deferrals > 0 ? "is tried again at " : "waits for room (`active_limit`, `active_share`), and is looked at again at ");
+	listing_time_add(b, m->due_s);
+	buf_addf(b, " (in %s)", duration);
+	if (e->deferrals > 0)
+		buf_addf(b, ", after %llu tr%s", (unsigned long long)e->deferrals, e->deferrals == 1 ? "y" : "ies");
+}
+
+/* How much queued is at work on says whether there is room for one more. */
+static void
+print_untaken(struct buf *b, const struct asked *asked, enum spool_place place)
+{
+	buf_addf(b, "is %s, and queued has not taken it yet", spool_place_name(place));
+	if (asked->connected)
+		buf_addf(b, ": it is at work on %llu messages of at most %llu (`active_limit`)",
+		    (unsigned long long)asked->state.messages, (unsigned long long)asked->options->conf->queue.active_limit);
+}
+
+/* What the place of its file says, to which queued may know more. */
+static void
+print_state(struct buf *b, const struct asked *asked, const struct listed *m, struct str doing)
+{
+	buf_addf(b, "%s ", m->id.text);
+	if (m->load == ENVELOPE_DAMAGED)
+		buf_adds(b, "is damaged, and is not touched: see the log");
+	else if (m->load == ENVELOPE_NEWER)
+		buf_adds(b, "was written by a newer Merpati, and waits for that to be started again");
+	else if (doing.n > 0)
+		buf_addf(b, "%.*s", STR_FMT(doing));
+	else if (m->place == SPOOL_HOLD)
+		print_held(b, &m->envelope);
+	else if (m->place == SPOOL_DEFERRED)
+		print_deferred(b, m, queue_now_ms());
+	else
+		print_untaken(b, asked, m->place);
+	buf_addc(b, '\n');
 }
 
 static void
@@ -120,13 +148,14 @@ print_answers(struct buf *b, const struct listing_style *style, const struct env
 }
 
 static void
-print_why(struct buf *b, const struct listing_style *style, const struct listed *m, struct str doing, struct str sites)
+print_why(struct buf *b, const struct asked *asked, const struct listed *m, struct str doing, struct str sites)
 {
+	const struct listing_style *style = &asked->options->style;
 	uint64_t now_ms = queue_now_ms();
 	struct control_site site;
 	char health[64];
 
-	print_state(b, m, doing, now_ms);
+	print_state(b, asked, m, doing);
 	print_answers(b, style, &m->envelope);
 	while (control_site_take(&sites, &site)) {
 		listing_site_health(health, &site, now_ms);
@@ -177,8 +206,22 @@ visit_why(struct listing *listing, const struct listed *m)
 	if (asked->options->style.format == LISTING_JSON)
 		print_why_json(&asked->out, m, why.doing, reply.text);
 	else
-		print_why(&asked->out, &asked->options->style, m, why.doing, reply.text);
+		print_why(&asked->out, asked, m, why.doing, reply.text);
 	listing_view_put(&asked->out);
+}
+
+static bool
+ask_state(struct asked *asked, struct err *err)
+{
+	struct control_request request = {.verb = CONTROL_STATE};
+	struct control_reply reply;
+	struct str text;
+
+	if (!control_client_open(&asked->client, asked->options->conf, err) ||
+	    !control_client_ask(&asked->client, &request, &reply, err))
+		return false;
+	text = reply.text;
+	return control_state_take(&text, &asked->state) || err_set(err, ERR_TEMP, "it gave a senseless answer");
 }
 
 int
@@ -191,7 +234,7 @@ listing_live_why(const struct listing_options *options, char **ids)
 	if (!listing_open(&asked.listing, options->conf->spool_directory, &err))
 		return listing_view_fail(&err);
 	buf_init(&asked.out, OUTPUT_MAX_BYTES);
-	asked.connected = control_client_open(&asked.client, options->conf, &err);
+	asked.connected = ask_state(&asked, &err);
 	if (!asked.connected)
 		(void)fprintf(stderr, "merpati queue: queued is not running, so nothing is tried: %s\n", err.text);
 	for (; *ids != NULL; ids++) {

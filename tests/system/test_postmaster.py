@@ -132,6 +132,30 @@ class Postmaster(Case):
         self.assertIn("queued is not running", done.stderr)
         self.assertIn("is on hold", done.stdout)
 
+    def test_why_names_the_limit_when_there_is_no_room(self):
+        self.server.stop()
+        with open(self.server.conf) as f:
+            text = f.read()
+        with open(self.server.conf, "w") as f:
+            f.write("active_limit = 10\n" + text)
+        self.server.start()
+        pids = [pid for pid, words in self.server.processes().items() if "remote" in words]
+        try:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            for i in range(14):
+                self.put(self.baru, "u%d@%s" % (i, DEAD))
+            wait_for(lambda: len(self.server.queue()) == 14, "all of them")
+
+            def waiting():
+                ids = [m["queue_id"] for m in self.server.queue() if m["queue_name"] != "active"]
+                return ids and self.queue_command("why", *ids).stdout
+            text = wait_for(waiting, "some that have no room")
+            self.assertIn("`active_limit`", text)
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
     def test_stats_sites_and_top(self):
         self.fill()
         stats = json.loads(self.queue_command("stats", "--json").stdout)
