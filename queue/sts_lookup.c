@@ -34,7 +34,11 @@ struct sts_lookup {
 	char id[STS_ID_MAX + 1]; /* of the record */
 	bool is_refresh;
 	struct dns_query query;
+};
+
+struct fetch {
 	struct http_call call;
+	struct sts_lookup *lookup;
 };
 
 static int
@@ -133,7 +137,7 @@ file_found(void *owner, const char *name)
 
 /* --- the policy over HTTPS ------------------------------------------------------------------------------------------------ */
 
-static void fetch(struct sts_lookup *lookup);
+static void fetch_start(struct sts_lookup *lookup);
 
 static void
 fetch_over(struct sts_lookup *lookup)
@@ -146,7 +150,7 @@ fetch_over(struct sts_lookup *lookup)
 	if (next == NULL)
 		return;
 	TAILQ_REMOVE(&all->line, next, place);
-	fetch(next);
+	fetch_start(next);
 }
 
 /* RFC 8461 3.3, 10.2: the postmaster is told when a policy that matters cannot be renewed. */
@@ -202,28 +206,35 @@ unfit(const struct http_response *response, char status[32])
 static void
 fetched(struct http_call *call, const struct http_response *response, const char *why)
 {
-	struct sts_lookup *lookup = container_of(call, struct sts_lookup, call);
+	struct fetch *fetch = container_of(call, struct fetch, call);
+	struct sts_lookup *lookup = fetch->lookup;
+	enum tlsrpt_result result = call->untrusted ? TLSRPT_STS_WEBPKI_INVALID : TLSRPT_STS_POLICY_FETCH_ERROR;
 	char status[32];
 
+	free(fetch);
 	if (response != NULL)
 		why = unfit(response, status);
 	if (why == NULL)
 		policy_received(lookup, buf_str(&response->body));
 	else
-		failed(lookup, call->untrusted ? TLSRPT_STS_WEBPKI_INVALID : TLSRPT_STS_POLICY_FETCH_ERROR, why);
+		failed(lookup, result, why);
 }
 
 static void
-fetch(struct sts_lookup *lookup)
+fetch_start(struct sts_lookup *lookup)
 {
 	struct sts_lookups *all = lookup->all;
 	struct http_url url = {.tls = true, .port = all->port, .target = STR(PATH)};
+	struct fetch *fetch = calloc(1, sizeof *fetch);
 
+	if (fetch == NULL)
+		fatal("out of memory for a policy");
 	all->nfetches++;
-	http_call_init(&lookup->call);
+	fetch->lookup = lookup;
+	http_call_init(&fetch->call);
 	(void)snprintf(url.host, sizeof url.host, "%s%s", HOST_PREFIX, lookup->domain);
-	http_get(&lookup->call.request, &url, "text/plain");
-	http_call_start(&lookup->call, &all->http, &url, STS_FETCH_MS, fetched);
+	http_get(&fetch->call.request, &url, "text/plain");
+	http_call_start(&fetch->call, &all->http, &url, STS_FETCH_MS, fetched);
 }
 
 static void
@@ -232,7 +243,7 @@ fetch_in_turn(struct sts_lookup *lookup)
 	struct sts_lookups *all = lookup->all;
 
 	if (all->nfetches < STS_FETCHES_MAX)
-		fetch(lookup);
+		fetch_start(lookup);
 	else
 		TAILQ_INSERT_TAIL(&all->line, lookup, place);
 }

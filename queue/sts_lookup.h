@@ -12,7 +12,7 @@
 #include "queue/policy_message.h"
 #include "queue/sts_cache.h"
 
-#define STS_LOOKUPS_MAX 2000
+#define STS_LOOKUPS_MAX 10000 /* as many as a worker looks up: the first mail to a domain is not to miss its policy */
 #define STS_WAITERS_MAX 20000 /* questions that wait for one of them */
 #define STS_FETCHES_MAX 20
 #define STS_FETCH_MS 30000 /* RFC 8461 3.3 suggests a minute */

@@ -110,6 +110,18 @@ class Sandbox(Case):
             if not os.path.exists("/proc/%d" % pids[0]):
                 break
 
+    def test_the_process_that_asks_web_servers_reaches_its_own_two_directories_only(self):
+        pids = [pid for pid, (title, _) in self.sandboxed().items() if re.search(r"remote: policy$", title)]
+        self.assertEqual(len(pids), 1)
+        for name in ("mta-sts", "tlsrpt"):
+            st = os.stat(os.path.join(self.server.directory, "cache", name))
+            self.assertEqual((st.st_mode & 0o777, pwd.getpwuid(st.st_uid).pw_name), (0o700, "_remote"))
+        for path in [os.path.join(self.server.directory, "cache", "guard"), "/etc/resolv.conf", "/etc/passwd"]:
+            for line in self.try_open(pids[0], [path]):
+                self.assertRegex(line, r": (killed|E\w+)$")
+            if not os.path.exists("/proc/%d" % pids[0]):
+                break
+
     def test_a_session_process_reaches_its_own_mail_only(self):
         other = self.server.add_user("lain")
         with self.server.smtp() as client:
