@@ -169,14 +169,15 @@ class Killed(FaultCase):
 
     def test_what_was_rerouted_and_is_returned_leaves_queued_alive(self):
         q, _ = self.faulty("retry = 1h\n[route lain]\nrelay = relay.tiga.test\n")
-        worker = q.worker(answers)
+        over = threading.Event()
+        worker = q.worker(lambda a: answers(a) if len(worker.jobs) != 2 or over.wait(60) else SENT)
         name = q.put("baru@satu.test", ["nanti@dua.test"])
         q.wait_where(name, "deferred")
-        worker.delay = 1
         q.command("reroute", "--to", "lain", name)
         q.wait(lambda: len(worker.jobs) == 2, "the try by another route")
         for reason in ("one", "two", "three"):
             q.command("bounce", "--reason", reason, name)
+        over.set()
         q.wait_gone(name)
         found = q.wait_log(name + ": sender non-delivery notification: (\\S+)")
         q.wait_gone(found.group(1))
