@@ -538,9 +538,31 @@ due_add(struct due_tree *tree, const struct spool_time *time, uint64_t time_s)
 	return due;
 }
 
+/*
+ * When the clock leaps, what waits goes on waiting for as long as it was to wait: nothing is tried, warned of or given up
+ * because of a day that did not pass, and nothing comes in one wave. Whoever named a time (release) meant that of the clock.
+ */
+static void
+look_at_clock(struct intake *intake)
+{
+	int64_t leap_s = clock_watch_leap_s(&intake->clock_watch, queue_now_ms(), queue_steady_ms());
+	struct due *due = RB_MIN(due_tree, &intake->due);
+
+	if (leap_s == 0)
+		return;
+	log_warning("the clock was set %s by %llu s", leap_s > 0 ? "forward" : "back",
+	    (unsigned long long)(leap_s > 0 ? leap_s : -leap_s));
+	/* All by the same: the tree stays in order. */
+	if (due == NULL || (leap_s < 0 && due->time_s < (uint64_t)-leap_s))
+		return;
+	RB_FOREACH(due, due_tree, &intake->due)
+		due->time_s += (uint64_t)leap_s;
+}
+
 static void
 due_again(struct intake *intake, const struct spool_time *time, uint64_t after_s)
 {
+	look_at_clock(intake);
 	due_add(&intake->due, time, queue_now_ms() / 1000 + after_s)->again = true;
 }
 
@@ -689,27 +711,6 @@ clock_set(struct intake *intake)
 	loop_timer_set(intake->queue->loop, &intake->clock, after_ms, clock_expired);
 }
 
-/*
- * When the clock leaps, what waits goes on waiting for as long as it was to wait: nothing is tried, warned of or given up
- * because of a day that did not pass, and nothing comes in one wave. Whoever named a time (release) meant that of the clock.
- */
-static void
-look_at_clock(struct intake *intake)
-{
-	int64_t leap_s = clock_watch_leap_s(&intake->clock_watch, queue_now_ms(), queue_steady_ms());
-	struct due *due = RB_MIN(due_tree, &intake->due);
-
-	if (leap_s == 0)
-		return;
-	log_warning("the clock was set %s by %llu s", leap_s > 0 ? "forward" : "back",
-	    (unsigned long long)(leap_s > 0 ? leap_s : -leap_s));
-	/* All by the same: the tree stays in order. */
-	if (due == NULL || (leap_s < 0 && due->time_s < (uint64_t)-leap_s))
-		return;
-	RB_FOREACH(due, due_tree, &intake->due)
-		due->time_s += (uint64_t)leap_s;
-}
-
 static void
 turn_expired(struct loop_timer *timer)
 {
@@ -780,6 +781,8 @@ due_tell(struct intake *intake, struct due_tree *tree, const struct spool_time *
 
 	if (!spool_time_parse(str_from(time->text), &parsed, &time_s))
 		return;
+	/* First: the time that is told now is of the clock as it is now. */
+	look_at_clock(intake);
 	(void)due_add(tree, &parsed, time_s);
 	clock_set(intake);
 }

@@ -196,19 +196,20 @@ class Clock(FaultCase):
             for name in names:
                 q.wait_where(name, "deferred")
             accidents.leap(leap)
+            names.append(q.put("baru@satu.test", ["a3@dua.test"]))  # whose time is of the new clock
             queues.append((leap, q, accidents, worker, names))
         for leap, q, accidents, worker, names in queues:
             q.wait_log("the clock was set %s by [0-9]+ s" % ("forward" if leap > 0 else "back"))
             # The second try comes, and now they wait for an hour.
-            q.wait(lambda: q.log().count("status=deferred") == 6, "the second tries")
+            q.wait(lambda: q.log().count("status=deferred") == 8, "the second tries")
             for name in names:
                 q.wait_where(name, "deferred")
             accidents.leap(0)
             q.wait_log("the clock was set %s by [0-9]+ s" % ("back" if leap > 0 else "forward"))
             new = q.put("baru@satu.test", ["baru@tiga.test"])
             q.wait_log(new + ": to=<baru@tiga.test>.*status=deferred")
-            self.assertEqual([q.where(name) for name in names], [["deferred"]] * 3)
-            self.assertEqual(len(worker.jobs), 7, worker.jobs)
+            self.assertEqual([q.where(name) for name in names], [["deferred"]] * 4)
+            self.assertEqual(len(worker.jobs), 9, worker.jobs)
             self.assertNotIn("notification", q.log())
             # They are found where they are, whatever time that is.
             worker.answer = lambda a: SENT
