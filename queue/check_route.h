@@ -1,5 +1,6 @@
 /*
- * The part of `merpati check` that looks at [route] sections: relays, logins, files with passwords and tokens.
+ * The part of `merpati check` that looks at [route] sections: relays, logins, files with passwords and tokens,
+ * and whether the TLS that they want can be had.
  */
 #ifndef QUEUE_CHECK_ROUTE_H
 #define QUEUE_CHECK_ROUTE_H

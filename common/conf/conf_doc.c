@@ -30,8 +30,8 @@ static const struct {
 	"through them in the order in which they stand here."},
     [CONF_SECTION_ROUTE] = {"Routes",
 	"Each section [route NAME] says how mail for other hosts goes: NAME is a domain, \".example.org\" for all below that, or "
-	"\"*\" for all that no other names. Without such a section mail goes to the exchangers of its domain, with TLS where it is "
-	"offered."},
+	"\"*\" for all that no other names. Without such a section mail goes to the exchangers of its domain, as if "
+	"it said nothing."},
     [CONF_SECTION_SITE] = {"Sites",
 	"Each section [site NAME] says what certain sites bear; NAME is yours to choose. A site is all domains with the same mail "
 	"exchangers. Each of the sites that a section covers has these limits for itself; of several sections the first counts."},

@@ -132,6 +132,20 @@ class Enforce(StsCase):
                 self.assert_refused(server, self.one(remote, ["a@surat.test"]), code)
                 server.stop()
 
+    def test_a_route_may_insist_on_a_policy_that_is_only_tested(self):
+        route = {"sections": "[route surat.test]\ntls = sts\n"}
+        policies = self.policies(ENFORCE.replace("enforce", "testing"))
+        for name, context, code in (("right", self.context("mx.surat.test"), None), ("wrong", self.context("evil.test"), "4.7.5"),
+                                    ("none", None, "4.7.4")):
+            with self.subTest(name):
+                server = self.server(tls=context)
+                result = self.one(self.sender(server, policies, **route), ["a@surat.test"], route="surat.test")
+                if code:
+                    self.assert_refused(server, result, code)
+                else:
+                    self.assertEqual((result.status, result.policy), ("delivered", "sts"))
+                server.stop()
+
     def test_an_exchanger_that_the_policy_does_not_name_is_passed_over(self):
         self.dns.add("surat.test", "MX", "10 evil.test", "20 a.mx.surat.test")
         self.dns.add("evil.test", "A", "127.0.0.3")

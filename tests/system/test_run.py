@@ -234,9 +234,12 @@ class Check(Case):
         self.certificate("b", "dua.test", days=3)
         status, text = self.check(self.BASE.replace("satu.test", "satu") +
                                   "networks = 0.0.0.0/0\ntls_certificate = b.crt\ntls_key = b.key\n"
-                                  "users_file = none\n[domain satu.test]\naccounts = virtual\n")
+                                  "users_file = none\ndns_trust_ad = no\nmta_sts = no\n[domain satu.test]\naccounts = virtual\n"
+                                  "[route dua.test]\ntls = dane\n[route tiga.test]\ntls = sts\n")
         self.assertEqual(status, 0, text)
-        for finding in ('merpati.conf:1: warning: hostname: "satu" has no domain',
+        for finding in ("[route dua.test]: tls = dane: no DNS server is trusted with DNSSEC (dns_trust_ad); its mail waits",
+                        "[route tiga.test]: tls = sts, and mta_sts = no; its mail waits",
+                        'merpati.conf:1: warning: hostname: "satu" has no domain',
                         "merpati.conf:5: warning: networks: all the world may relay",
                         "merpati.conf:6: warning: tls_certificate: the certificate in b.crt expires in",
                         "merpati.conf:6: warning: tls_certificate: the certificate in b.crt is not for this host's name",
