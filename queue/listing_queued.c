@@ -97,9 +97,11 @@ static bool
 ask_all(struct listing_sites *sites, struct control_client *client, struct listing_domains *domains, struct err *err)
 {
 	struct listing_domain **list = listing_domains_sorted(domains);
-	bool good = list != NULL || err_set(err, ERR_TEMP, "out of memory");
+	bool good = true;
 	size_t n;
 
+	if (list == NULL)
+		return err_set(err, ERR_TEMP, "out of memory");
 	for (size_t i = 0; good && list[i] != NULL; i += n)
 		good = ask_some(sites, client, list + i, &n, err);
 	if (good && domains->others.recipients > 0)

@@ -2,6 +2,7 @@
 out of that. With the tests' own DNS server, which says what is secure, and once with unbound and zones that are signed."""
 
 import hashlib
+import json
 import os
 import shutil
 import ssl
@@ -520,6 +521,24 @@ auth-zone:
             self.assertEqual((result.status, result.code, result.policy), ("deferred", code, "dane"), result)
         self.assert_delivered(server, remote=remote, domain="polos.test", policy="may")
         self.assert_delivered(server, remote=remote, domain="surat.rawan", policy="may")
+
+    def test_the_doctor_sees_the_same(self):
+        self.context(HOST)
+        with suite.listening_socket("127.0.0.3") as s:
+            port = s.getsockname()[1]
+        with open(self.path("doctor.conf"), "w") as f:
+            f.write("hostname = %s\nrelay_port = %d\nresolvers = %s\ntls_certificate = %s\ntls_key = %s\nspool_directory = spool\n"
+                    "run_directory = run\ncache_directory = cache\n[listener mx]\naddress = 127.0.0.3\nport = %d\n" % (
+                        HOST, port, self.unbound(port), self.path(HOST + ".pem"), self.path(HOST + ".key"), port))
+            for domain in ("surat.test", "salah.test", "palsu.test", "surat.rawan"):
+                f.write("[domain %s]\n" % domain)
+        told = subprocess.run([os.path.join(suite.BIN, "merpati"), "doctor", "--json"], capture_output=True, text=True, timeout=120,
+                              env=dict(os.environ, MERPATI_CONF=self.path("doctor.conf"))).stdout
+        found = [json.loads(line) for line in told.splitlines()]
+        self.assertEqual([f["name"] for f in found if f["area"] == "resolvers"], ["resolver"])
+        self.assertEqual({f["subject"]: f["name"] for f in found if f["name"].startswith("tlsa")}, {
+            "mx.surat.test": "tlsa", "mx.salah.test": "tlsa-mismatch", "mx.palsu.test": "tlsa-unknown",
+            "mx.surat.rawan": "tlsa-mismatch"})
 
 
 if __name__ == "__main__":
