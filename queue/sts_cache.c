@@ -223,6 +223,21 @@ wants_refresh(const struct sts_cache_entry *entry, uint64_t now_s)
 	return now_s < entry->used_s + STS_UNUSED_S;
 }
 
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* When something is to be done about it. */
+static uint64_t
+next_of(const struct sts_cache_entry *entry, uint64_t now_s)
+{
+	uint64_t expires_s = entry->fetched_s + entry->max_age_s;
+
+	return wants_refresh(entry, now_s) ? earlier(entry->refresh_s, expires_s) : expires_s;
+}
+
 struct sts_cache_entry *
 sts_cache_due(struct sts_cache *cache, uint64_t now_s, uint64_t *next_s)
 {
@@ -234,12 +249,10 @@ sts_cache_due(struct sts_cache *cache, uint64_t now_s, uint64_t *next_s)
 			drop(cache, entry);
 			continue;
 		}
-		if (!wants_refresh(entry, now_s))
-			continue;
-		if (due == NULL && entry->refresh_s <= now_s)
+		if (due == NULL && entry->refresh_s <= now_s && wants_refresh(entry, now_s))
 			due = entry;
-		else if (entry->refresh_s < *next_s)
-			*next_s = entry->refresh_s;
+		else
+			*next_s = earlier(*next_s, next_of(entry, now_s));
 	}
 	return due;
 }

@@ -62,7 +62,7 @@ void sts_cache_fail(struct sts_cache *cache, struct str domain, const char *id, 
 bool sts_cache_has_failed(const struct sts_cache *cache, struct str domain, const char *id, uint64_t now_s);
 
 /*
- * Drops what has expired, and returns one whose refresh is due, or NULL; *next_s: when the next one is. A refresh that is
+ * Drops what has expired, and returns one whose refresh is due, or NULL; *next_s: when another is, or expires. A refresh that is
  * begun moves refresh_s on.
  */
 struct sts_cache_entry *sts_cache_due(struct sts_cache *cache, uint64_t now_s, uint64_t *next_s);

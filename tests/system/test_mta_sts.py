@@ -337,7 +337,7 @@ class Time(StsCase):
 
     def test_afterwards_it_does_not_hold(self):
         server = self.server()
-        policies = self.policies(ENFORCE.replace("86400", "1"))
+        policies = self.policies(ENFORCE.replace("86400", "3"))
         remote = self.sender(server, policies)
         self.assertEqual(self.one(remote, ["a@surat.test"]).status, "deferred")
         policies.stop()

@@ -89,6 +89,9 @@ a_policy_in_use_is_refreshed_before_it_expires(void **state)
 	due->refresh_s = 1080;
 	assert_null(sts_cache_due(&cache, 1050, &next));
 	assert_int_equal(next, 1080);
+	due->refresh_s = 2000;
+	assert_null(sts_cache_due(&cache, 1050, &next));
+	assert_int_equal(next, 1100); /* its end */
 	due = sts_cache_due(&cache, 1000 + day, &next); /* tiga.test has expired */
 	assert_non_null(due);
 	assert_string_equal(due->domain, "dua.test");
