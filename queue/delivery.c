@@ -134,3 +134,9 @@ delivery_free(struct delivery *d)
 	free(d->site_text);
 	free(d);
 }
+
+bool
+delivery_is_local(const struct delivery *d)
+{
+	return d->transport == JOB_LMTP && d->route.n == 0;
+}

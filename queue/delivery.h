@@ -55,6 +55,8 @@ struct delivery *delivery_first_open(struct message *m);
 struct delivery *delivery_split(struct delivery *d, size_t n);
 /* A result for this recipient has come. False when it is none of it, or has one already. */
 bool delivery_take(struct delivery *d, uint64_t index);
+/* It goes to our own deliver, rather than to another host or a relay. */
+bool delivery_is_local(const struct delivery *d);
 /* Takes it out of its message and frees it; it is in no schedule and at no worker. */
 void delivery_free(struct delivery *d);
 

@@ -465,7 +465,7 @@ received_done(struct worker *w, struct msg *msg)
 	if (ending == SCHEDULE_TROUBLE) {
 		d->job.site->record.failed_ms = queue_now_ms();
 		blame(d);
-		m->again_soon = m->again_soon || d->transport == JOB_LMTP;
+		m->again_soon = m->again_soon || delivery_is_local(d);
 	}
 	unrun(w->dispatch, d);
 	schedule_done(&q->schedule, &d->job, ending, loop_now_ms(q->loop));

@@ -54,7 +54,8 @@ bool job_hello_decode(struct msg *m, struct job_hello *hello);
 /*
  * Next hops. Over SMTP: a domain as it stands behind the @ (its exchangers are looked up; `[127.0.0.1]` and
  * `[IPv6:::1]` are address literals), `[host.name]` (that host's addresses, no exchangers), either with `:PORT`
- * behind it. Over LMTP: the name of a socket in run_directory ("lmtp"), or a host or address in brackets as above.
+ * behind it. Over LMTP: the name of a socket in run_directory ("lmtp"), `unix:/PATH` of the route's relay, or a host or
+ * address in brackets as above.
  */
 enum job_transport {
 	JOB_SMTP,

@@ -17,6 +17,16 @@ is_socket_name(struct str s)
 	return true;
 }
 
+/* It will be the name of a relay, which has no blanks. */
+static bool
+is_word(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= 32 || s.p[i] == 127)
+			return false;
+	return true;
+}
+
 /* Takes ":PORT" off the end, behind the last bracket if there is one. */
 static bool
 port_take(struct str *s, uint16_t *port)
@@ -58,6 +68,10 @@ next_hop_parse(struct str text, enum job_transport transport, uint16_t default_p
 	if (transport == JOB_LMTP && is_socket_name(text)) {
 		next_hop->kind = NEXT_HOP_SOCKET;
 		return true;
+	}
+	if (transport == JOB_LMTP && str_starts(text, STR("unix:"))) {
+		next_hop->kind = NEXT_HOP_PATH;
+		return is_word(text) && endpoint_parse_socket(text, &next_hop->address);
 	}
 	if (!port_take(&text, &next_hop->port) || text.n == 0)
 		return false;

@@ -13,6 +13,7 @@ enum next_hop_kind {
 	NEXT_HOP_HOST,	  /* [mx1.dua.test]: its addresses, no exchangers */
 	NEXT_HOP_ADDRESS, /* [127.0.0.3], [IPv6:::1], [::1] */
 	NEXT_HOP_SOCKET,  /* lmtp: in run_directory */
+	NEXT_HOP_PATH,	  /* unix:/path: the connector's, as the route says */
 };
 
 struct next_hop {

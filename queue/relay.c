@@ -42,21 +42,66 @@ relay_named(const struct conf *conf, struct str name)
 	return NULL;
 }
 
+#define LMTP_PORT 24
+
+static const struct str lmtp = {"lmtp:", 5};
+
+enum job_transport
+relay_transport(const struct conf_route *route)
+{
+	return str_starts_nocase(str_from(route->relay), lmtp) ? JOB_LMTP : JOB_SMTP;
+}
+
+static struct str
+relay_server(const struct conf_route *route)
+{
+	return str_skip(str_from(route->relay), relay_transport(route) == JOB_LMTP ? lmtp.n : 0);
+}
+
+/* A host in brackets, its port behind them. */
+static void
+host_add(struct str server, struct buf *b)
+{
+	size_t colon = str_find_last(server, ':');
+
+	if (server.p[0] == '[')
+		buf_add(b, server);
+	else
+		buf_addf(b, "[%.*s]%.*s", STR_FMT(str_sub(server, 0, colon)), STR_FMT(str_skip(server, colon)));
+}
+
 bool
 relay_next_hop(const struct conf_route *route, struct buf *b)
 {
-	struct str relay = str_from(route->relay);
+	enum job_transport transport = relay_transport(route);
+	struct str server = relay_server(route);
 	struct next_hop next_hop;
-	size_t colon = str_find_last(relay, ':'), begin = b->n;
+	size_t begin = b->n;
 
-	if (relay.n == 0)
+	if (server.n == 0)
 		return false;
-	if (relay.p[0] == '[')
-		buf_add(b, relay);
-	else if (colon < relay.n)
-		buf_addf(b, "[%.*s]%.*s", STR_FMT(str_sub(relay, 0, colon)), STR_FMT(str_skip(relay, colon)));
+	if (transport == JOB_LMTP && str_starts(server, STR("unix:")))
+		buf_add(b, server);
 	else
-		buf_addf(b, "[%.*s]", STR_FMT(relay));
+		host_add(server, b);
+	if (transport == JOB_LMTP && b->n > begin && b->p[b->n - 1] == ']')
+		buf_addf(b, ":%u", LMTP_PORT);
 	return buf_ok(b) && b->n - begin <= JOB_NEXT_HOP_MAX &&
-	    next_hop_parse(str_skip(buf_str(b), begin), JOB_SMTP, 25, &next_hop);
+	    next_hop_parse(str_skip(buf_str(b), begin), transport, 25, &next_hop);
+}
+
+bool
+relay_socket(const struct conf_route *route, struct endpoint *endpoint)
+{
+	struct str server = relay_server(route);
+
+	return relay_transport(route) == JOB_LMTP && str_starts(server, STR("unix:")) && endpoint_parse_socket(server, endpoint);
+}
+
+const struct conf_route *
+relay_of_own(const struct conf *conf, struct str domain)
+{
+	const struct conf_route *route = relay_named(conf, domain);
+
+	return route != NULL && route->relay[0] != '\0' ? route : NULL;
 }

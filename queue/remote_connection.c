@@ -423,6 +423,8 @@ socket_open(const struct remote_target *target, bool *connecting, struct err *er
 	int fd;
 
 	*connecting = false;
+	if (target->to == NULL && target->path == NULL)
+		return target->fd;
 	if (target->to == NULL)
 		return unix_connect(target->path, SOCK_STREAM | SOCK_NONBLOCK, err);
 	fd = socket(target->to->address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -6,6 +6,7 @@
 #define QUEUE_REMOTE_CONNECTION_H
 
 #include "common/conf/conf.h"
+#include "common/daemon/connector_client.h"
 #include "common/dns/dns_message.h"
 #include "common/net/stream.h"
 #include "queue/downconvert.h"
@@ -19,6 +20,7 @@ struct remote_context {
 	struct loop *loop;
 	const struct conf *conf;
 	struct tls_context *tls; /* NULL: never TLS */
+	struct connector_client connector; /* to the sockets of routes, by the route's number */
 	size_t connections;	 /* open ones, those in the pool too */
 };
 
@@ -45,8 +47,9 @@ struct remote_owner {
 struct remote_target {
 	struct str host;	   /* of the log; borrowed during the call */
 	struct remote_identity identity; /* what is borrowed by it outlives the connection's opening */
-	const struct endpoint *to; /* NULL: path */
-	const char *path;	   /* of a local socket */
+	const struct endpoint *to; /* NULL: path, or a descriptor */
+	const char *path;	   /* of a socket of our own suite, which is trusted; NULL: a descriptor */
+	int fd;			   /* connected; taken */
 	const struct endpoint *from; /* our own address; NULL: the system's choice */
 	bool lmtp;
 	struct tls_policy policy; /* that does not refuse the host */

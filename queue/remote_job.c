@@ -433,6 +433,16 @@ waiver_read(struct remote_job *job)
 	job->is_report = job->waives_tls && may_be_report;
 }
 
+/* The socket of a route is the one that the connector knows by that name, too. */
+static bool
+leads_to_socket(const struct remote_job *job)
+{
+	struct endpoint endpoint;
+
+	return job->route != NULL && relay_socket(job->route, &endpoint) && endpoint.length == job->next_hop.address.length &&
+	    memcmp(&endpoint.address, &job->next_hop.address.address, endpoint.length) == 0;
+}
+
 static void
 destination_read(struct remote_job *job)
 {
@@ -446,6 +456,8 @@ destination_read(struct remote_job *job)
 		remote_search_refuse(&job->search, JOB_DEFERRED, STR("4.3.5"), STR("the configuration has just changed"));
 	else if (job->route != NULL && !remote_login_is_known(&job->jobs->credentials[job->route - conf->routes]))
 		remote_search_refuse(&job->search, JOB_DEFERRED, STR("4.7.8"), STR("the password or token to log in with is not known"));
+	else if (job->next_hop.kind == NEXT_HOP_PATH && !leads_to_socket(job))
+		remote_search_refuse(&job->search, JOB_DEFERRED, STR("4.3.5"), STR("the configuration has just changed"));
 	waiver_read(job);
 	/* What must keep TLS has connections of its own, of which that is known, and so has what need not; so has each route, and
 	 * what different domains demand. */

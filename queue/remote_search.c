@@ -193,14 +193,15 @@ source_of(const struct conf_route *route, const struct endpoint *to)
 	return NULL;
 }
 
-/* One connection; false when it cannot even be begun. path: of a socket, then the candidate has only a host. */
+/* One connection; false when it cannot even be begun. path, or fd: of a socket, then the candidate has only a host. */
 static bool
-attempt_begin(struct remote_search *s, const struct remote_candidate *candidate, const char *path)
+attempt_begin(struct remote_search *s, const struct remote_candidate *candidate, const char *path, int fd)
 {
 	struct remote_context *context = s->quest.context;
 	struct remote_target target = {
 	    .host = candidate->host,
-	    .to = path == NULL ? &candidate->to : NULL,
+	    .to = path == NULL && fd < 0 ? &candidate->to : NULL,
+	    .fd = fd,
 	    .path = path,
 	    .lmtp = s->quest.lmtp,
 	    .identity = candidate->identity,
@@ -213,7 +214,7 @@ attempt_begin(struct remote_search *s, const struct remote_candidate *candidate,
 	char words[JOB_REPLY_MAX];
 
 	if (route != NULL) {
-		target.from = path == NULL ? source_of(route, &candidate->to) : NULL;
+		target.from = target.to != NULL ? source_of(route, target.to) : NULL;
 		target.implicit_tls = route->implicit_tls;
 		target.credentials = s->quest.credentials;
 	}
@@ -378,7 +379,7 @@ go_on(struct remote_search *s, bool patience_is_over)
 		return; /* an answer of DNS that nobody needs at present */
 	for (;;) {
 		while (s->nattempts < REMOTE_SEARCH_AT_ONCE_MAX && candidate_take(s, &candidate))
-			if (attempt_begin(s, &candidate, NULL)) {
+			if (attempt_begin(s, &candidate, NULL, -1)) {
 				wait_a_moment(s);
 				return;
 			}
@@ -395,16 +396,53 @@ go_on(struct remote_search *s, bool patience_is_over)
 		wait_a_moment(s);
 }
 
+/* A socket on this host: no addresses, no TLS. */
 static void
-hosts_begin(struct remote_search *s)
+socket_begin(struct remote_search *s, const char *path, int fd)
 {
 	struct remote_candidate local = {.host = s->route.list.hosts[0], .policy = {.need = TLS_NEED_PLAIN}};
 
-	s->host = 0;
-	if (s->quest.next_hop->kind != NEXT_HOP_SOCKET)
-		look_up(s);
-	else if (attempt_begin(s, &local, daemon_socket_path(s->quest.context->conf, s->quest.next_hop->name.p)))
+	if (!attempt_begin(s, &local, path, fd))
+		go_on(s, false);
+}
+
+static void
+dialled(struct connector_query *dial, int fd, const char *reason)
+{
+	struct remote_search *s = container_of(dial, struct remote_search, dial);
+	char words[JOB_REPLY_MAX];
+
+	if (fd >= 0) {
+		socket_begin(s, NULL, fd);
 		return;
+	}
+	s->tried++;
+	(void)snprintf(words, sizeof words, "connect to %.*s: %s", STR_FMT(s->route.list.hosts[0]), reason);
+	log_info("%.*s: %s", STR_FMT(s->quest.queue_id), words);
+	remember(s, JOB_DEFERRED, STR("4.4.1"), str_from(words), "none", "");
+	s->failed(s);
+}
+
+static void
+hosts_begin(struct remote_search *s)
+{
+	struct remote_context *context = s->quest.context;
+	const struct next_hop *next_hop = s->quest.next_hop;
+
+	s->host = 0;
+	switch (next_hop->kind) {
+	case NEXT_HOP_SOCKET:
+		socket_begin(s, daemon_socket_path(context->conf, next_hop->name.p), -1);
+		return;
+	case NEXT_HOP_PATH:
+		connector_ask(&context->connector, &s->dial, (size_t)(s->quest.route - context->conf->routes), dialled);
+		return;
+	case NEXT_HOP_DOMAIN:
+	case NEXT_HOP_HOST:
+	case NEXT_HOP_ADDRESS:
+		break;
+	}
+	look_up(s);
 	if (!s->looking_up)
 		go_on(s, false);
 }
@@ -464,6 +502,7 @@ remote_search_stop(struct remote_search *s)
 	remote_route_stop(&s->route);
 	remote_addresses_stop(&s->addresses);
 	remote_dane_stop(&s->dane);
+	connector_cancel(&s->dial);
 	while (s->nattempts > 0)
 		remote_connection_release(s->attempts[--s->nattempts].connection);
 }

@@ -78,6 +78,7 @@ struct remote_search {
 	size_t nattempts;
 	bool has_winner; /* attempts[0], which alone is left, is connected */
 	struct loop_timer timer;
+	struct connector_query dial; /* of a route's socket */
 };
 
 void remote_search_start(struct remote_search *search, const struct remote_quest *quest);

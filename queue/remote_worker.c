@@ -12,6 +12,7 @@
 #include "common/tls/tls.h"
 #include "common/net/unix_socket.h"
 #include "queue/policy.h"
+#include "queue/remote_connector.h"
 #include "queue/remote_job.h"
 #include "queue/remote_login.h"
 
@@ -311,11 +312,13 @@ remote_worker_main(struct daemon_self *self)
 	resolver_find(self->conf, &servers);
 	worker.jobs.sources = (struct remote_sources){.dns = resolver_new(worker.loop, &servers), .own = str_from(self->conf->hostname)};
 	if (policy_count(self->conf) > 0) {
-		sts_client_start(&worker.sts, worker.loop, self->peers[0]);
+		sts_client_start(&worker.sts, worker.loop, self->peers[REMOTE_PEER_POLICY]);
 		worker.jobs.sources.sts = self->conf->queue.mta_sts ? &worker.sts : NULL;
 		worker.jobs.sources.reports = self->conf->queue.tlsrpt ? &worker.sts : NULL;
 		worker.jobs.report_sender = policy_report_sender(self->conf);
 	}
+	connector_client_init(&worker.jobs.context.connector, worker.loop,
+	    remote_connector_count(self->conf) > 0 ? self->peers[REMOTE_PEER_CONNECTOR] : -1, self->conf, &remote_places);
 	worker.jobs.result = job_result;
 	worker.jobs.done = job_done;
 	worker.jobs.credentials = remote_logins_read(self->conf);

@@ -7,6 +7,12 @@
 
 #include "common/daemon/daemon.h"
 
+/* Its peers, in their order. */
+enum {
+	REMOTE_PEER_POLICY,
+	REMOTE_PEER_CONNECTOR,
+};
+
 /* The role's main, for common/daemon/daemon.h. */
 void remote_worker_main(struct daemon_self *self);
 

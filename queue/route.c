@@ -27,6 +27,7 @@ TAILQ_HEAD(message_list, message);
 
 /* Where mail for a domain goes, before its exchangers are known. */
 struct way {
+	enum job_transport transport;
 	struct str next_hop;
 	struct str route; /* its name in the configuration, or empty */
 };
@@ -102,7 +103,7 @@ settle(struct delivery *d, enum queue_state outcome, struct str code, struct str
 void
 route_defer(struct delivery *d, struct str code, struct str reply)
 {
-	if (d->transport == JOB_LMTP && d->nrecipients > 0)
+	if (delivery_is_local(d) && d->nrecipients > 0)
 		d->message->again_soon = true;
 	settle(d, QUEUE_WAITING, code, reply);
 }
@@ -133,7 +134,7 @@ route_suspend(struct delivery *d)
 static const struct site_limits *
 limits_of(const struct routes *routes, const struct delivery *d)
 {
-	if (d->transport == JOB_LMTP)
+	if (delivery_is_local(d))
 		return &routes->local;
 	return d->section != NULL ? &routes->special[d->section - routes->queue->conf->sites] : &routes->remote;
 }
@@ -184,15 +185,14 @@ section_of(struct message *m, size_t index, struct str site)
 }
 
 static void
-deliver_by(struct message *m, size_t index, enum job_transport transport, struct way way, struct str site,
-    struct str security)
+deliver_by(struct message *m, size_t index, struct way way, struct str site, struct str security)
 {
-	struct delivery like = {.transport = transport, .next_hop = way.next_hop, .route = way.route, .site = site,
+	struct delivery like = {.transport = way.transport, .next_hop = way.next_hop, .route = way.route, .site = site,
 	    .security = security,
 	    .return_path = envelope_return_path(&m->envelope, recipient_at(m, index))};
 	struct delivery *d;
 
-	if (transport == JOB_SMTP)
+	if (!delivery_is_local(&like))
 		like.section = section_of(m, index, site);
 	d = delivery_open(m, &like);
 	delivery_add(d, index);
@@ -307,11 +307,12 @@ way_of(struct message *m, size_t index)
 	const char *relay;
 
 	if (reroute_is_host(m->envelope.reroute))
-		return (struct way){m->envelope.reroute, STR("")};
+		return (struct way){JOB_SMTP, m->envelope.reroute, STR("")};
 	route = route_of(m, domain);
-	relay = route != NULL ? routes->relays[route - m->queue->conf->routes] : NULL;
-
-	return (struct way){relay != NULL ? str_from(relay) : domain, route != NULL ? str_from(route->name) : STR("")};
+	if (route == NULL)
+		return (struct way){JOB_SMTP, domain, STR("")};
+	relay = routes->relays[route - m->queue->conf->routes];
+	return (struct way){relay_transport(route), relay != NULL ? str_from(relay) : domain, str_from(route->name)};
 }
 
 static void
@@ -319,7 +320,7 @@ resolved(struct message *m, size_t index, const struct destination *d)
 {
 	switch (d->status) {
 	case JOB_DELIVERED:
-		deliver_by(m, index, JOB_SMTP, way_of(m, index), str_from(d->site), str_from(d->security));
+		deliver_by(m, index, way_of(m, index), str_from(d->site), str_from(d->security));
 		return;
 	case JOB_DEFERRED:
 		refuse(m, index, QUEUE_WAITING, d->code, d->reason);
@@ -343,6 +344,7 @@ static void
 route_abroad(struct message *m, size_t index, struct str domain)
 {
 	struct routes *routes = m->queue->routes;
+	struct way way = way_of(m, index);
 	struct question *question;
 	const struct destination *d;
 
@@ -350,9 +352,13 @@ route_abroad(struct message *m, size_t index, struct str domain)
 		refuse(m, index, QUEUE_FAILED, "5.1.2", "the domain is too long");
 		return;
 	}
+	if (way.transport == JOB_LMTP) { /* one server, known by its name */
+		deliver_by(m, index, way, way.next_hop, STR_NONE);
+		return;
+	}
 	question = question_new(m, index);
 	question->destination.answered = destination_answered;
-	d = destination_ask(&routes->destinations, &question->destination, way_of(m, index).next_hop,
+	d = destination_ask(&routes->destinations, &question->destination, way.next_hop,
 	    loop_now_ms(m->queue->loop));
 	if (d == NULL)
 		return;
@@ -363,10 +369,16 @@ route_abroad(struct message *m, size_t index, struct str domain)
 
 /* ---- our own domains ------------------------------------------------------------------------------------------- */
 
+/* By LMTP to deliver, unless the domain's own route leads to another server. */
 static void
 route_home(struct message *m, size_t index)
 {
-	deliver_by(m, index, JOB_LMTP, (struct way){STR("lmtp"), STR("")}, STR(ROUTE_LOCAL_SITE), STR_NONE);
+	struct str domain = domain_of(recipient_at(m, index)->address);
+
+	if (relay_of_own(m->queue->conf, domain) != NULL)
+		route_abroad(m, index, domain);
+	else
+		deliver_by(m, index, (struct way){JOB_LMTP, STR("lmtp"), STR("")}, STR(ROUTE_LOCAL_SITE), STR_NONE);
 }
 
 static void

@@ -13,7 +13,7 @@
 #include "common/daemon/daemon.h"
 #include "common/daemon/daemon_key.h"
 #include "common/base/log.h"
-#include "smtpd/connector.h"
+#include "smtpd/filter_connector.h"
 #include "smtpd/guard.h"
 #include "smtpd/worker.h"
 
@@ -72,7 +72,7 @@ main(int argc, char **argv)
 	        .listeners = LISTENER_BIT(LISTENER_MX) | LISTENER_BIT(LISTENER_SUBMISSION) |
 	            LISTENER_BIT(LISTENER_SUBMISSIONS) | LISTENER_BIT(LISTENER_LOCAL)},
 	    DAEMON_KEY_ROLE,
-	    {.name = "connector", .user = "_filter", .count = connector_count, .main = connector_main, .keeps_root = true},
+	    {.name = "connector", .user = "_filter", .count = filter_connector_count, .main = filter_connector_main, .keeps_root = true},
 	    {.name = "guard", .user = "_smtpd", .main = guard_main, .listeners = LISTENER_BIT(LISTENER_CLIENTS)},
 	};
 	static struct daemon daemon = {.name = "smtpd", .roles = roles, .nroles = sizeof roles / sizeof roles[0]};

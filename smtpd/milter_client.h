@@ -6,7 +6,7 @@
 #define SMTPD_MILTER_CLIENT_H
 
 #include "common/net/stream.h"
-#include "smtpd/connector_client.h"
+#include "common/daemon/connector_client.h"
 #include "smtpd/milter.h"
 
 /* A filter has so many times its time-out for its verdict on a whole message. */

@@ -7,7 +7,7 @@
 #define SMTPD_POLICY_CLIENT_H
 
 #include "common/net/stream.h"
-#include "smtpd/connector_client.h"
+#include "common/daemon/connector_client.h"
 #include "smtpd/policy_protocol.h"
 
 #define POLICY_CONNECTIONS_MAX 8

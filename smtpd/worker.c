@@ -9,6 +9,7 @@
 #include "common/daemon/daemon_tls.h"
 #include "common/base/log.h"
 #include "common/daemon/sandbox.h"
+#include "smtpd/filter_connector.h"
 #include "smtpd/proxy_wait.h"
 #include "smtpd/session.h"
 
@@ -247,7 +248,8 @@ services_open(struct worker *worker, const struct daemon_self *self, int incomin
 	worker->sasl = sasl_client_new(worker->loop, daemon_socket_path(worker->conf, "sasl"));
 	socketmap_client_init(&worker->map, worker->loop, map_path, MAP_TIMEOUT_MS);
 	guard_client_start(&worker->guard, worker->loop, self->peers[WORKER_PEER_GUARD]);
-	connector_client_init(&worker->connector, worker->loop, self->peers[WORKER_PEER_CONNECTOR], worker->conf);
+	connector_client_init(&worker->connector, worker->loop, self->peers[WORKER_PEER_CONNECTOR], worker->conf,
+	    &filter_places);
 	policies_open(worker);
 	milter_pool_init(&worker->milters, worker->loop, &worker->connector, worker->conf);
 	commit = commit_new(worker->loop, COMMIT_THREADS);

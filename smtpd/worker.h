@@ -10,7 +10,7 @@
 #include "common/login/sasl_client.h"
 #include "common/net/socketmap.h"
 #include "smtpd/guard_client.h"
-#include "smtpd/connector_client.h"
+#include "common/daemon/connector_client.h"
 #include "smtpd/intake.h"
 #include "smtpd/known.h"
 #include "smtpd/milter_client.h"

@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "smtpd/connector.h"
+#include "smtpd/filter_connector.h"
 #include "smtpd/policy_client.h"
 
 #define QUERIES 12
@@ -62,7 +62,7 @@ begin(void **state)
 	loop = loop_new();
 	msg_socketpair(fds);
 	connector_end = fds[1];
-	connector_client_init(&connector, loop, fds[0], &conf);
+	connector_client_init(&connector, loop, fds[0], &conf, &filter_places);
 	policy_client_init(&client, loop, &connector, 0);
 	return 0;
 }

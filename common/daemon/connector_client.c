@@ -1,9 +1,8 @@
-#include "smtpd/connector_client.h"
+#include "common/daemon/connector_client.h"
 
 #include <stdio.h>
 
 #include "common/base/log.h"
-#include "smtpd/connector.h"
 
 #define GRACE_MS 1000 /* for the connector's own answer that its time is over */
 #define MESSAGE_MAX 64
@@ -53,9 +52,10 @@ closed(struct channel *channel)
 }
 
 void
-connector_client_init(struct connector_client *client, struct loop *loop, int fd, const struct conf *conf)
+connector_client_init(struct connector_client *client, struct loop *loop, int fd, const struct conf *conf,
+    const struct connector_places *places)
 {
-	*client = (struct connector_client){.loop = loop, .conf = conf};
+	*client = (struct connector_client){.loop = loop, .conf = conf, .places = places};
 	LIST_INIT(&client->queries);
 	if (fd >= 0)
 		channel_open(&client->channel, loop, fd, received, closed);
@@ -68,7 +68,7 @@ expired(struct loop_timer *timer)
 }
 
 static bool
-send_request(struct connector_client *client, uint32_t id, size_t filter)
+send_request(struct connector_client *client, uint32_t id, size_t number)
 {
 	struct buf b;
 	bool sent;
@@ -77,24 +77,25 @@ send_request(struct connector_client *client, uint32_t id, size_t filter)
 		return false;
 	buf_init(&b, MESSAGE_MAX);
 	msg_begin(&b, CONNECTOR_CONNECT, id);
-	msg_add_u64(&b, filter);
+	msg_add_u64(&b, number);
 	sent = channel_send(&client->channel, &b, -1);
 	buf_clear(&b);
 	return sent;
 }
 
 void
-connector_ask(struct connector_client *client, struct connector_query *query, size_t filter,
+connector_ask(struct connector_client *client, struct connector_query *query, size_t number,
     void (*answered)(struct connector_query *, int, const char *))
 {
+	struct connector_place place;
 	bool sent;
 
 	query->answered = answered;
 	query->client = client;
 	query->id = ++client->last_id;
 	LIST_INSERT_HEAD(&client->queries, query, link);
-	sent = send_request(client, query->id, filter);
-	loop_timer_set(client->loop, &query->timer, sent ? client->conf->filters[filter].timeout_ms + GRACE_MS : 0, expired);
+	sent = client->places->find(client->conf, number, &place) && send_request(client, query->id, number);
+	loop_timer_set(client->loop, &query->timer, sent ? place.timeout_ms + GRACE_MS : 0, expired);
 }
 
 void

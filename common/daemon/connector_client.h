@@ -1,12 +1,10 @@
 /*
- * A worker's side of smtpd/connector.h: asks for a connection to a filter of the configuration.
+ * A worker's side of common/daemon/connector.h: asks for a connection to a place of the configuration.
  */
-#ifndef SMTPD_CONNECTOR_CLIENT_H
-#define SMTPD_CONNECTOR_CLIENT_H
+#ifndef COMMON_CONNECTOR_CLIENT_H
+#define COMMON_CONNECTOR_CLIENT_H
 
-#include "common/conf/conf.h"
-#include "common/base/loop.h"
-#include "common/base/msg.h"
+#include "common/daemon/connector.h"
 
 struct connector_query;
 
@@ -14,6 +12,7 @@ struct connector_client {
 	struct channel channel;
 	struct loop *loop;
 	const struct conf *conf;
+	const struct connector_places *places;
 	uint32_t last_id;
 	LIST_HEAD(connector_queries, connector_query) queries;
 };
@@ -29,9 +28,10 @@ struct connector_query {
 };
 
 /* fd: the pair to the connector, which it takes; -1: every question is answered with "no connector". */
-void connector_client_init(struct connector_client *client, struct loop *loop, int fd, const struct conf *conf);
-/* filter: index in conf->filters. Answered within that filter's time-out and a second. The query must not be under way. */
-void connector_ask(struct connector_client *client, struct connector_query *query, size_t filter,
+void connector_client_init(struct connector_client *client, struct loop *loop, int fd, const struct conf *conf,
+    const struct connector_places *places);
+/* Answered within the place's time-out and a second. The query must not be under way. */
+void connector_ask(struct connector_client *client, struct connector_query *query, size_t number,
     void (*answered)(struct connector_query *, int, const char *));
 /* The answer will not come. Harmless when nothing is asked. */
 void connector_cancel(struct connector_query *query);

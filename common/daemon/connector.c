@@ -1,4 +1,4 @@
-#include "smtpd/connector.h"
+#include "common/daemon/connector.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -29,6 +29,7 @@ struct dial {
 
 struct connector {
 	const struct conf *conf;
+	const struct connector_places *places;
 	struct loop *loop;
 };
 
@@ -77,10 +78,10 @@ dial_expired(struct loop_timer *timer)
 
 /* Takes the descriptor. */
 static void
-dial_begin(struct asker *asker, uint32_t id, int fd, const struct conf_filter *filter)
+dial_begin(struct asker *asker, uint32_t id, int fd, const struct connector_place *place)
 {
 	struct dial *dial = calloc(1, sizeof *dial);
-	bool connected = dial != NULL && connect(fd, &filter->socket.address.any, filter->socket.length) == 0;
+	bool connected = dial != NULL && connect(fd, &place->to.address.any, place->to.length) == 0;
 
 	if (connected || dial == NULL || errno != EINPROGRESS) {
 		answer(asker, id, connected ? fd : -1, connected ? "" : dial == NULL ? "out of memory" : strerror(errno));
@@ -93,18 +94,19 @@ dial_begin(struct asker *asker, uint32_t id, int fd, const struct conf_filter *f
 	dial->fd = fd;
 	asker->ndials++;
 	loop_io_add(asker->connector->loop, &dial->io, fd, LOOP_WRITE, dial_ready);
-	loop_timer_set(asker->connector->loop, &dial->timer, filter->timeout_ms, dial_expired);
+	loop_timer_set(asker->connector->loop, &dial->timer, place->timeout_ms, dial_expired);
 }
 
 static void
 asked(struct channel *channel, struct msg *m)
 {
 	struct asker *asker = container_of(channel, struct asker, channel);
-	const struct conf *conf = asker->connector->conf;
+	const struct connector *connector = asker->connector;
 	uint64_t number = msg_get_u64(m);
+	struct connector_place place;
 	int fd;
 
-	if (m->type != CONNECTOR_CONNECT || !msg_done(m) || number >= conf->nfilters) {
+	if (m->type != CONNECTOR_CONNECT || !msg_done(m) || !connector->places->find(connector->conf, number, &place)) {
 		log_warning("connector: a worker asks for what there is not");
 		return;
 	}
@@ -112,11 +114,11 @@ asked(struct channel *channel, struct msg *m)
 		answer(asker, m->id, -1, "too many connections are being made");
 		return;
 	}
-	fd = socket(conf->filters[number].socket.address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(place.to.address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		answer(asker, m->id, -1, strerror(errno));
 	else
-		dial_begin(asker, m->id, fd, &conf->filters[number]);
+		dial_begin(asker, m->id, fd, &place);
 }
 
 /* The parent keeps the pairs, so that this is the end of everything: it comes by itself. */
@@ -124,12 +126,6 @@ static void
 asker_gone(struct channel *channel)
 {
 	(void)channel;
-}
-
-unsigned
-connector_count(const struct conf *conf)
-{
-	return conf->nfilters > 0;
 }
 
 static void
@@ -150,9 +146,9 @@ confine(struct daemon_self *self)
 }
 
 void
-connector_main(struct daemon_self *self)
+connector_run(struct daemon_self *self, const struct connector_places *places)
 {
-	struct connector connector = {.conf = self->conf};
+	struct connector connector = {.conf = self->conf, .places = places};
 	struct asker *askers = calloc(self->npeers + 1, sizeof *askers);
 
 	if (askers == NULL)

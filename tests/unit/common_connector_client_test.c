@@ -6,11 +6,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "smtpd/connector.h"
-#include "smtpd/connector_client.h"
+#include "common/daemon/connector_client.h"
 
-static const struct conf_filter filters[] = {{.name = "a", .timeout_ms = 50}, {.name = "b", .timeout_ms = 50}};
-static const struct conf conf = {.filters = filters, .nfilters = 2};
+static const struct conf conf;
+
+static bool
+find(const struct conf *c, uint64_t number, struct connector_place *place)
+{
+	assert_ptr_equal(c, &conf);
+	*place = (struct connector_place){.timeout_ms = 50};
+	return number < 2;
+}
+
+static const struct connector_places places = {find};
 
 static struct connector_client client;
 static struct connector_query query;
@@ -41,7 +49,7 @@ begin(void **state)
 	other_end = fds[1];
 	calls = 0;
 	memset(&query, 0, sizeof query);
-	connector_client_init(&client, loop, fds[0], &conf);
+	connector_client_init(&client, loop, fds[0], &conf, &places);
 	return 0;
 }
 
@@ -55,7 +63,7 @@ end(void **state)
 	return 0;
 }
 
-/* What the connector reads: the number of the filter. */
+/* What the connector reads: the number of the place. */
 static uint64_t
 take_request(uint32_t *id)
 {
@@ -187,7 +195,7 @@ without_a_connector_the_answer_is_no_but_not_from_inside(void **state)
 	struct connector_client none;
 
 	(void)state;
-	connector_client_init(&none, loop, -1, &conf);
+	connector_client_init(&none, loop, -1, &conf, &places);
 	connector_ask(&none, &query, 0, answered);
 	assert_int_equal(calls, 0);
 	loop_once(loop, 1000);
