@@ -1,14 +1,11 @@
 #include "common/login/master_client.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/login/authd_link.h"
 #include "common/login/sasl.h"
-#include "common/net/unix_socket.h"
 
 #define LINE_MAX_BYTES 8192
 #define OUT_MAX 65536
@@ -19,14 +16,13 @@ LIST_HEAD(queries, master_query);
 
 struct master_client {
 	struct loop *loop;
-	char *path;
-	struct loop_io io;
+	struct authd_link link;
 	struct queries queries;
 	uint32_t last_id;
-	struct buf in, out;
 };
 
-static void client_ready(struct loop_io *io, unsigned events);
+static bool line_handle(struct authd_link *link, struct str line);
+static void link_lost(struct authd_link *link);
 
 struct master_client *
 master_client_new(struct loop *loop, const char *path)
@@ -36,10 +32,9 @@ master_client_new(struct loop *loop, const char *path)
 	if (client == NULL)
 		fatal("out of memory for the master client");
 	client->loop = loop;
-	client->path = str_dup(str_from(path));
+	client->link = (struct authd_link){.line = line_handle, .lost = link_lost};
+	authd_link_init(&client->link, loop, path, LINE_MAX_BYTES, OUT_MAX);
 	LIST_INIT(&client->queries);
-	buf_init(&client->in, LINE_MAX_BYTES);
-	buf_init(&client->out, OUT_MAX);
 	return client;
 }
 
@@ -62,17 +57,6 @@ query_expired(struct loop_timer *timer)
 	query_answer(query, MASTER_TEMP, NULL);
 }
 
-static void
-disconnect(struct master_client *client)
-{
-	if (client->io.loop != NULL) {
-		loop_io_remove(&client->io);
-		(void)close(client->io.fd);
-	}
-	buf_reset(&client->in);
-	buf_reset(&client->out);
-}
-
 void
 master_client_free(struct master_client *client)
 {
@@ -80,10 +64,7 @@ master_client_free(struct master_client *client)
 
 	while ((query = LIST_FIRST(&client->queries)) != NULL)
 		master_cancel(query);
-	disconnect(client);
-	buf_clear(&client->in);
-	buf_clear(&client->out);
-	free(client->path);
+	authd_link_clear(&client->link);
 	free(client);
 }
 
@@ -93,47 +74,27 @@ client_lost(struct master_client *client)
 {
 	struct master_query *query;
 
-	disconnect(client);
 	LIST_FOREACH(query, &client->queries, link) {
 		query->failed = true;
 		loop_timer_set(client->loop, &query->timer, 0, query_expired);
 	}
 }
 
-static bool
-client_flush(struct master_client *client)
+static void
+link_lost(struct authd_link *link)
 {
-	ssize_t n;
-
-	if (!buf_ok(&client->out))
-		return false;
-	if (client->out.n == 0)
-		return true;
-	n = send(client->io.fd, client->out.p, client->out.n, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n < 0 && errno != EAGAIN && errno != EINTR)
-		return false;
-	if (n > 0)
-		buf_consume(&client->out, (size_t)n);
-	loop_io_want(&client->io, client->out.n > 0 ? LOOP_READ | LOOP_WRITE : LOOP_READ);
-	return true;
+	client_lost(container_of(link, struct master_client, link));
 }
 
 static bool
 client_connect(struct master_client *client)
 {
 	struct err err;
-	int fd;
 
-	if (client->io.loop != NULL)
+	if (authd_link_open(&client->link, "VERSION\t1\t1\n", &err))
 		return true;
-	fd = unix_connect(client->path, SOCK_STREAM | SOCK_NONBLOCK, &err);
-	if (fd < 0) {
-		log_warning("%s", err.text);
-		return false;
-	}
-	loop_io_add(client->loop, &client->io, fd, LOOP_READ, client_ready);
-	buf_addf(&client->out, "VERSION\t1\t1\nCPID\t%ld\n", (long)getpid());
-	return true;
+	log_warning("%s", err.text);
+	return false;
 }
 
 static bool
@@ -156,11 +117,13 @@ master_ask(struct master_client *client, struct master_query *query, uint64_t pi
 	LIST_INSERT_HEAD(&client->queries, query, link);
 	query->failed = true;
 	if (cookie_is_good(cookie) && client_connect(client)) {
-		buf_addf(&client->out, "REQUEST\t%u\t%u\t%u\t%.*s\n", query->id, (uint32_t)pid, (uint32_t)exchange,
+		buf_addf(&client->link.out, "REQUEST\t%u\t%u\t%u\t%.*s\n", query->id, (uint32_t)pid, (uint32_t)exchange,
 		    STR_FMT(cookie));
-		query->failed = !client_flush(client);
-		if (query->failed)
+		query->failed = !authd_link_flush(&client->link);
+		if (query->failed) {
+			authd_link_close(&client->link);
 			client_lost(client);
+		}
 	}
 	loop_timer_set(client->loop, &query->timer, query->failed ? 0 : ANSWER_TIMEOUT_MS, query_expired);
 }
@@ -199,8 +162,9 @@ account_read(struct account *account, struct str rest)
 }
 
 static bool
-line_handle(struct master_client *client, struct str line)
+line_handle(struct authd_link *link, struct str line)
 {
+	struct master_client *client = container_of(link, struct master_client, link);
 	struct str rest = line, verb, word;
 	struct master_query *query;
 	struct account account;
@@ -223,36 +187,4 @@ line_handle(struct master_client *client, struct str line)
 	else
 		query_answer(query, MASTER_FOUND, &account);
 	return true;
-}
-
-static bool
-client_read(struct master_client *client)
-{
-	char *p = buf_reserve(&client->in, LINE_MAX_BYTES - client->in.n);
-	ssize_t n = p == NULL ? 0 : recv(client->io.fd, p, LINE_MAX_BYTES - client->in.n, MSG_DONTWAIT);
-	struct str rest;
-	size_t end;
-
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR;
-	if (n == 0)
-		return false;
-	buf_commit(&client->in, (size_t)n);
-	rest = buf_str(&client->in);
-	while ((end = str_find(rest, '\n')) < rest.n) {
-		if (!line_handle(client, str_sub(rest, 0, end)))
-			return false;
-		rest = str_skip(rest, end + 1);
-	}
-	buf_consume(&client->in, client->in.n - rest.n);
-	return true;
-}
-
-static void
-client_ready(struct loop_io *io, unsigned events)
-{
-	struct master_client *client = container_of(io, struct master_client, io);
-
-	if (((events & LOOP_READ) && !client_read(client)) || !client_flush(client))
-		client_lost(client);
 }

@@ -1,17 +1,14 @@
 #include "common/login/sasl_client.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "common/base/base64.h"
 #include "common/base/log.h"
-#include "common/net/unix_socket.h"
+#include "common/login/authd_link.h"
 
-#define OUT_MAX 65536 /* allocated at once, so that no copy of a secret is left behind when it grows */
+#define OUT_MAX 65536
 #define IN_MAX 16384
 #define COOKIE_MAX 128
 #define MECHANISMS_MAX 255
@@ -32,11 +29,9 @@ struct sasl_set {
 
 struct sasl_client {
 	struct loop *loop;
-	char *path;
-	struct loop_io io;
+	struct authd_link link;
 	struct requests requests;
 	uint32_t last_id;
-	struct buf in, out;
 	struct buf scratch; /* the unescaped words of the answer that is handed out */
 	char cookie[COOKIE_MAX + 1];
 	SLIST_HEAD(, sasl_set) sets;
@@ -46,10 +41,10 @@ struct sasl_client {
 	struct loop_timer reconnect;
 };
 
-static void client_ready(struct loop_io *io, unsigned events);
+static bool line_handle(struct authd_link *link, struct str line);
+static void link_lost(struct authd_link *link);
 static void request_expired(struct loop_timer *timer);
 static void reconnect_expired(struct loop_timer *timer);
-static void client_lost(struct sasl_client *client);
 
 /* --- mechanisms ---------------------------------------------------------------------------------------------------- */
 
@@ -126,37 +121,15 @@ sasl_client_new(struct loop *loop, const char *path)
 	if (client == NULL)
 		fatal("out of memory for the SASL client");
 	client->loop = loop;
-	client->path = str_dup(str_from(path));
+	client->link = (struct authd_link){.line = line_handle, .lost = link_lost};
+	authd_link_init(&client->link, loop, path, IN_MAX, OUT_MAX);
 	LIST_INIT(&client->requests);
-	buf_init(&client->in, IN_MAX);
-	buf_init(&client->out, OUT_MAX);
 	buf_init(&client->scratch, IN_MAX);
 	buf_init(&client->offered, MECHANISMS_MAX);
-	if (buf_reserve(&client->out, OUT_MAX) == NULL)
-		fatal("out of memory for the SASL client");
 	SLIST_INIT(&client->sets);
 	set_use(client, STR("1 PLAIN\n1 LOGIN\n"));
 	loop_timer_set(loop, &client->reconnect, 0, reconnect_expired);
 	return client;
-}
-
-static bool
-is_connected(const struct sasl_client *client)
-{
-	return client->io.loop != NULL;
-}
-
-static void
-disconnect(struct sasl_client *client)
-{
-	if (is_connected(client)) {
-		loop_io_remove(&client->io);
-		(void)close(client->io.fd);
-	}
-	client->cookie[0] = '\0';
-	buf_reset(&client->in);
-	explicit_bzero(client->out.p, client->out.cap);
-	buf_reset(&client->out);
 }
 
 static void
@@ -183,12 +156,9 @@ sasl_client_free(struct sasl_client *client)
 	}
 	while ((request = LIST_FIRST(&client->requests)) != NULL)
 		request_end(request);
-	disconnect(client);
-	buf_clear(&client->in);
-	buf_clear_secret(&client->out);
+	authd_link_clear(&client->link);
 	buf_clear(&client->scratch);
 	buf_clear(&client->offered);
-	free(client->path);
 	free(client);
 }
 
@@ -204,48 +174,20 @@ sasl_client_cookie(const struct sasl_client *client)
 	return str_from(client->cookie);
 }
 
-/* False when the connection broke. What was sent is wiped. */
-static bool
-client_flush(struct sasl_client *client)
-{
-	struct buf *out = &client->out;
-	ssize_t n;
-
-	if (!buf_ok(out))
-		return false;
-	if (out->n == 0)
-		return true;
-	n = send(client->io.fd, out->p, out->n, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n < 0 && errno != EAGAIN && errno != EINTR)
-		return false;
-	if (n > 0)
-		buf_consume(out, (size_t)n);
-	explicit_bzero(out->p + out->n, out->cap - out->n);
-	loop_io_want(&client->io, out->n > 0 ? LOOP_READ | LOOP_WRITE : LOOP_READ);
-	return true;
-}
-
-/* Both sides may begin without waiting for the other's words. */
 static bool
 client_connect(struct sasl_client *client)
 {
 	struct err err;
-	int fd;
 
-	if (is_connected(client))
+	if (authd_link_open(&client->link, VERSION_LINE, &err)) {
+		loop_timer_cancel(&client->reconnect);
 		return true;
-	fd = unix_connect(client->path, SOCK_STREAM | SOCK_NONBLOCK, &err);
-	if (fd < 0) {
-		/* Somebody waits for it only if there is a request; otherwise it may simply not have been started yet. */
-		if (!LIST_EMPTY(&client->requests))
-			log_warning("%s", err.text);
-		loop_timer_set(client->loop, &client->reconnect, RECONNECT_MS, reconnect_expired);
-		return false;
 	}
-	loop_timer_cancel(&client->reconnect);
-	loop_io_add(client->loop, &client->io, fd, LOOP_READ, client_ready);
-	buf_addf(&client->out, VERSION_LINE "CPID\t%ld\n", (long)getpid());
-	return true;
+	/* Somebody waits for it only if there is a request; otherwise it may simply not have been started yet. */
+	if (!LIST_EMPTY(&client->requests))
+		log_warning("%s", err.text);
+	loop_timer_set(client->loop, &client->reconnect, RECONNECT_MS, reconnect_expired);
+	return false;
 }
 
 static void
@@ -253,8 +195,10 @@ reconnect_expired(struct loop_timer *timer)
 {
 	struct sasl_client *client = container_of(timer, struct sasl_client, reconnect);
 
-	if (client_connect(client) && !client_flush(client))
-		client_lost(client);
+	if (!client_connect(client) || authd_link_flush(&client->link))
+		return;
+	authd_link_close(&client->link);
+	link_lost(&client->link);
 }
 
 /* To be answered with TEMP from the loop. */
@@ -279,22 +223,23 @@ request_expired(struct loop_timer *timer)
 	struct sasl_request *request = container_of(timer, struct sasl_request, timer);
 	struct sasl_answer answer = {.result = SASL_TEMP, .id = request->id, .reason = STR("authd does not answer")};
 
-	if (!request->failed && is_connected(request->client)) {
-		buf_addf(&request->client->out, "CANCEL\t%u\n", request->id);
-		(void)client_flush(request->client);
+	if (!request->failed && authd_link_is_open(&request->client->link)) {
+		buf_addf(&request->client->link.out, "CANCEL\t%u\n", request->id);
+		(void)authd_link_flush(&request->client->link);
 	}
 	request_answer(request, &answer);
 }
 
 /* The connection is gone: what waited on it cannot be told any more. */
 static void
-client_lost(struct sasl_client *client)
+link_lost(struct authd_link *link)
 {
+	struct sasl_client *client = container_of(link, struct sasl_client, link);
 	struct sasl_answer answer = {.result = SASL_TEMP, .reason = STR("authd went away")};
 	struct requests lost = LIST_HEAD_INITIALIZER(lost);
 	struct sasl_request *request;
 
-	disconnect(client);
+	client->cookie[0] = '\0';
 	loop_timer_set(client->loop, &client->reconnect, RECONNECT_MS, reconnect_expired);
 	while ((request = LIST_FIRST(&client->requests)) != NULL) {
 		LIST_REMOVE(request, link);
@@ -364,13 +309,13 @@ request_send(struct sasl_request *request, size_t before)
 {
 	struct sasl_client *client = request->client;
 
-	if (!buf_ok(&client->out)) {
-		buf_truncate(&client->out, before);
-		client->out.failed = false;
+	if (!buf_ok(&client->link.out)) {
+		buf_truncate(&client->link.out, before);
+		client->link.out.failed = false;
 		request_fail_soon(request);
 	} else {
 		loop_timer_set(client->loop, &request->timer, ANSWER_TIMEOUT_MS, request_expired);
-		if (!client_flush(client))
+		if (!authd_link_flush(&client->link))
 			request_fail_soon(request);
 	}
 }
@@ -394,8 +339,8 @@ sasl_start(struct sasl_client *client, struct sasl_request *request, const struc
 		request_fail_soon(request);
 		return true;
 	}
-	before = client->out.n;
-	auth_line_add(&client->out, request->id, peer, mechanism, initial == NULL ? NULL : &response);
+	before = client->link.out.n;
+	auth_line_add(&client->link.out, request->id, peer, mechanism, initial == NULL ? NULL : &response);
 	request_send(request, before);
 	return true;
 }
@@ -404,13 +349,13 @@ bool
 sasl_continue(struct sasl_request *request, struct str response)
 {
 	struct sasl_client *client = request->client;
-	size_t before = client->out.n;
+	size_t before = client->link.out.n;
 
 	if (!response_read(&response))
 		return false;
-	buf_addf(&client->out, "CONT\t%u\t", request->id);
-	buf_add(&client->out, response);
-	buf_addc(&client->out, '\n');
+	buf_addf(&client->link.out, "CONT\t%u\t", request->id);
+	buf_add(&client->link.out, response);
+	buf_addc(&client->link.out, '\n');
 	request_send(request, before);
 	return true;
 }
@@ -422,9 +367,9 @@ sasl_cancel(struct sasl_request *request)
 
 	if (client == NULL)
 		return;
-	if (!request->failed && is_connected(client)) {
-		buf_addf(&client->out, "CANCEL\t%u\n", request->id);
-		(void)client_flush(client);
+	if (!request->failed && authd_link_is_open(&client->link)) {
+		buf_addf(&client->link.out, "CANCEL\t%u\n", request->id);
+		(void)authd_link_flush(&client->link);
 	}
 	request_end(request);
 }
@@ -542,8 +487,9 @@ done_handle(struct sasl_client *client)
 
 /* One line of the server. False when it cannot be meant for us. */
 static bool
-line_handle(struct sasl_client *client, struct str line)
+line_handle(struct authd_link *link, struct str line)
 {
+	struct sasl_client *client = container_of(link, struct sasl_client, link);
 	struct str rest = line, word;
 
 	(void)str_token(&rest, '\t', &word);
@@ -562,38 +508,4 @@ line_handle(struct sasl_client *client, struct str line)
 	if (str_equal(word, STR("DONE")))
 		return done_handle(client);
 	return true; /* SPID, CUID, and what later versions add */
-}
-
-static bool
-client_read(struct sasl_client *client)
-{
-	char *p = buf_reserve(&client->in, IN_MAX - client->in.n);
-	ssize_t n = p == NULL ? 0 : recv(client->io.fd, p, IN_MAX - client->in.n, MSG_DONTWAIT);
-	struct str rest;
-	size_t end;
-
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR;
-	if (n == 0)
-		return false;
-	buf_commit(&client->in, (size_t)n);
-	rest = buf_str(&client->in);
-	while ((end = str_find(rest, '\n')) < rest.n) {
-		if (!line_handle(client, str_sub(rest, 0, end))) {
-			log_warning("%s: not the Dovecot authentication protocol 1.x", client->path);
-			return false;
-		}
-		rest = str_skip(rest, end + 1);
-	}
-	buf_consume(&client->in, client->in.n - rest.n);
-	return true;
-}
-
-static void
-client_ready(struct loop_io *io, unsigned events)
-{
-	struct sasl_client *client = container_of(io, struct sasl_client, io);
-
-	if (((events & LOOP_READ) && !client_read(client)) || !client_flush(client))
-		client_lost(client);
 }
