@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import signal
+import subprocess
 import unittest
 
 import scram
@@ -149,6 +150,22 @@ class Tokens(AuthCase):
         remote.process.send_signal(signal.SIGHUP)  # or a quarter of a minute of patience
         remote.accept()
         self.assertEqual(self.send_one(remote).status, "delivered")
+
+
+class Check(AuthCase):
+    def check(self, section):
+        remote = self.remote_to(25, section)
+        done = subprocess.run([os.path.join(suite.BIN, "merpati"), "check", "-c", remote.conf], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=20)
+        return done.stdout
+
+    def test_what_could_not_log_in_is_told_of_before(self):
+        section = "relay = x.test\ntls = verify\nlogin = baru\npassword_file = %s\n" % self.write("password", "rahasia\n")
+        self.assertNotIn("[route", self.check(section))
+        self.assertIn('[route .test]: mechanisms: "CRAM-MD5" is none that can be used', self.check(section + "mechanisms = PLAIN CRAM-MD5\n"))
+        self.assertIn("[route .test]: token_file: /nonexistent: No such file or directory; its mail waits",
+                      self.check(section + "token_file = /nonexistent\n"))
+        self.assertIn('[route .test]: relay: "x.test:0" is no server', self.check("relay = x.test:0\n"))
 
 
 class OurOwn(AuthCase):
