@@ -1,6 +1,7 @@
 #include "queue/listing.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,12 +42,14 @@ is_void(int fd)
 	return fstat(fd, &st) == 0 && st.st_size == 0;
 }
 
-bool
-listing_read(const struct listing *listing, const struct listing_directory *d, const struct queue_id *id, struct listed *m)
+/* path: below the directory's descriptor. */
+static bool
+read_file(const struct listing *listing, const struct listing_directory *d, const char *path, const struct queue_id *id,
+    struct listed *m)
 {
 	struct envelope_source source;
 	struct err err;
-	int fd = openat(d->fd, id->text, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int fd = openat(d->fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
 		return false;
@@ -66,22 +69,31 @@ listing_read(const struct listing *listing, const struct listing_directory *d, c
 	return m->load != ENVELOPE_UNFINISHED;
 }
 
-static bool
-read_deferred(const struct listing *listing, const struct queue_id *id, struct listed *m)
+bool
+listing_read(const struct listing *listing, const struct listing_directory *directory, const struct queue_id *id,
+    struct listed *m)
 {
-	struct listing_directory d = {.place = SPOOL_DEFERRED};
-	struct spool_time time;
-	bool found;
+	return read_file(listing, directory, id->text, id, m);
+}
 
-	if (!spool_find_deferred(&listing->spool, id, &time) ||
-	    !spool_time_parse(str_from(time.text), &d.time, &d.due_s))
+static bool
+read_deferred(const struct listing *listing, const struct queue_id *id, const struct spool_time *time, struct listed *m)
+{
+	struct listing_directory d = {.place = SPOOL_DEFERRED, .fd = listing->spool.fds[SPOOL_DEFERRED]};
+	char path[SPOOL_TIME_LENGTH + 1 + QUEUE_ID_LENGTH + 1];
+
+	if (!spool_time_parse(str_from(time->text), &d.time, &d.due_s))
 		return false;
-	d.fd = spool_open_time(&listing->spool, &d.time);
-	if (d.fd < 0)
-		return false;
-	found = listing_read(listing, &d, id, m);
-	(void)close(d.fd);
-	return found;
+	(void)snprintf(path, sizeof path, "%s/%s", d.time.text, id->text);
+	return read_file(listing, &d, path, id, m);
+}
+
+static bool
+read_at(const struct listing *listing, const struct queue_id *id, enum spool_place place, struct listed *m)
+{
+	struct listing_directory d = {.place = place, .fd = listing->spool.fds[place]};
+
+	return listing_read(listing, &d, id, m);
 }
 
 bool
@@ -91,16 +103,24 @@ listing_read_anywhere(const struct listing *listing, const struct queue_id *id, 
 
 	/* It may move from one that we have looked into to one that we have not yet; but not for long. */
 	for (int round = 0; round < 3; round++) {
-		for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-			struct listing_directory d = {.place = places[i], .fd = listing->spool.fds[places[i]]};
+		struct spool_time time;
 
-			if (listing_read(listing, &d, id, m))
+		for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+			if (read_at(listing, id, places[i], m))
 				return true;
-		}
-		if (read_deferred(listing, id, m))
+		if (spool_find_deferred(&listing->spool, id, &time) && read_deferred(listing, id, &time, m))
 			return true;
 	}
 	return false;
+}
+
+bool
+listing_read_again(const struct listing *listing, const struct listing_seen *seen, struct listed *m)
+{
+	if (seen->place == SPOOL_DEFERRED ? read_deferred(listing, &seen->id, &seen->time, m)
+					  : read_at(listing, &seen->id, seen->place, m))
+		return true;
+	return listing_read_anywhere(listing, &seen->id, m);
 }
 
 bool

@@ -16,12 +16,19 @@ struct listed {
 	enum envelope_load load;
 };
 
-/* Where a message was seen. */
+/* A directory of the queue. */
 struct listing_directory {
 	enum spool_place place;
 	struct spool_time time;
 	uint64_t due_s;
 	int fd;
+};
+
+/* Where a message was seen. */
+struct listing_seen {
+	struct queue_id id;
+	enum spool_place place;
+	struct spool_time time;
 };
 
 struct listing {
@@ -44,7 +51,9 @@ void listed_clear(struct listed *m);
  */
 bool listing_read(const struct listing *listing, const struct listing_directory *directory, const struct queue_id *id,
     struct listed *m);
-/* The same, wherever it is by now. */
+/* The same, where it was seen or wherever it is by now. */
+bool listing_read_again(const struct listing *listing, const struct listing_seen *seen, struct listed *m);
+/* The same, not knowing where. */
 bool listing_read_anywhere(const struct listing *listing, const struct queue_id *id, struct listed *m);
 /* The same, and shows it to the visitor. */
 bool listing_find(struct listing *listing, const struct queue_id *id);

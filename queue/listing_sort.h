@@ -1,5 +1,5 @@
 /*
- * A list in order. What is remembered of each message is its place and the key it is sorted by (some 90 bytes), and it is
+ * A list in order. What is remembered of each message is its place and the key it is sorted by (some 130 bytes), and it is
  * opened again when its turn comes; at most LISTING_SORT_MAX of them are remembered at a time, those that come first. The
  * queue is gone through once for each so many messages that are listed.
  */
@@ -8,7 +8,7 @@
 
 #include "queue/listing_walk.h"
 
-#define LISTING_SORT_MAX 300000
+#define LISTING_SORT_MAX 1000000
 
 enum listing_key {
 	LISTING_KEY_NONE, /* as the directories have it */

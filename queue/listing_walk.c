@@ -44,23 +44,6 @@ listing_batch_add(struct listing_batch *batch, const struct listed *message)
 
 /* ---- one batch ----------------------------------------------------------------------------------------------------- */
 
-static bool
-read_again(const struct listing *listing, const struct listing_seen *seen, struct listed *m)
-{
-	struct listing_directory d = {.place = seen->place, .fd = listing->spool.fds[seen->place]};
-	bool found;
-
-	if (seen->place == SPOOL_DEFERRED) {
-		if (!spool_time_parse(str_from(seen->time.text), &d.time, &d.due_s))
-			return false;
-		d.fd = spool_open_time(&listing->spool, &d.time);
-	}
-	found = d.fd >= 0 && listing_read(listing, &d, &seen->id, m);
-	if (seen->place == SPOOL_DEFERRED && d.fd >= 0)
-		(void)close(d.fd);
-	return found || listing_read_anywhere(listing, &seen->id, m);
-}
-
 static void
 show(struct listing_walk *walk, struct slot *slot, const struct listed *m)
 {
@@ -74,7 +57,7 @@ slot_read(struct listing_walk *walk, struct slot *slot, struct listed *m)
 	slot->batch.n = slot->batch.looked_at = 0;
 	buf_reset(&slot->batch.out);
 	for (size_t i = 0; i < slot->nseen; i++)
-		if (read_again(&walk->listing, slot->seen[i], m))
+		if (listing_read_again(&walk->listing, slot->seen[i], m))
 			show(walk, slot, m);
 	for (size_t i = 0; i < slot->names.n; i++) {
 		const struct queue_id *id = &slot->names.ids[i];

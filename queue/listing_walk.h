@@ -18,13 +18,6 @@ struct listing_batch {
 	size_t looked_at; /* how many it has seen */
 };
 
-/* Where a message was seen. */
-struct listing_seen {
-	struct queue_id id;
-	enum spool_place place;
-	struct spool_time time;
-};
-
 struct listing_walk {
 	struct listing listing;
 	unsigned places; /* 1 << enum spool_place of those that are walked through; 0: all */

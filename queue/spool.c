@@ -127,12 +127,6 @@ spool_open_deferred(const struct spool *spool, const struct queue_id *id, const 
 	return fd;
 }
 
-int
-spool_open_time(const struct spool *spool, const struct spool_time *time)
-{
-	return openat(spool->fds[SPOOL_DEFERRED], time->text, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-}
-
 bool
 spool_defer(const struct spool *spool, const struct queue_id *id, const struct spool_time *time, struct err *err)
 {

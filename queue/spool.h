@@ -45,8 +45,6 @@ int spool_open_file(const struct spool *spool, enum spool_place place, const str
 /* The same for reading one of deferred/. */
 int spool_open_deferred(const struct spool *spool, const struct queue_id *id, const struct spool_time *time,
     struct err *err);
-/* One of its directories, to open files in; -1: it is not there any more. */
-int spool_open_time(const struct spool *spool, const struct spool_time *time);
 /* A new file in active/, for a notification; EEXIST when the ID is taken. */
 int spool_create_file(const struct spool *spool, const struct queue_id *id, struct err *err);
 
