@@ -247,6 +247,12 @@ class Vanishing(Case):
         found = marks()
         self.assertEqual(len(found), len(set(found)), "a letter arrived twice")
 
+    @staticmethod
+    def sizes(directory):
+        for name in os.listdir(directory):
+            with contextlib.suppress(FileNotFoundError):
+                yield os.path.getsize(os.path.join(directory, name))
+
     def workers(self):
         return [pid for pid, title in self.server.processes().items() if re.search("smtpd: worker", title)]
 
@@ -265,7 +271,7 @@ class Vanishing(Case):
         self.assert_arrived(clients)
         incoming = os.path.join(self.server.directory, "spool", "incoming")
         if os.access(incoming, os.R_OK):
-            wait_for(lambda: all(os.path.getsize(os.path.join(incoming, x)) == 0 for x in os.listdir(incoming)), "an empty queue")
+            wait_for(lambda: not any(self.sizes(incoming)), "an empty queue", 60)
 
         # The end, while all of that goes on.
         type(self).ending = True
