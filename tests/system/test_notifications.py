@@ -2,6 +2,7 @@
 the real ones; remote, authd and smtpd are played as in test_queue.py. At the end a letter goes through everything."""
 
 import email
+import email.errors
 import email.policy
 import email.utils
 import re
@@ -14,13 +15,18 @@ from test_queue import DEFERRED, DELIVERED, FAILED, QueueCase
 SURAT = "用户@dua.test"
 
 
+# Python reads addresses of RFC 6532, but not without a complaint.
+UTF8_ADDRESS = (email.errors.NonASCIILocalPartDefect, email.errors.UndecodableBytesDefect)
+
+
 def defects_of(message):
     """What python's email package has to say against a message, its parts, and their header fields."""
     found = []
     for part in message.walk():
         found += list(part.defects)
         for name, value in part.items():
-            found += [(name, str(value), d) for d in getattr(value, "defects", ())]
+            is_utf8 = hasattr(value, "addresses") and not str(value).isascii()
+            found += [(name, str(value), d) for d in getattr(value, "defects", ()) if not (is_utf8 and isinstance(d, UTF8_ADDRESS))]
     return found
 
 
@@ -57,7 +63,7 @@ class Notification:
             assert kind in self.TYPES[self.status.get_content_type()] and "@" in address, r.items()
             assert r["Action"] in ("failed", "delayed", "delivered", "relayed", "expanded"), r.items()
             assert re.fullmatch(r"[245]\.\d{1,3}\.\d{1,3}", r["Status"]), r.items()
-            assert r["Diagnostic-Code"] is None or re.match(r"(smtp|x-[\w-]+); \S", r["Diagnostic-Code"]), r.items()
+            assert r["Diagnostic-Code"] is None or re.match(r"(?i)(smtp|x-[\w-]+); \S", r["Diagnostic-Code"]), r.items()
             assert r["Remote-MTA"] is None or r["Remote-MTA"].startswith("dns; "), r.items()
 
     @staticmethod
