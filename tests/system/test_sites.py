@@ -92,6 +92,23 @@ class Sections(SiteCase):
         self.assertEqual(len(to_domain(worker.jobs, "biasa.test")), 1)
 
 
+class Slow(SiteCase):
+    def test_a_slow_site_does_not_fill_the_memory(self):
+        q = self.queue("retry = 2s\nactive_limit = 40\n")
+        worker = self.holding(q, "lambat.test", capacity=100)
+        names = [q.put("baru%d@satu.test" % i, ["x@lambat.test"]) for i in range(60)]
+        q.wait(lambda: any(q.where(name) == ["deferred"] for name in names), "what finds no room")
+        q.wait(lambda: self.sites(q)["mx.lambat.test"]["waiting"] >= 15, "what waits for its turn")
+        for i in range(5):
+            q.wait_gone(q.put("lain%d@satu.test" % i, ["x@biasa.test"]))
+        self.assertLessEqual(len(to_domain(worker.jobs, "lambat.test")), 2)
+        # It was neither tried nor refused, and comes as soon as the site goes on.
+        self.assertNotIn("status=deferred", q.log())
+        worker.release()
+        q.wait(lambda: not q.command("list", "--json"), "all to be delivered", 40)
+        self.assertEqual(sorted(job[0] for job in to_domain(worker.jobs, "lambat.test")), sorted(names))
+
+
 class Memory(SiteCase):
     """A dead site's mail waits untried, also when queued was killed meanwhile."""
 
