@@ -66,6 +66,7 @@ enum event_kind {
 struct letter {
 	struct schedule_job job; /* the first: a job is its letter */
 	TAILQ_ENTRY(letter) link;
+	STAILQ_ENTRY(letter) all_link;
 	struct share *share;
 	unsigned site, sender;
 	bool bulk, is_retry, was_deferred, tried, postponed;
@@ -75,6 +76,7 @@ struct letter {
 };
 
 TAILQ_HEAD(letters, letter);
+STAILQ_HEAD(all_letters, letter);
 
 struct event {
 	uint64_t at_ms;
@@ -101,6 +103,7 @@ struct week {
 	unsigned first[KINDS];
 	struct letters incoming, due; /* that wait for room */
 	struct letters kept;	      /* free ones, for the next */
+	struct all_letters all;
 	size_t nactive, nretries;
 	uint64_t down_from_ms, down_until_ms, contended_until_ms;
 	size_t contended[WEEK_CONTENDERS];
@@ -181,13 +184,18 @@ letter_new(struct week *w, unsigned sender, unsigned site, uint64_t at_ms)
 {
 	struct letter *l = TAILQ_FIRST(&w->kept);
 
-	if (l != NULL)
+	if (l != NULL) {
 		TAILQ_REMOVE(&w->kept, l, link);
-	else
-		l = malloc(sizeof *l);
-	if (l == NULL)
-		abort();
-	*l = (struct letter){.sender = sender, .site = site, .arrived_ms = at_ms};
+		*l = (struct letter){.all_link = l->all_link};
+	} else {
+		l = calloc(1, sizeof *l);
+		if (l == NULL)
+			abort();
+		STAILQ_INSERT_HEAD(&w->all, l, all_link);
+	}
+	l->sender = sender;
+	l->site = site;
+	l->arrived_ms = at_ms;
 	event_add(w, at_ms, ARRIVES, l);
 	w->f->messages++;
 	return l;
@@ -632,6 +640,7 @@ begin(struct week *w, const struct week_setup *setup, struct week_figures *f)
 	TAILQ_INIT(&w->incoming);
 	TAILQ_INIT(&w->due);
 	TAILQ_INIT(&w->kept);
+	STAILQ_INIT(&w->all);
 	schedule_init(&w->s, &limits);
 	shares_init(&w->shares);
 	sites_make(w);
@@ -669,15 +678,14 @@ clear(struct week *w)
 
 	schedule_clear(&w->s);
 	shares_clear(&w->shares);
-	while ((l = TAILQ_FIRST(&w->kept)) != NULL) {
-		TAILQ_REMOVE(&w->kept, l, link);
+	while ((l = STAILQ_FIRST(&w->all)) != NULL) {
+		STAILQ_REMOVE_HEAD(&w->all, all_link);
 		free(l);
 	}
 	free(w->heap);
 	free(w->minutes);
 }
 
-/* What the end finds under way is not freed piece by piece: this is a test's process. */
 void
 week_run(const struct week_setup *setup, struct week_figures *f)
 {
