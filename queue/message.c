@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "queue/closer.h"
 #include "queue/queue.h"
 
 struct message *
@@ -60,6 +61,16 @@ message_close(struct message *m)
 	if (m->fd < 0)
 		return;
 	(void)close(m->fd);
+	m->fd = -1;
+	m->queue->nopen--;
+}
+
+void
+message_close_removed(struct message *m)
+{
+	if (m->fd < 0)
+		return;
+	closer_close(m->queue->closer, m->fd);
 	m->fd = -1;
 	m->queue->nopen--;
 }

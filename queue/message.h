@@ -91,6 +91,8 @@ void message_postpone(struct message *m, uint64_t after_ms);
 /* Opens active/ID, or does nothing when it is open. */
 bool message_open(struct message *m, struct err *err);
 void message_close(struct message *m);
+/* The same once the file is removed: elsewhere, since it may take long. */
+void message_close_removed(struct message *m);
 
 /*
  * An attempt for that recipient ended so: remembered and logged. times: the message's own parts are filled in here; NULL

@@ -188,6 +188,7 @@ remove_file(struct message *m)
 		return;
 	}
 	log_info("%s: removed", m->id.text);
+	message_close_removed(m);
 	forget(m);
 }
 

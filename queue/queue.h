@@ -22,6 +22,7 @@
 #include "queue/share.h"
 #include "queue/spool.h"
 
+struct closer;
 struct dispatch;
 struct intake;
 struct notices;
@@ -39,6 +40,7 @@ struct queue {
 	struct schedule schedule;
 	struct shares shares; /* of senders */
 	struct commit *commit;
+	struct closer *closer; /* of removed files */
 	struct siphash_key hash_key;
 	struct message_tree messages; /* all that are in memory */
 	size_t nmessages;

@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/daemon/sandbox.h"
 #include "queue/bounce.h"
+#include "queue/closer.h"
 #include "queue/dispatch.h"
 #include "queue/intake.h"
 #include "queue/notice.h"
@@ -99,6 +100,7 @@ parts_make(struct queue *q, const struct daemon_self *self, uid_t remote_uid)
 	shares_init(&q->shares);
 	q->site_keeper = site_keeper_new(q);
 	q->commit = commit_new(q->loop, COMMIT_THREADS);
+	q->closer = closer_new(q->loop);
 	q->outcome = outcome_new(q);
 	q->routes = routes_new(q);
 	q->notices = notices_new(q, self->npeers > 0 ? self->peers[0] : -1);
