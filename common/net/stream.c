@@ -592,12 +592,6 @@ stream_tls_is_by_other_name(const struct stream *stream)
 	return stream->ssl != NULL && tls_client_is_by_other_name(stream->ssl);
 }
 
-bool
-stream_tls_is_resumed(const struct stream *stream)
-{
-	return stream->ssl != NULL && SSL_session_reused(stream->ssl) == 1;
-}
-
 enum stream_trust
 stream_tls_trust(const struct stream *stream)
 {

@@ -115,7 +115,6 @@ bool stream_tls_is_verified(const struct stream *stream);
 const char *stream_tls_doubt(const struct stream *stream);
 /* It is, by one of tls_expected.other_names. */
 bool stream_tls_is_by_other_name(const struct stream *stream);
-bool stream_tls_is_resumed(const struct stream *stream);
 
 /* And if not, why not. */
 enum stream_trust {
