@@ -375,11 +375,14 @@ schedule_wait_ms(const struct schedule *s, uint64_t now_ms)
 	return UINT64_MAX;
 }
 
-/* How often one is finished there, as far as is known. */
+/* How often one is finished there; before anything is known of that a guess, so that not all come again at once. */
+#define LASTS_GUESS_MS 200
+
 static uint64_t
 site_interval_us(const struct schedule_site *site)
 {
-	uint64_t by_window_us = (uint64_t)(site->lasts_ms * 1000 / site->health.window);
+	double lasts_ms = site->lasts_ms > 0 ? site->lasts_ms : LASTS_GUESS_MS;
+	uint64_t by_window_us = (uint64_t)(lasts_ms * 1000 / site->health.window);
 	uint64_t by_rate_us = rate_interval_us(&site->limits);
 
 	return by_window_us > by_rate_us ? by_window_us : by_rate_us;

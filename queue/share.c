@@ -6,6 +6,8 @@
 
 /* So many anybody may have. */
 #define LEAST 20
+/* Before any of its messages is finished, so that not all come again at once. */
+#define EVERY_GUESS_MS 20
 
 static int
 share_compare(struct share *a, struct share *b)
@@ -57,7 +59,9 @@ share_is_over(const struct share *share, uint64_t most)
 uint64_t
 share_again_ms(struct share *share, uint64_t max_ms, uint64_t now_ms, uint32_t random)
 {
-	return pace_slot_ms(&share->pace, (uint64_t)(share->every_ms * 1000), share->messages, max_ms, now_ms, random);
+	double every_ms = share->every_ms > 0 ? share->every_ms : EVERY_GUESS_MS;
+
+	return pace_slot_ms(&share->pace, (uint64_t)(every_ms * 1000), share->messages, max_ms, now_ms, random);
 }
 
 void

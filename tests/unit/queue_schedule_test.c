@@ -450,6 +450,7 @@ static void
 no_number_of_slow_sites_fills_the_memory(void **state)
 {
 	struct world w;
+	uint64_t last_ms = 0;
 	unsigned first;
 
 	(void)state;
@@ -465,8 +466,10 @@ no_number_of_slow_sites_fills_the_memory(void **state)
 	for (unsigned site = 1; site <= 3; site++)
 		assert_non_null(world_add(&w, site + 10, SCHEDULE_NEW, 99999));
 	assert_true(w.s.limits.room > 600);
-	/* What was refused comes when the site will have come to it. */
-	assert_in_range(schedule_again_ms(site_of(&w, 1), 900000, w.now_ms, 0), 1000, 900000);
+	/* What was refused comes when the site will have come to it, also while nothing is known of that. */
+	for (int i = 0; i < 1000; i++)
+		last_ms = schedule_again_ms(site_of(&w, 1), 900000, w.now_ms, 0);
+	assert_in_range(last_ms, 50000, 100000);
 	world_clear(&w);
 }
 

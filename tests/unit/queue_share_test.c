@@ -42,6 +42,24 @@ what_is_over_comes_as_fast_as_the_others_go(void **state)
 	shares_clear(&shares);
 }
 
+/* None is finished yet: they must not all come again after a second, and again. */
+static void
+what_is_over_is_spread_before_anything_is_known(void **state)
+{
+	struct shares shares;
+	struct share *share = NULL;
+	uint64_t last = 0;
+
+	(void)state;
+	shares_init(&shares);
+	for (int i = 0; i < 1000; i++)
+		share = share_enter(&shares, 7);
+	for (int i = 0; i < 1000; i++)
+		last = share_again_ms(share, 900000, 1000, 0);
+	assert_in_range(last, 20000, 40000);
+	shares_clear(&shares);
+}
+
 static void
 a_sender_without_messages_is_forgotten(void **state)
 {
@@ -60,6 +78,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_sender_may_have_so_many_and_a_few_in_any_case),
 	    cmocka_unit_test(what_is_over_comes_as_fast_as_the_others_go),
+	    cmocka_unit_test(what_is_over_is_spread_before_anything_is_known),
 	    cmocka_unit_test(a_sender_without_messages_is_forgotten),
 	};
 
