@@ -151,6 +151,23 @@ class Memory(SiteCase):
         with open(q.spool("sites"), "rb") as f:
             return f.read()
 
+    def test_one_dead_site_is_woken_and_no_other(self):
+        q = self.queue(self.SETTINGS)
+        q.worker(lambda a: (DEFERRED, "4.4.1", "no route to host"), health=DEAD)
+        names = {domain: [q.put("a%d@satu.test" % i, ["x@" + domain]) for i in range(4)]
+                 for domain in ("mati.test", "mampus.test")}
+        for name in sum(names.values(), []):
+            q.wait_where(name, "deferred")
+        q.workers.pop().close()
+        worker = q.worker()
+        q.command("retry", "--site", "mati.test")
+        for name in names["mati.test"]:
+            q.wait_gone(name)
+        self.assertEqual({job[2] for job in worker.jobs}, {"mati.test"})
+        sites = self.sites(q)
+        self.assertNotIn("dead_until", sites["mx.mati.test"])
+        self.assertGreater(sites["mx.mampus.test"]["dead_until"], time.time())
+
     def test_a_damaged_file_is_ignored(self):
         q = self.queue(self.SETTINGS)
         path = self.bury(q)
