@@ -63,7 +63,10 @@ class Vanisher:
             elif self.random.random() < 0.5:
                 self.socket.shutdown(socket.SHUT_WR)
                 time.sleep(self.random.random() * 0.05)
-            self.socket.close()
+        with contextlib.suppress(OSError):
+            if self.lines:
+                self.lines.close()  # as long as there are such, the socket stays open
+        self.socket.close()
 
     def say(self, data):
         if self.random.random() < self.vanishes:
@@ -141,7 +144,7 @@ class Vanisher:
             self.end(mark, data + b".\r\n")
 
     def session(self):
-        self.socket = None
+        self.socket = self.lines = None
         try:
             self.open()
             for _ in range(self.random.choice((1, 2, 4))):
