@@ -2,12 +2,15 @@
 Played as in test_queue.py; for a million see tests/bench/million.py."""
 
 import contextlib
+import fcntl
 import json
 import os
 import pty
 import re
 import signal
 import subprocess
+import sys
+import termios
 import time
 import unittest
 
@@ -20,6 +23,18 @@ MINUTES = 5
 
 def id_of(time_s, number):
     return base(time_s, 6) + base(number, 4) + "z" + base(number, 5, 51)
+
+
+def has_handler(pid):
+    """Of SIGINT: an order by filter has begun."""
+    with open("/proc/%d/status" % pid) as f:
+        caught = int(re.search(r"(?m)^SigCgt:\s+(\w+)$", f.read()).group(1), 16)
+    return caught & 1 << (signal.SIGINT - 1)
+
+
+def waiting(pipe):
+    """Bytes that nobody has read yet."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 class Many(QueueCase):
@@ -129,7 +144,8 @@ class Lists(Many):
         with self.terminal() as (ours, theirs):
             process = self.begin(q, "list", "--sort", "age", stderr=theirs)
             os.close(theirs)
-            time.sleep(0.8)  # the pipe is full long before
+            wait_for(lambda: waiting(process.stdout) > 20000, "the first lines")
+            time.sleep(0.8)  # the pipe does not hold them all
             lines = process.stdout.read().decode().splitlines()
             self.assertEqual(process.wait(60), 0)
             process.stdout.close()
@@ -177,6 +193,7 @@ class Orders(Many):
             with self.halted(q):
                 process = self.begin(q, "delete", "all", stderr=theirs)
                 os.close(theirs)
+                wait_for(lambda: has_handler(process.pid), "the command to be at it")
                 time.sleep(0.8)
             said = process.stdout.read().decode()
             process.stdout.close()
@@ -188,11 +205,6 @@ class Orders(Many):
 
     def test_an_interrupted_order_tells_for_how_many_it_was_carried_out(self):
         q, them = self.filled()
-
-        def has_handler(pid):
-            with open("/proc/%d/status" % pid) as f:
-                caught = int(re.search(r"(?m)^SigCgt:\s+(\w+)$", f.read()).group(1), 16)
-            return caught & 1 << (signal.SIGINT - 1)
         with self.halted(q):
             process = self.begin(q, "delete", "all", stderr=subprocess.DEVNULL)
             wait_for(lambda: has_handler(process.pid), "the command to be at it")
