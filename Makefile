@@ -26,7 +26,8 @@ FOLDERS := smtpd queue deliver popd imapd auth
 PKGS := openssl libbsd libseccomp zlib
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wcast-qual -Wstrict-prototypes -Wmissing-prototypes \
-	-Wformat=2 -Wimplicit-fallthrough -Wundef -Wpointer-arith -Wwrite-strings
+	-Wformat=2 -Wimplicit-fallthrough -Wundef -Wpointer-arith -Wwrite-strings \
+	-Werror=incompatible-pointer-types -Werror=int-conversion -Werror=implicit-function-declaration
 HARDENING := -fstack-protector-strong -fPIE
 BASE_CPPFLAGS := -I. -D_GNU_SOURCE -DMERPATI_VERSION='"$(VERSION)"' -DMERPATI_CONF='"$(SYSCONFDIR)/merpati/merpati.conf"' \
 	-DMERPATI_LIBEXEC='"$(PREFIX)/libexec/merpati"'

@@ -1,5 +1,7 @@
 #include "tests/unit/rows.h"
 
+#include <errno.h>
+
 #include "queue/dsn.h"
 #include "queue/notice_message.h"
 #include "queue/queue_log.h"
@@ -254,7 +256,7 @@ notices_pass_between_processes(void **state)
 	struct msg m;
 	struct buf b;
 	size_t n = 0;
-	bool good;
+	int errnum = 0;
 
 	(void)state;
 	arena_init(&arena, 65536);
@@ -276,8 +278,9 @@ notices_pass_between_processes(void **state)
 	assert_true(reopen(&b, &m) && notice_end_decode(&m, read, &n));
 	assert_int_equal(n, 2);
 	assert_memory_equal(pieces, read, sizeof pieces);
-	notice_done_encode(&b, 7, true);
-	assert_true(reopen(&b, &m) && notice_done_decode(&m, &good) && good);
+	notice_done_encode(&b, 7, ENOSPC);
+	assert_true(reopen(&b, &m) && notice_done_decode(&m, &errnum));
+	assert_int_equal(errnum, ENOSPC);
 	buf_clear(&b);
 	arena_clear(&arena);
 }
