@@ -80,7 +80,8 @@ due_add(struct due_tree *tree, const struct spool_time *time, uint64_t time_s)
 	if (due == NULL)
 		fatal("out of memory for the times of the queue");
 	*due = (struct due){.time_s = probe.time_s, .time = *time};
-	(void)RB_INSERT(due_tree, tree, due);
+	if (RB_INSERT(due_tree, tree, due) != NULL)
+		fatal("a time of the queue is there twice");
 	return due;
 }
 
