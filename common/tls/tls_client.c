@@ -24,6 +24,7 @@ struct expectation {
 	bool by_dane;
 	bool keeps_unproven;
 	bool resumed_proven; /* of the session that is offered */
+	uint64_t resumed_since_s;
 };
 
 static int expectation_index = -1;
@@ -64,7 +65,8 @@ session_new(SSL *ssl, SSL_SESSION *session)
 	/* Proof by another name is not for everybody who expects this server. */
 	if (e != NULL && e->session_key != NULL && SSL_SESSION_is_resumable(session) && (proven || e->keeps_unproven) &&
 	    !tls_client_is_by_other_name(ssl))
-		tls_sessions_put(&context->sessions, e->session_key, session, proven, tls_clock_s());
+		tls_sessions_put(&context->sessions, e->session_key, session, proven,
+		    SSL_session_reused(ssl) ? e->resumed_since_s : tls_clock_s());
 	return 0; /* it is not kept as it is */
 }
 
@@ -174,7 +176,8 @@ session_offer(struct tls_context *context, SSL *ssl, struct expectation *e)
 
 	if (e->session_key == NULL)
 		return;
-	session = tls_sessions_take(&context->sessions, e->session_key, &e->resumed_proven, tls_clock_s());
+	session = tls_sessions_take(&context->sessions, e->session_key, &e->resumed_proven, &e->resumed_since_s,
+	    tls_clock_s());
 	if (session == NULL)
 		return;
 	(void)SSL_set_session(ssl, session);

@@ -65,7 +65,7 @@ session_find(struct tls_sessions *sessions, const char *key)
 
 void
 tls_sessions_put(struct tls_sessions *sessions, const char *key, struct ssl_session_st *session, bool proven,
-    uint64_t now_s)
+    uint64_t since_s)
 {
 	struct tls_session *s = session_find(sessions, key);
 	int n = i2d_SSL_SESSION(session, NULL);
@@ -82,7 +82,7 @@ tls_sessions_put(struct tls_sessions *sessions, const char *key, struct ssl_sess
 	s->n = (size_t)i2d_SSL_SESSION(session, &at);
 	s->key = str_dup(str_from(key));
 	s->proven = proven;
-	s->expires_s = now_s + TLS_SESSION_AGE_MAX_S;
+	s->expires_s = since_s + TLS_SESSION_AGE_MAX_S;
 	if (sessions->n == TLS_SESSIONS_MAX)
 		session_drop(sessions, TAILQ_LAST(&sessions->recent, tls_session_list));
 	(void)RB_INSERT(tls_session_tree, &sessions->tree, s);
@@ -91,7 +91,8 @@ tls_sessions_put(struct tls_sessions *sessions, const char *key, struct ssl_sess
 }
 
 struct ssl_session_st *
-tls_sessions_take(struct tls_sessions *sessions, const char *key, bool *proven, uint64_t now_s)
+tls_sessions_take(struct tls_sessions *sessions, const char *key, bool *proven, uint64_t *since_s,
+    uint64_t now_s)
 {
 	struct tls_session *s = session_find(sessions, key);
 	const unsigned char *at;
@@ -102,6 +103,7 @@ tls_sessions_take(struct tls_sessions *sessions, const char *key, bool *proven, 
 	at = s->bytes;
 	session = s->expires_s > now_s ? d2i_SSL_SESSION(NULL, &at, (long)s->n) : NULL;
 	*proven = s->proven;
+	*since_s = s->expires_s - TLS_SESSION_AGE_MAX_S;
 	if (session == NULL || SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION) {
 		session_drop(sessions, s);
 		return session;

@@ -33,13 +33,15 @@ struct tls_sessions {
 void tls_sessions_init(struct tls_sessions *sessions);
 void tls_sessions_clear(struct tls_sessions *sessions);
 
-/* Takes the place of another one of the key. proven: what the handshake had shown; now_s: seconds of any clock. */
+/* Takes the place of another one of the key. proven: what the handshake had shown; since_s: when a
+ * certificate was looked at, in seconds of any clock. */
 void tls_sessions_put(struct tls_sessions *sessions, const char *key, struct ssl_session_st *session, bool proven,
-    uint64_t now_s);
+    uint64_t since_s);
 /*
  * The caller's, to be freed; NULL: there is none. One of TLS 1.3 is given out once (RFC 8446 C.4): the server sends the
- * next.
+ * next, which stands for the same certificate: *since_s tells when that was looked at.
  */
-struct ssl_session_st *tls_sessions_take(struct tls_sessions *sessions, const char *key, bool *proven, uint64_t now_s);
+struct ssl_session_st *tls_sessions_take(struct tls_sessions *sessions, const char *key, bool *proven, uint64_t *since_s,
+    uint64_t now_s);
 
 #endif

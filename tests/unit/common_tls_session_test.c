@@ -55,10 +55,28 @@ static char
 take(const char *key, uint64_t now_s)
 {
 	bool proven = false;
-	SSL_SESSION *session = tls_sessions_take(&sessions, key, &proven, now_s);
+	uint64_t since_s = 0;
+	SSL_SESSION *session = tls_sessions_take(&sessions, key, &proven, &since_s, now_s);
 
 	SSL_SESSION_free(session);
 	return session == NULL ? '-' : proven ? 'p' : 'u';
+}
+
+static void
+a_ticket_of_a_resumed_session_is_as_old_as_what_it_stands_for(void **state)
+{
+	SSL_SESSION *session;
+	uint64_t since_s = 0;
+	bool proven = false;
+
+	(void)state;
+	put("a", TLS1_3_VERSION, true, 100);
+	session = tls_sessions_take(&sessions, "a", &proven, &since_s, 100 + TLS_SESSION_AGE_MAX_S - 1);
+	assert_non_null(session);
+	SSL_SESSION_free(session);
+	assert_int_equal(since_s, 100);
+	put("a", TLS1_3_VERSION, true, since_s);
+	assert_int_equal(take("a", 100 + TLS_SESSION_AGE_MAX_S), '-');
 }
 
 static void
@@ -121,6 +139,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(a_session_is_found_by_who_demands_the_same, setup, teardown),
 	    cmocka_unit_test_setup_teardown(one_of_tls_1_3_is_given_out_once, setup, teardown),
 	    cmocka_unit_test_setup_teardown(none_is_older_than_an_hour, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_ticket_of_a_resumed_session_is_as_old_as_what_it_stands_for, setup, teardown),
 	    cmocka_unit_test_setup_teardown(the_longest_unused_goes_first, setup, teardown),
 	};
 
