@@ -198,7 +198,7 @@ print(const struct options *options, const struct doctor *d)
 static int
 usage(void)
 {
-	(void)fprintf(stderr, "usage: merpati doctor [-c FILE] [--json] [--quiet] [--offline] [--time SECONDS]\n");
+	(void)fprintf(stderr, "usage: merpati doctor [-c FILE] [--json] [--quiet] [--offline] [--time SECONDS] [--colour]\n");
 	return EX_USAGE;
 }
 
