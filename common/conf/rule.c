@@ -60,18 +60,6 @@ rule_standard(size_t i)
 	return i < sizeof standard / sizeof standard[0] ? standard[i] : NULL;
 }
 
-const char *
-rule_action_name(enum rule_action action)
-{
-	return actions[action];
-}
-
-const char *
-rule_subject_name(enum rule_subject subject)
-{
-	return subjects[subject];
-}
-
 /* What a rule is made from. */
 struct making {
 	struct rule_list *list;

@@ -147,7 +147,5 @@ void rule_files_clear(struct rule_file *files);
 
 /* Does the name (in lower case) fit the pattern? Linear for each star. */
 bool rule_pattern_matches(struct str pattern, struct str name);
-const char *rule_action_name(enum rule_action action);
-const char *rule_subject_name(enum rule_subject subject);
 
 #endif

@@ -9,28 +9,6 @@
 #define AUTHENTIC 0x0020
 #define TLSA_BYTES_MIN 4
 
-const char *
-dns_type_name(enum dns_type type)
-{
-	switch (type) {
-	case DNS_A:
-		return "A";
-	case DNS_PTR:
-		return "PTR";
-	case DNS_MX:
-		return "MX";
-	case DNS_TXT:
-		return "TXT";
-	case DNS_AAAA:
-		return "AAAA";
-	case DNS_CNAME:
-		return "CNAME";
-	case DNS_TLSA:
-		return "TLSA";
-	}
-	return "?";
-}
-
 /* --- names ------------------------------------------------------------------------------------------------------- */
 
 static bool

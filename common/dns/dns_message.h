@@ -95,6 +95,4 @@ enum dns_reply {
 enum dns_reply dns_answer_parse(struct str packet, const struct dns_question *question, uint16_t id,
     struct arena *arena, struct dns_answer *answer);
 
-const char *dns_type_name(enum dns_type type);
-
 #endif

@@ -139,16 +139,6 @@ dot_read(struct dot_reader *reader, struct str in, struct str *content, bool *en
 	return dot + n;
 }
 
-const char *
-dot_found_name(unsigned found)
-{
-	if (found & DOT_NUL)
-		return "NUL";
-	if (found & DOT_BARE_LF)
-		return "bare <LF>";
-	return found & DOT_BARE_CR ? "bare <CR>" : "";
-}
-
 /* Writes a line end. */
 static size_t
 put_end(struct dot_writer *writer, char *out)

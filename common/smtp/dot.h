@@ -36,9 +36,6 @@ size_t dot_read(struct dot_reader *reader, struct str in, struct str *content, b
 /* The counted content is complete: true when there is still *content to come. */
 bool dot_read_end(struct dot_reader *reader, struct str *content);
 
-/* "bare <CR>", ...: one word for what was found. */
-const char *dot_found_name(unsigned found);
-
 /* All zero (but for bare) is the beginning. */
 struct dot_writer {
 	bool bare;   /* neither stuffs nor ends with a dot: for who says the length in front (RFC 3030) */

@@ -81,12 +81,6 @@ mailbox_id(const struct mailbox *mailbox)
 	return mailbox->folder.state.state.id;
 }
 
-unsigned
-mailbox_uses(const struct mailbox *mailbox)
-{
-	return mailbox->folder.state.state.uses;
-}
-
 const struct mailbox_record *
 mailbox_records(struct mailbox *mailbox, size_t *n)
 {

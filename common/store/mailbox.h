@@ -54,7 +54,6 @@ uint32_t mailbox_uidvalidity(const struct mailbox *mailbox);
 uint32_t mailbox_uidnext(const struct mailbox *mailbox);
 /* MAILBOX_ID_LENGTH letters and digits (RFC 8474 MAILBOXID); changes never, also not by renaming. */
 const char *mailbox_id(const struct mailbox *mailbox);
-unsigned mailbox_uses(const struct mailbox *mailbox);
 
 /* Ascending by UID. Borrowed until the next call with a mailbox that is not const. */
 const struct mailbox_record *mailbox_records(struct mailbox *mailbox, size_t *n);
